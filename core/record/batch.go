@@ -1,0 +1,134 @@
+package record
+
+import (
+	"sync"
+	"sync/atomic"
+	"unsafe"
+)
+
+// chunkSize is what a batch's arena grows by, in bytes, unless one allocation is larger.
+const chunkSize = 256 << 10
+
+// keepChunk is the largest chunk, in bytes, that a pooled batch keeps: a rare big record does not stay in memory.
+const keepChunk = 4 << 20
+
+// Batch is a list of records and the arena they point into. A batch from [NewBatch] has one reference; Retain adds one
+// and Release gives one back, and with the last the memory is used again. A batch is not safe for concurrent writes.
+type Batch struct {
+	Records []Record
+
+	chunks [][]byte // chunks[:used] are full or current; the rest are spare
+	used   int
+	refs   atomic.Int32
+}
+
+var pool = sync.Pool{New: func() any { return new(Batch) }}
+
+// NewBatch returns an empty batch with one reference.
+func NewBatch() *Batch {
+	b := pool.Get().(*Batch)
+	b.refs.Store(1)
+	return b
+}
+
+// Retain adds a reference.
+func (b *Batch) Retain() { b.refs.Add(1) }
+
+// Release gives a reference back. After the last one neither the batch nor anything that points into it may be used.
+func (b *Batch) Release() {
+	switch n := b.refs.Add(-1); {
+	case n > 0:
+	case n == 0:
+		b.Reset()
+		pool.Put(b)
+	default:
+		panic("record: batch released more often than retained")
+	}
+}
+
+// Reset forgets the records and makes the arena's memory free for new ones.
+func (b *Batch) Reset() {
+	clear(b.Records)
+	b.Records = b.Records[:0]
+	kept := b.chunks[:0]
+	for _, c := range b.chunks {
+		if cap(c) <= keepChunk && len(kept) < 4 {
+			kept = append(kept, c[:0])
+		}
+	}
+	clear(b.chunks[len(kept):])
+	b.chunks = kept
+	b.used = 0
+}
+
+// Alloc returns n bytes of the arena. They stay where they are until the batch is reset or released; their content is
+// undefined. The slice's capacity is n, so that appending to it copies rather than overwrites a neighbour.
+func (b *Batch) Alloc(n int) []byte {
+	if b.used > 0 {
+		cur := &b.chunks[b.used-1]
+		if cap(*cur)-len(*cur) >= n {
+			at := len(*cur)
+			*cur = (*cur)[:at+n]
+			return (*cur)[at : at+n : at+n]
+		}
+	}
+	for i := b.used; i < len(b.chunks); i++ {
+		if cap(b.chunks[i]) >= n {
+			b.chunks[i], b.chunks[b.used] = b.chunks[b.used], b.chunks[i]
+			b.chunks[b.used] = b.chunks[b.used][:n]
+			b.used++
+			return b.chunks[b.used-1][:n:n]
+		}
+	}
+	b.chunks = append(b.chunks, make([]byte, n, max(n, chunkSize)))
+	last := len(b.chunks) - 1
+	b.chunks[last], b.chunks[b.used] = b.chunks[b.used], b.chunks[last]
+	b.used++
+	return b.chunks[b.used-1][:n:n]
+}
+
+// Bytes copies p into the arena.
+func (b *Batch) Bytes(p []byte) []byte {
+	q := b.Alloc(len(p))
+	copy(q, p)
+	return q
+}
+
+// String copies s into the arena.
+func (b *Batch) String(s string) string {
+	if s == "" {
+		return ""
+	}
+	q := b.Alloc(len(s))
+	copy(q, s)
+	return unsafe.String(&q[0], len(q))
+}
+
+// StringOf returns a string that shares p's memory. p must be memory of this batch's arena and must not change.
+func StringOf(p []byte) string { return unsafe.String(unsafe.SliceData(p), len(p)) }
+
+// Add appends a deep copy of r.
+func (b *Batch) Add(r Record) {
+	r.Key = b.String(r.Key)
+	r.Data = b.Bytes(r.Data)
+	if len(r.Attrs) > 0 {
+		attrs := make(Attrs, len(r.Attrs))
+		for i, a := range r.Attrs {
+			attrs[i] = Attr{b.String(a.Name), b.String(a.Value)}
+		}
+		r.Attrs = attrs
+	}
+	b.Records = append(b.Records, r)
+}
+
+// Len is the number of records.
+func (b *Batch) Len() int { return len(b.Records) }
+
+// Size is the sum of the records' sizes in bytes.
+func (b *Batch) Size() int {
+	n := 0
+	for i := range b.Records {
+		n += b.Records[i].Size()
+	}
+	return n
+}

@@ -1,0 +1,94 @@
+// Package stage defines what a transform is, runs a chain of them over a batch, and isolates the records that break one.
+//
+// A transform maps a batch to an [Output]: exactly one [Result] for each input, and the outputs that the results refer
+// to. An error of Apply is about the whole batch; the chain then finds the records that cause it, by halving, so that
+// only those fail and all others go on in order.
+package stage
+
+import (
+	"context"
+
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/record"
+)
+
+// Status is what became of one input record.
+type Status uint8
+
+const (
+	// OK means that the input became the outputs of its Result, at least one.
+	OK Status = iota
+	// Unchanged means that the input goes on as it is, without outputs in Output.
+	Unchanged
+	// Dropped means that the input ends here, on purpose.
+	Dropped
+	// Failed means that the input could not be transformed.
+	Failed
+)
+
+// Result is what became of one input record.
+type Result struct {
+	Status Status
+	// Class, Code and Reason say why an input failed.
+	Class  fault.Class
+	Code   string
+	Reason string
+	// First and N name the input's outputs: Output.Outs[First : First+N].
+	First, N int
+}
+
+// Out is one output.
+type Out struct {
+	// Parent is the index of the input in the batch.
+	Parent int
+	Key    string
+	Data   []byte
+	Attrs  record.Attrs
+	// Partition holds partition keys by name, for prefixes of object sinks (partitionKeyFromLambda).
+	Partition record.Attrs
+}
+
+// Output is what a transform made of a batch. The memory of its outs is the arena's or the input batch's; both live until
+// the caller is done with the output.
+type Output struct {
+	Results []Result
+	Outs    []Out
+	// Arena owns the memory of outs that does not point into the input.
+	Arena *record.Batch
+}
+
+// Reset prepares o for another batch.
+func (o *Output) Reset() {
+	clear(o.Results)
+	clear(o.Outs)
+	o.Results, o.Outs = o.Results[:0], o.Outs[:0]
+	if o.Arena == nil {
+		o.Arena = record.NewBatch()
+	}
+	o.Arena.Reset()
+}
+
+// Transform changes records. Apply may be called concurrently; each call has its own in and out. The life of a transform
+// is: it is made ready by its own constructor, Apply is called any number of times, and Close once, after the last Apply
+// has returned. It does not change in.
+type Transform interface {
+	// Apply fills out with exactly one result for each record of in. An error is about the whole batch.
+	Apply(ctx context.Context, in *record.Batch, out *Output) error
+	Close(ctx context.Context) error
+}
+
+// Culprit is implemented by errors of Apply that know which record caused them.
+type Culprit interface {
+	error
+	// Record is the index of the record in the batch, or -1.
+	Record() int
+}
+
+// Policy is what happens to a record that a stage fails.
+type Policy string
+
+const (
+	DeadLetter Policy = "dead_letter"
+	Drop       Policy = "drop"
+	Stop       Policy = "stop"
+)
