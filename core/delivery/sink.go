@@ -38,17 +38,14 @@ type Body interface {
 	io.Closer
 }
 
-// Outcome is what became of one record of a chunk: nil is delivered, else why not.
-type Outcome = error
-
 // Sink delivers chunks. Put may be called concurrently, for different chunks.
 //
-// The contract of Put: nil outcomes and a nil error mean that all of the chunk is durable at the destination. An error
+// The contract of Put: nil means that all of the chunk is durable at the destination. An error
 // means that nothing is known about it: the caller puts the same chunk again, and the sink must then succeed whether or
 // not an earlier put took effect, without a second copy. Errors carry a class (package fault): Permanent means that
 // this chunk can never be delivered. Put returns soon after ctx is done.
 type Sink interface {
-	Put(ctx context.Context, c *Chunk) ([]Outcome, error)
+	Put(ctx context.Context, c *Chunk) error
 	Close(ctx context.Context) error
 }
 
