@@ -72,7 +72,11 @@ func (o *Output) Reset() {
 // is: it is made ready by its own constructor, Apply is called any number of times, and Close once, after the last Apply
 // has returned. It does not change in.
 type Transform interface {
-	// Apply fills out with exactly one result for each record of in. An error is about the whole batch.
+	// Apply fills out with exactly one result for each record of in. out comes without results and outs and with an arena;
+	// Apply allocates from the arena and does not reset it, because it may hold the outs of earlier calls.
+	//
+	// An error is about the whole batch. If it carries a [fault.Error] of another class than Permanent, the transform cannot
+	// work for now, whatever the records; any other error is taken to be caused by one of the records.
 	Apply(ctx context.Context, in *record.Batch, out *Output) error
 	Close(ctx context.Context) error
 }
