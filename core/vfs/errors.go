@@ -2,5 +2,9 @@ package vfs
 
 import "errors"
 
-// ErrLocked says that another process holds a lock.
-var ErrLocked = errors.New("locked by another process")
+var (
+	// ErrLocked says that another process, or another part of this one, holds a lock.
+	ErrLocked = errors.New("locked by another process")
+	// ErrFrozen says that a Mem was frozen: as for a process that was killed, nothing that is done reaches it any more.
+	ErrFrozen = errors.New("file system is frozen")
+)

@@ -1,5 +1,5 @@
 // Package vfs is leat's seam to the file system. Everything durable is written through it, so that the same code runs on
-// the operating system ([OS]), on a memory file system that can lose power (Mem), and under injected errors (Errors).
+// the operating system ([OS]), on a memory file system that can lose power ([Mem]), and under injected errors ([Errors]).
 //
 // What callers may rely on is what POSIX and Linux file systems promise and no more:
 //
