@@ -1,0 +1,145 @@
+package spec
+
+import (
+	"slices"
+	"time"
+	_ "time/tzdata" // time_zone works where the system has no zone files
+
+	"github.com/leatstream/leat/core/fault"
+)
+
+// check finds what tags cannot say: rules about more than one value. It is called on what could be decoded, so zero values,
+// whose error is already reported, pass.
+func (p *Pipeline) check() []*fault.Error {
+	c := &checker{}
+	c.names(p)
+	if r := &p.Source.Stream.Retention; r.Age == 0 && r.Hold == 0 {
+		r.Hold = DefaultHold
+	}
+	for i := range p.Sinks {
+		c.sink(&p.Sinks[i])
+	}
+	if p.DeadLetters != nil {
+		c.deadLetters(p.DeadLetters)
+	}
+	for i := range p.Tests {
+		c.test(p, &p.Tests[i])
+	}
+	return c.errs
+}
+
+type checker struct{ errs []*fault.Error }
+
+func (c *checker) fail(place, code, format string, args ...any) *fault.Error {
+	e := fault.New(fault.Permanent, code, format, args...).At(place)
+	c.errs = append(c.errs, e)
+	return e
+}
+
+// names sees that no two stages of a pipeline have the same name: checkpoints, metrics and --set go by it.
+func (c *checker) names(p *Pipeline) {
+	seen := map[string]string{}
+	one := func(what, name, place string) {
+		if first, ok := seen[what+name]; ok && name != "" {
+			c.fail(place, "spec.duplicate_name", "the %s %q is there twice; the other is at %s", what, name, first)
+			return
+		}
+		seen[what+name] = place
+	}
+	for i := range p.Transforms {
+		one("transform", p.Transforms[i].Name, p.Transforms[i].PlaceOf("name"))
+	}
+	for i := range p.Sinks {
+		one("sink", p.Sinks[i].Name, p.Sinks[i].PlaceOf("name"))
+	}
+	for i := range p.Tests {
+		one("test", p.Tests[i].Name, p.Tests[i].PlaceOf("name"))
+	}
+}
+
+func (c *checker) sink(s *Sink) {
+	c.timeZone(s.TimeZone, s.PlaceOf("time_zone"))
+	c.compression(s.Compression, s.CompressionLevel, s.PlaceOf("compression_level"))
+	c.retry(&s.Retry)
+	if s.S3 != nil {
+		c.s3(s.S3)
+	}
+	if s.Isolation == "process" {
+		c.fail(s.PlaceOf("isolation"), "spec.not_available", "isolation: process is not available in this version").Hint = "leave it out: the sink runs in this process"
+	}
+}
+
+func (c *checker) deadLetters(d *DeadLetters) {
+	c.timeZone(d.TimeZone, d.PlaceOf("time_zone"))
+	c.compression(d.Compression, d.CompressionLevel, d.PlaceOf("compression_level"))
+	c.retry(&d.Retry)
+	if d.S3 != nil {
+		c.s3(d.S3)
+	}
+}
+
+func (c *checker) timeZone(name, place string) {
+	if name == "Local" {
+		c.fail(place, "spec.bad_value", "time_zone cannot be Local: keys would depend on the machine").Hint = "write a name such as UTC or Europe/Vienna"
+	} else if _, err := time.LoadLocation(name); err != nil {
+		c.fail(place, "spec.bad_value", "time_zone: %s is not a known time zone", quoteShort(name)).Hint = "write a name such as UTC or Europe/Vienna"
+	}
+}
+
+func (c *checker) compression(name string, level int, place string) {
+	if level != 0 && (name == "none" || name == "snappy") {
+		c.fail(place, "spec.bad_value", "compression_level has no meaning with compression: %s", name).Hint = "remove it; gzip and zip have levels"
+	}
+}
+
+func (c *checker) retry(r *Retry) {
+	if r.Initial > r.Max {
+		c.fail(r.PlaceOf("initial"), "spec.bad_value", "initial %v is longer than max %v", r.Initial, r.Max)
+	}
+}
+
+func (c *checker) s3(s *S3) {
+	if s.Has("part_size") && s.PartSize > s.MultipartThreshold {
+		c.fail(s.PlaceOf("part_size"), "spec.bad_value", "part_size %v is larger than multipart_threshold %v", s.PartSize, s.MultipartThreshold)
+	} else {
+		s.PartSize = min(s.PartSize, s.MultipartThreshold)
+	}
+	cr := s.Credentials
+	if cr == nil {
+		return
+	}
+	inline := !cr.AccessKeyID.IsZero() || !cr.SecretAccessKey.IsZero()
+	switch {
+	case cr.Has("file") && (inline || cr.Has("session_token")):
+		c.fail(cr.PlaceOf("file"), "spec.exclusive_keys", "credentials has a file and keys; only one of them can be there")
+	case cr.AccessKeyID.IsZero() != cr.SecretAccessKey.IsZero() && cr.Has("access_key_id") != cr.Has("secret_access_key"):
+		c.fail(cr.Place(), "spec.missing_key", "credentials needs both access_key_id and secret_access_key")
+	case !inline && !cr.Has("file") && !cr.Has("profile") && !cr.Has("access_key_id") && !cr.Has("secret_access_key"):
+		c.fail(cr.Place(), "spec.missing_key", "credentials needs access_key_id and secret_access_key, or file").Hint = "leave credentials out to use the environment"
+	case inline && cr.Has("profile"):
+		c.fail(cr.PlaceOf("profile"), "spec.exclusive_keys", "profile belongs to a credentials file, not to keys")
+	}
+}
+
+func (c *checker) test(p *Pipeline, t *Test) {
+	sinks := make([]string, len(p.Sinks))
+	for i := range p.Sinks {
+		sinks[i] = p.Sinks[i].Name
+	}
+	for i := range t.Input {
+		if t.Input[i].Has("prefix") {
+			c.fail(t.Input[i].PlaceOf("prefix"), "spec.bad_value", "prefix belongs to an output, not to an input")
+		}
+	}
+	for i := range t.Output {
+		if o := &t.Output[i]; !slices.Contains(sinks, o.Sink) {
+			c.fail(o.Place(), "spec.unknown_sink", "no sink is named %s", quoteShort(o.Sink)).Hint = suggest(o.Sink, sinks)
+		}
+	}
+	for i := range t.Dead {
+		if d := &t.Dead[i]; d.Input != nil && *d.Input >= len(t.Input) {
+			c.fail(d.PlaceOf("input"), "spec.bad_value", "there is no input %d: the test has %d and the first is 0", *d.Input, len(t.Input))
+		}
+	}
+}
+

@@ -1,0 +1,160 @@
+package spec
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+)
+
+// Node remembers where a struct stands in the pipeline file, and where each key that was given stands.
+type Node struct {
+	place  string
+	fields map[string]string
+}
+
+// Place is where the struct begins, as file:line:column; empty for a struct that only has defaults.
+func (n *Node) Place() string { return n.place }
+
+// PlaceOf is where the value of key stands, or the place of the struct if the key was not given.
+func (n *Node) PlaceOf(key string) string {
+	if p, ok := n.fields[key]; ok {
+		return p
+	}
+	return n.place
+}
+
+// Has reports whether the file gives key, as opposed to its default.
+func (n *Node) Has(key string) bool {
+	_, ok := n.fields[key]
+	return ok
+}
+
+// At returns a Node at a place, for specs that do not come from a file.
+func At(place string) Node { return Node{place: place} }
+
+type kind uint8
+
+const (
+	nullKind kind = iota
+	scalarKind
+	mappingKind
+	sequenceKind
+)
+
+var kindNames = [...]string{"nothing", "a single value", "a mapping", "a list"}
+
+func (k kind) String() string { return kindNames[k] }
+
+// node is one value of a parsed document, with aliases resolved.
+type node struct {
+	kind  kind
+	place string
+	// text is a scalar's value. plain says that it was written without quotes, free that it came from the environment or
+	// from --set and takes the type of its field.
+	text        string
+	plain, free bool
+
+	entries []entry
+	items   []*node
+}
+
+type entry struct {
+	key   string
+	place string
+	value *node
+}
+
+func (n *node) get(key string) *node {
+	for i := range n.entries {
+		if n.entries[i].key == key {
+			return n.entries[i].value
+		}
+	}
+	return nil
+}
+
+func (n *node) set(key, place string, v *node) {
+	for i := range n.entries {
+		if n.entries[i].key == key {
+			n.entries[i].value = v
+			return
+		}
+	}
+	n.entries = append(n.entries, entry{key, place, v})
+}
+
+// appendJSON writes a free-form value as JSON. Keys keep the file's order.
+func (n *node) appendJSON(dst []byte) []byte {
+	switch n.kind {
+	case mappingKind:
+		dst = append(dst, '{')
+		for i, e := range n.entries {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendQuoted(dst, e.key)
+			dst = append(dst, ':')
+			dst = e.value.appendJSON(dst)
+		}
+		return append(dst, '}')
+	case sequenceKind:
+		dst = append(dst, '[')
+		for i, v := range n.items {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = v.appendJSON(dst)
+		}
+		return append(dst, ']')
+	case scalarKind:
+		if n.plain && isJSONScalar(n.text) {
+			return append(dst, n.text...)
+		}
+		return appendQuoted(dst, n.text)
+	default:
+		return append(dst, "null"...)
+	}
+}
+
+func appendQuoted(dst []byte, s string) []byte {
+	q, err := json.Marshal(s)
+	if err != nil { // a string always marshals
+		panic(fmt.Sprintf("spec: quoting %q: %v", s, err))
+	}
+	return append(dst, q...)
+}
+
+// isJSONScalar reports whether an unquoted scalar is a number or a boolean. The grammar is JSON's: 0x1f, 01234 and yes are
+// text, whatever YAML's versions say.
+func isJSONScalar(s string) bool {
+	if s == "true" || s == "false" {
+		return true
+	}
+	if s == "" || (s[0] != '-' && (s[0] < '0' || s[0] > '9')) || !json.Valid([]byte(s)) {
+		return false
+	}
+	return true
+}
+
+// describe says what a node is, for messages about wrong types.
+func (n *node) describe() string {
+	switch {
+	case n.kind != scalarKind:
+		return n.kind.String()
+	case n.plain && (n.text == "true" || n.text == "false"):
+		return "the boolean " + n.text
+	case n.plain && isJSONScalar(n.text):
+		return "the number " + n.text
+	default:
+		return "the text " + quoteShort(n.text)
+	}
+}
+
+// quoteShort quotes a value for a message; a long one is cut.
+func quoteShort(s string) string {
+	const most = 60
+	if r := []rune(s); len(r) > most {
+		return strconv.Quote(string(r[:most])) + "…"
+	}
+	return strconv.Quote(s)
+}
