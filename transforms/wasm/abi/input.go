@@ -1,0 +1,139 @@
+package abi
+
+import "strconv"
+
+// Span is where the fields of one record lie in an INPUT frame: data from Data to Key, key from Key to Attrs, attributes from
+// Attrs to End.
+type Span struct{ Data, Key, Attrs, End uint32 }
+
+// Layout is where the records of an INPUT frame lie. The host keeps it to check the answer, because the guest can write to
+// the frame itself.
+type Layout struct {
+	Spans []Span
+	size  uint32
+}
+
+// Size is the length of the frame in bytes.
+func (l *Layout) Size() int { return int(l.size) }
+
+// Plan lays recs out. It fails if a record's attributes cannot be encoded or the frame would exceed MaxFrame.
+func (l *Layout) Plan(recs []Record) error {
+	l.Spans = l.Spans[:0]
+	at := uint64(HeaderSize + RecordSize*len(recs))
+	for i := range recs {
+		r := &recs[i]
+		attrs, ok := AttrsSize(r.Attrs)
+		if !ok {
+			return &FrameError{"record", i, "its attributes are too many or too long"}
+		}
+		end := at + uint64(len(r.Data)) + uint64(len(r.Key)) + uint64(attrs)
+		if end > MaxFrame {
+			return &FrameError{"record", i, "it does not fit into a frame of 4 GiB"}
+		}
+		key := uint32(at) + uint32(len(r.Data))
+		l.Spans = append(l.Spans, Span{uint32(at), key, key + uint32(len(r.Key)), uint32(end)})
+		at = end
+	}
+	l.size = uint32(at)
+	return nil
+}
+
+// EncodeInput writes the frame of recs, which l.Plan has laid out, to dst. dst has l.Size() bytes.
+func (l *Layout) EncodeInput(dst []byte, batchID uint64, recs []Record) {
+	copy(dst, MagicInput)
+	le.PutUint16(dst[4:], Version)
+	le.PutUint16(dst[6:], HeaderSize)
+	le.PutUint32(dst[8:], uint32(len(recs)))
+	le.PutUint32(dst[12:], 0)
+	le.PutUint64(dst[16:], batchID)
+	le.PutUint32(dst[24:], l.size)
+	le.PutUint32(dst[28:], 0)
+	for i := range recs {
+		r, s := &recs[i], l.Spans[i]
+		e := dst[HeaderSize+RecordSize*i:][:RecordSize]
+		le.PutUint64(e, r.Seq)
+		le.PutUint64(e[8:], uint64(r.Arrived))
+		le.PutUint32(e[16:], s.Data)
+		le.PutUint32(e[20:], s.Key-s.Data)
+		le.PutUint32(e[24:], s.Key)
+		le.PutUint32(e[28:], s.Attrs-s.Key)
+		le.PutUint32(e[32:], s.Attrs)
+		le.PutUint32(e[36:], s.End-s.Attrs)
+		le.PutUint32(e[40:], r.Shard)
+		le.PutUint32(e[44:], r.Sub)
+		copy(dst[s.Data:s.Key], r.Data)
+		copy(dst[s.Key:s.Attrs], r.Key)
+		AppendAttrs(dst[s.Attrs:s.Attrs:s.End], r.Attrs)
+	}
+}
+
+// Input is a decoded INPUT frame.
+type Input struct {
+	frame []byte
+	count int
+}
+
+// DecodeInput checks frame, which the Input refers to from then on.
+func DecodeInput(frame []byte) (Input, error) {
+	switch {
+	case len(frame) < HeaderSize:
+		return Input{}, header("a frame of " + itoa(len(frame)) + " bytes is shorter than its header")
+	case string(frame[:4]) != MagicInput:
+		return Input{}, header("the magic is " + strconv.Quote(string(frame[:4])) + ", not " + MagicInput)
+	case le.Uint16(frame[4:]) != Version:
+		return Input{}, header("version " + itoa(le.Uint16(frame[4:])) + " is unknown")
+	case uint64(le.Uint32(frame[24:])) != uint64(len(frame)):
+		return Input{}, header("the frame has " + itoa(len(frame)) + " bytes and says " + itoa(le.Uint32(frame[24:])))
+	}
+	first, count := uint64(le.Uint16(frame[6:])), uint64(le.Uint32(frame[8:]))
+	if first < HeaderSize || first%8 != 0 || first+RecordSize*count > uint64(len(frame)) {
+		return Input{}, header("a header of " + itoa(first) + " and " + itoa(count) + " records do not fit into the frame")
+	}
+	in := Input{frame, int(count)}
+	size := uint64(len(frame))
+	for i := range in.count {
+		e := in.entry(i)
+		for _, f := range [...]int{16, 24, 32} {
+			if !within(le.Uint32(e[f:]), le.Uint32(e[f+4:]), first+RecordSize*count, size) {
+				return Input{}, &FrameError{"record", i, "a field lies outside the frame"}
+			}
+		}
+		if err := checkAttrs(in.Attrs(i)); err != nil {
+			return Input{}, &FrameError{"record", i, err.Error()}
+		}
+	}
+	return in, nil
+}
+
+func (in Input) entry(i int) []byte {
+	return in.frame[int(le.Uint16(in.frame[6:]))+RecordSize*i:][:RecordSize]
+}
+
+func (in Input) field(i, at int) []byte {
+	e := in.entry(i)
+	off, n := le.Uint32(e[at:]), le.Uint32(e[at+4:])
+	return in.frame[off : off+n : off+n]
+}
+
+// Len is the number of records.
+func (in Input) Len() int { return in.count }
+
+// BatchID is the host's number of the batch; it is new for every call.
+func (in Input) BatchID() uint64 { return le.Uint64(in.frame[16:]) }
+
+// Ident returns record i without its Key, Data and Attrs.
+func (in Input) Ident(i int) Record {
+	e := in.entry(i)
+	return Record{Seq: le.Uint64(e), Arrived: int64(le.Uint64(e[8:])), Shard: le.Uint32(e[40:]), Sub: le.Uint32(e[44:])}
+}
+
+// Data, Key and Attrs return fields of record i, which share the frame's memory. Attrs is a block for [DecodeAttrs].
+func (in Input) Data(i int) []byte  { return in.field(i, 16) }
+func (in Input) Key(i int) []byte   { return in.field(i, 24) }
+func (in Input) Attrs(i int) []byte { return in.field(i, 32) }
+
+// offset returns where in the frame the field at a place of record i's entry lies.
+func (in Input) offset(i, at int) (off, n uint32) {
+	e := in.entry(i)
+	return le.Uint32(e[at:]), le.Uint32(e[at+4:])
+}
