@@ -1,0 +1,111 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/core/shardlog"
+	"github.com/leatstream/leat/core/vfs"
+)
+
+const (
+	journalName = "journal"
+	// journalShard is the only shard of the journal.
+	journalShard record.ShardID = 0
+	// replayBytes is how much of the journal is read at once.
+	replayBytes = 8 << 20
+	// journalSlack is how many bytes the journal may take beyond what snapshots leave: transactions that arrive while one
+	// is written.
+	journalSlack = 256 << 20
+	pinOwner     = "snapshot"
+)
+
+func openJournal(vfs.FS, string, Options) (shardlog.Log, error) {
+	return nil, errors.New("this build has no log engine")
+}
+
+// prepareJournal makes sure that the journal continues a snapshot that covers it up to position.
+func prepareJournal(journal shardlog.Log, position uint64) error {
+	state, ok := journal.State(journalShard)
+	if !ok && position == 0 {
+		return journal.Reshard(context.Background(), nil, []shardlog.Shard{{ID: journalShard}})
+	}
+	if !ok || state.Next <= position || state.TrimHorizon > position+1 {
+		return fault.New(fault.Permanent, "state.journal_mismatch",
+			"the snapshot covers the journal up to record %d, but the journal has records %d to %d",
+			position, state.TrimHorizon, int64(state.Next)-1).
+			WithHint("files are missing or come from another store; restore the whole folder from one backup")
+	}
+	return nil
+}
+
+// replay applies the journal from a position on. It returns the position behind the last record and the bytes it has read.
+func replay(journal shardlog.Log, from uint64, all *keys) (next uint64, bytes int64, err error) {
+	var parts joiner
+	batch := record.NewBatch()
+	defer batch.Release()
+	for {
+		batch.Reset()
+		next, err = journal.Read(context.Background(), journalShard, from, shardlog.ReadLimit{Bytes: replayBytes}, batch)
+		if err != nil {
+			return 0, 0, err
+		}
+		if next == from {
+			return next, bytes, nil
+		}
+		for i := range batch.Records {
+			r := &batch.Records[i]
+			bytes += int64(len(r.Data))
+			ops, whole, err := parts.add(r.Data)
+			if err == nil && whole {
+				err = applyOps(ops, all)
+			}
+			if err != nil {
+				return 0, 0, fault.New(fault.Permanent, "state.journal_damaged", "record %d of the journal: %w", r.Seq, err)
+			}
+		}
+		from = next
+	}
+}
+
+// trimJournal lets the journal go up to what the newest snapshot covers.
+func (s *Store) trimJournal() {
+	covered, due := s.snapshots.state(s.opts.SnapshotBytes)
+	s.journal.Pin(pinOwner, shardlog.Positions{journalShard: covered + 1})
+	s.journal.SetRetention(shardlog.Retention{Hold: 4*due + journalSlack})
+}
+
+// snapshotIfDue starts a snapshot of what is durable once enough journal was written since the last. A failed one is
+// tried again after as much journal.
+func (s *Store) snapshotIfDue() {
+	_, due := s.snapshots.state(s.opts.SnapshotBytes)
+	if s.committer.sinceSnapshot < due || !s.snapshots.begin() {
+		return
+	}
+	s.committer.sinceSnapshot = 0
+	position, view := s.committer.next-1, s.durable.Load()
+	go func() {
+		defer s.snapshots.end()
+		if s.opts.seams.trimEarly {
+			s.snapshots.done(position, 0, nil)
+			s.trimJournal()
+		}
+		length, err := writeSnapshot(s.fs, s.dir, position, view.keys, s.opts.seams)
+		if err != nil {
+			s.opts.Logger.Warn("state snapshot failed", "dir", s.dir, "err", err)
+			err = fault.New(fault.Retryable, "state.snapshot", "state %s: write snapshot: %w", s.dir, err).
+				WithHint("the journal grows until it can be written")
+		}
+		s.snapshots.done(position, length, err)
+		s.trimJournal()
+	}()
+}
+
+// OpenReadOnly reads the store in dir as it is now, also while another process writes it. It changes nothing on the disk,
+// and what comes later is not seen. Update fails; Close has nothing to do.
+func OpenReadOnly(fsys vfs.FS, dir string) (*Store, error) {
+	return nil, openFailed(dir, fmt.Errorf("this build has no log engine"))
+}
