@@ -1,0 +1,109 @@
+package wasm
+
+import (
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/leatstream/leat/core/fault"
+)
+
+// Limits of leat_tx_1 and of this host.
+const (
+	// MaxBatchBytes and MaxBatchRecords bound what one call of leat_transform gets; a lone record may be larger.
+	MaxBatchBytes   = 512 << 10
+	MaxBatchRecords = 500
+	// MaxRecordBytes is the largest record that enters a module: the largest a stream allows.
+	MaxRecordBytes = 10 << 20
+	// MinOutputCap is the least that a call may return, in bytes; the cap grows to twice the input frame.
+	MinOutputCap = 6 << 20
+	// MaxModuleBytes bounds the file of a module.
+	MaxModuleBytes = 256 << 20
+	// DefaultMemoryLimit is the memory of one instance, in bytes.
+	DefaultMemoryLimit = 64 << 20
+	// DefaultTimeout is the time limit of one call: some thousand times what a batch of 500 records usually takes.
+	DefaultTimeout = 5 * time.Second
+
+	pageSize = 64 << 10
+)
+
+// Guard is how calls are kept from running for ever.
+type Guard string
+
+const (
+	// Interrupt stops a call at its time limit. The module's loops check for it, which makes them slower.
+	Interrupt Guard = "interrupt"
+	// None lets a call run as long as it likes: full speed, for modules that are trusted. A loop without end in such a module stops
+	// its pipeline and, because Go's garbage collector has to wait for it, in the end the whole process.
+	None Guard = "none"
+)
+
+// Config says which module to run and within which limits.
+type Config struct {
+	// Path is the module's file. Bytes, if not nil, is the module itself; Path is then only its name in messages.
+	Path  string
+	Bytes []byte
+	// Config is the value of config in the pipeline file, as JSON; empty is null.
+	Config json.RawMessage
+	// Pipeline and Stage are names that the module is told, and that logs carry.
+	Pipeline, Stage string
+	// MemoryLimit is the memory of one instance in bytes, at least 64 KiB and at most 4 GiB; 0 is DefaultMemoryLimit.
+	MemoryLimit int64
+	// Guard is Interrupt if empty.
+	Guard Guard
+	// Timeout is the time limit of one call under the guard Interrupt; 0 is DefaultTimeout.
+	Timeout time.Duration
+	// Instances is how many calls run at a time, each in an instance with memory of its own; 0 is GOMAXPROCS.
+	Instances int
+	// Logger gets the module's log lines, a limited number; nil discards them.
+	Logger *slog.Logger
+	// CacheDir keeps compiled modules; empty is leat/wasm in the user's cache. Whoever can write to it can run code as this user.
+	CacheDir string
+}
+
+// Validate reports the first setting that is out of range, and fills in defaults.
+func (c *Config) Validate() error {
+	if c.MemoryLimit == 0 {
+		c.MemoryLimit = DefaultMemoryLimit
+	}
+	if c.Guard == "" {
+		c.Guard = Interrupt
+	}
+	if c.Timeout == 0 {
+		c.Timeout = DefaultTimeout
+	}
+	if c.Instances == 0 {
+		c.Instances = runtime.GOMAXPROCS(0)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if len(c.Config) == 0 {
+		c.Config = json.RawMessage("null")
+	}
+	if c.CacheDir == "" {
+		if dir, err := os.UserCacheDir(); err == nil {
+			c.CacheDir = filepath.Join(dir, "leat", "wasm")
+		}
+	}
+	switch {
+	case c.MemoryLimit < pageSize || c.MemoryLimit > 4<<30:
+		return invalid("the memory limit is %d bytes; it must be between 64 KiB and 4 GiB", c.MemoryLimit)
+	case c.Guard != Interrupt && c.Guard != None:
+		return invalid("the guard is %q; it must be interrupt or none", c.Guard)
+	case c.Timeout < 0:
+		return invalid("the time limit is %s; it must be positive", c.Timeout)
+	case c.Instances < 0:
+		return invalid("%d instances; there must be at least one", c.Instances)
+	case !json.Valid(c.Config):
+		return invalid("config is not JSON")
+	}
+	return nil
+}
+
+func invalid(format string, args ...any) error {
+	return fault.New(fault.Permanent, "wasm.invalid_config", format, args...)
+}

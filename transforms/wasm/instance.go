@@ -1,0 +1,163 @@
+package wasm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/transforms/wasm/abi"
+)
+
+// instance is one instance of the module with a memory of its own. It serves one call at a time.
+type instance struct {
+	m         *Module
+	mod       api.Module
+	alloc     api.Function
+	transform api.Function
+	cursor    api.Global // nil if the module does not say which record it works on
+
+	stdout, stderr guestStream
+	failure        string // what leat.fail said during the current call
+
+	stack  [2]uint64
+	recs   []abi.Record
+	layout abi.Layout
+	attrs  []abi.Attr    // scratch of decoding
+	slab   []record.Attr // where attributes and partition keys of the current output are put
+}
+
+// instantiate makes an instance and configures it.
+func (m *Module) instantiate(ctx context.Context) (*instance, error) {
+	i := &instance{
+		m:      m,
+		stdout: guestStream{log: m.log, name: "stdout", level: slog.LevelInfo},
+		stderr: guestStream{log: m.log, name: "stderr", level: slog.LevelWarn},
+	}
+	guarded, cancel := i.guard(ctx)
+	defer cancel()
+	mod, err := m.runtime.InstantiateModule(guarded, m.compiled, m.moduleConfig(i))
+	if err != nil {
+		return nil, fault.New(fault.Permanent, CodeInvalidModule, "start %s: %w", m.cfg.name(), err)
+	}
+	i.mod = mod
+	if err := i.prepare(ctx); err != nil {
+		return nil, errors.Join(err, mod.Close(context.WithoutCancel(ctx)))
+	}
+	return i, nil
+}
+
+// prepare initializes the instance and hands it the configuration.
+func (i *instance) prepare(ctx context.Context) error {
+	if f := i.mod.ExportedFunction(abi.ExportInit); f != nil {
+		if err := i.call(ctx, abi.ExportInit, f); err != nil {
+			return err
+		}
+	}
+	i.alloc = i.mod.ExportedFunction(abi.ExportAlloc)
+	i.transform = i.mod.ExportedFunction(abi.ExportTransform)
+	if g := i.mod.ExportedGlobal(abi.ExportCursor); g != nil {
+		if g.Type() != i32 {
+			return fault.New(fault.Permanent, CodeWrongType, "%s exports the global %q as %s; it must be i32",
+				i.m.cfg.name(), abi.ExportCursor, api.ValueTypeName(g.Type()))
+		}
+		i.cursor = g
+	}
+	return i.configure(ctx)
+}
+
+func (i *instance) configure(ctx context.Context) error {
+	b, err := json.Marshal(struct {
+		Config   json.RawMessage `json:"config"`
+		Pipeline string          `json:"pipeline"`
+		Stage    string          `json:"stage"`
+	}{i.m.cfg.Config, i.m.cfg.Pipeline, i.m.cfg.Stage})
+	if err != nil {
+		return fault.New(fault.Permanent, "wasm.invalid_config", "config: %w", err)
+	}
+	ptr, refused, err := i.allocate(ctx, len(b))
+	if err != nil {
+		return err
+	}
+	if refused {
+		return fault.New(fault.Permanent, CodeConfigRefused, "%s has no room for its configuration of %d bytes", i.m.cfg.name(), len(b))
+	}
+	i.mod.Memory().Write(ptr, b) // allocate has checked the range
+	i.stack = [2]uint64{uint64(ptr), uint64(len(b))}
+	if err := i.call(ctx, abi.ExportConfigure, i.mod.ExportedFunction(abi.ExportConfigure)); err != nil {
+		return err
+	}
+	if code := int32(i.stack[0]); code != 0 {
+		said := i.said()
+		if said == "" {
+			said = ", without a reason"
+		}
+		return fault.New(fault.Permanent, CodeConfigRefused, "%s refuses its config%s", i.m.cfg.name(), said)
+	}
+	return nil
+}
+
+// manifest calls leat_describe.
+func (i *instance) manifest(ctx context.Context) ([]byte, error) {
+	f := i.mod.ExportedFunction(abi.ExportDescribe)
+	if f == nil {
+		return nil, nil
+	}
+	if err := i.call(ctx, abi.ExportDescribe, f); err != nil {
+		return nil, err
+	}
+	b, ok := i.mod.Memory().Read(uint32(i.stack[0]>>32), uint32(i.stack[0]))
+	if !ok || !json.Valid(b) {
+		return nil, fault.New(fault.Permanent, CodeBadFrame, "%s of %s did not return JSON in its memory", abi.ExportDescribe, i.m.cfg.name())
+	}
+	return append([]byte(nil), b...), nil
+}
+
+// allocate asks the module for n bytes. Memory views from before are out of date afterwards.
+func (i *instance) allocate(ctx context.Context, n int) (ptr uint32, refused bool, err error) {
+	i.stack[0] = uint64(n)
+	if err := i.call(ctx, abi.ExportAlloc, i.alloc); err != nil {
+		return 0, false, err
+	}
+	ptr = uint32(i.stack[0])
+	if ptr == 0 {
+		return 0, true, nil
+	}
+	if _, ok := i.mod.Memory().Read(ptr, uint32(n)); !ok || ptr%8 != 0 {
+		return 0, false, fault.New(fault.Permanent, CodeBadFrame,
+			"%s returned %d for %d bytes: outside the memory or not a multiple of 8", abi.ExportAlloc, ptr, n)
+	}
+	return ptr, false, nil
+}
+
+// call calls f with i.stack as parameters and leaves its result there. The error is about the module, unless ctx is done.
+func (i *instance) call(ctx context.Context, name string, f api.Function) error {
+	i.failure = ""
+	i.stdout.head.Reset()
+	i.stderr.head.Reset()
+	guarded, cancel := i.guard(ctx)
+	defer cancel()
+	err := f.CallWithStack(guarded, i.stack[:])
+	i.stdout.flush()
+	i.stderr.flush()
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return i.describe(name, err)
+}
+
+// guard returns the context of one call.
+func (i *instance) guard(ctx context.Context) (context.Context, context.CancelFunc) {
+	if i.m.cfg.Guard == None {
+		return &callContext{context.WithoutCancel(ctx), i}, func() {}
+	}
+	guarded, cancel := context.WithTimeout(ctx, i.m.cfg.Timeout)
+	return &callContext{guarded, i}, cancel
+}

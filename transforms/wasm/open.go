@@ -1,0 +1,228 @@
+// Package wasm runs transforms that are WebAssembly modules with the interface leat_tx_1, which abi/ABI.md specifies.
+//
+// [Open] compiles a module, once for each version of its file thanks to a cache on disk, checks its exports and imports and
+// starts a first instance. [Module.Apply] hands a batch to an instance of a bounded pool. A module has no files, no network
+// and no environment; its memory, its output, its time and its log are limited. An instance that traps, overruns a limit
+// or breaks the rules is thrown away, and the error names the record if the module does.
+package wasm
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io/fs"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/stage"
+)
+
+// Module is a transform that runs a WASM module.
+type Module struct {
+	cfg      Config
+	runtime  wazero.Runtime
+	cache    wazero.CompilationCache
+	compiled wazero.CompiledModule
+	manifest []byte
+
+	pool   pool
+	log    *guestLog
+	counts counters
+	batch  atomic.Uint64
+	// warm runs while the pool fills; stop ends it.
+	warm sync.WaitGroup
+	stop context.CancelFunc
+}
+
+var _ stage.Transform = (*Module)(nil)
+
+// Open makes a module ready: compiled, checked, configured, with one instance waiting and the others under way. Errors are
+// [*fault.Error] with one of this package's codes; the caller adds the place in the pipeline file.
+func Open(ctx context.Context, cfg Config) (*Module, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Bytes == nil {
+		b, err := readModule(cfg.Path)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Bytes = b
+	}
+	if err := checkHeader(cfg.name(), cfg.Bytes); err != nil {
+		return nil, err
+	}
+	m := &Module{cfg: cfg, log: newGuestLog(cfg.Logger)}
+	m.pool.init(cfg.Instances)
+	if err := m.start(ctx); err != nil {
+		return nil, errors.Join(err, m.closeRuntime(context.WithoutCancel(ctx)))
+	}
+	m.cfg.Bytes = nil // compiled: the source is no longer needed
+	return m, nil
+}
+
+func (c *Config) name() string {
+	if c.Path == "" {
+		return "the module"
+	}
+	return c.Path
+}
+
+// start compiles and checks the module and fills the pool.
+func (m *Module) start(ctx context.Context) error {
+	if err := m.compile(ctx); err != nil {
+		return err
+	}
+	if err := m.hostModules(ctx); err != nil {
+		return err
+	}
+	if err := m.check(); err != nil {
+		return err
+	}
+	first, err := m.instantiate(ctx)
+	if err != nil {
+		return err
+	}
+	m.pool.put(first)
+	warm, stop := context.WithCancel(context.WithoutCancel(ctx))
+	m.stop = stop
+	m.warm.Go(func() {
+		for range m.cfg.Instances - 1 {
+			i, err := m.instantiate(warm)
+			if err != nil {
+				return // whoever needs the instance tries again and reports the error
+			}
+			if !m.pool.put(i) { // calls have made enough of their own
+				if err := i.mod.Close(warm); err != nil {
+					m.cfg.Logger.Warn("close a spare instance", "error", err)
+				}
+				return
+			}
+		}
+	})
+	return nil
+}
+
+// compile compiles the module with the cache on disk. A cache that cannot be used costs time, not the pipeline.
+func (m *Module) compile(ctx context.Context) error {
+	err := os.MkdirAll(m.cfg.CacheDir, 0o700)
+	if err == nil {
+		m.cache, err = wazero.NewCompilationCacheWithDir(m.cfg.CacheDir)
+	}
+	if err == nil {
+		if m.runtime, m.compiled, err = m.compileWith(ctx, m.cache); err == nil {
+			return nil
+		}
+		err = errors.Join(err, m.closeRuntime(ctx))
+	}
+	cached := err
+	if m.runtime, m.compiled, err = m.compileWith(ctx, nil); err != nil {
+		return fault.New(fault.Permanent, CodeInvalidModule, "%s is not a valid module: %w", m.cfg.name(), err)
+	}
+	m.cfg.Logger.Warn("the cache of compiled modules cannot be used", "dir", m.cfg.CacheDir, "error", cached)
+	return nil
+}
+
+func (m *Module) compileWith(ctx context.Context, cache wazero.CompilationCache) (wazero.Runtime, wazero.CompiledModule, error) {
+	rc := wazero.NewRuntimeConfig().
+		WithMemoryLimitPages(uint32(m.cfg.MemoryLimit / pageSize)).
+		WithCloseOnContextDone(m.cfg.Guard == Interrupt).
+		WithCustomSections(true)
+	if cache != nil {
+		rc = rc.WithCompilationCache(cache)
+	}
+	r := wazero.NewRuntimeWithConfig(ctx, rc)
+	compiled, err := r.CompileModule(ctx, m.cfg.Bytes)
+	if err != nil {
+		return nil, nil, errors.Join(err, r.Close(ctx))
+	}
+	return r, compiled, nil
+}
+
+func (m *Module) hostModules(ctx context.Context) error {
+	if _, err := wasi_snapshot_preview1.Instantiate(ctx, m.runtime); err != nil {
+		return fault.New(fault.Permanent, CodeInvalidModule, "set up WASI: %w", err)
+	}
+	if err := m.instantiateImports(ctx); err != nil {
+		return fault.New(fault.Permanent, CodeInvalidModule, "set up the imports of leat_tx_1: %w", err)
+	}
+	return nil
+}
+
+// maxNap bounds one sleep of a guest, so that its time limit is noticed: sleeping is not interrupted. Guests look at the
+// clock and sleep again.
+const maxNap = 10 * time.Millisecond
+
+func (m *Module) moduleConfig(i *instance) wazero.ModuleConfig {
+	return wazero.NewModuleConfig().
+		WithName(""). // any number of instances
+		WithStartFunctions().
+		WithStdout(&i.stdout).WithStderr(&i.stderr).
+		WithRandSource(rand.Reader).
+		WithSysWalltime().WithSysNanotime().
+		WithNanosleep(func(ns int64) { time.Sleep(min(time.Duration(ns), maxNap)) })
+}
+
+// Describe returns the module's manifest: its section leat.manifest, else what leat_describe returns, else nothing.
+func (m *Module) Describe(ctx context.Context) ([]byte, error) {
+	if m.manifest != nil {
+		return m.manifest, nil
+	}
+	i, err := m.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b, err := i.manifest(ctx)
+	if err != nil {
+		return nil, errors.Join(err, m.drop(ctx, i))
+	}
+	return b, m.give(ctx, i)
+}
+
+// Counts returns the sums of what the module has counted with leat.count, by name.
+func (m *Module) Counts() map[string]int64 { return m.counts.all() }
+
+// Close frees all instances and the compiled code. Apply must have returned and must not be called again.
+func (m *Module) Close(ctx context.Context) error {
+	m.stop()
+	m.warm.Wait()
+	return m.closeRuntime(ctx)
+}
+
+func (m *Module) closeRuntime(ctx context.Context) error {
+	var errs []error
+	if m.runtime != nil {
+		errs = append(errs, m.runtime.Close(ctx))
+	}
+	if m.cache != nil {
+		errs = append(errs, m.cache.Close(ctx))
+	}
+	m.runtime, m.cache = nil, nil
+	return errors.Join(errs...)
+}
+
+func readModule(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fault.New(fault.Permanent, CodeNoModule, "there is no module %s", path).
+			WithHint("relative paths are relative to the pipeline file")
+	case err != nil:
+		return nil, fault.New(fault.Permanent, CodeNoModule, "read the module: %w", err)
+	case info.IsDir():
+		return nil, fault.New(fault.Permanent, CodeNotWASM, "%s is a folder, not a module", path)
+	case info.Size() > MaxModuleBytes:
+		return nil, fault.New(fault.Permanent, CodeNotWASM, "%s has %d MiB; a module may have %d", path, info.Size()>>20, MaxModuleBytes>>20)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fault.New(fault.Permanent, CodeNoModule, "read the module: %w", err)
+	}
+	return b, nil
+}
