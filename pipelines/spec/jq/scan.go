@@ -1,0 +1,339 @@
+package jq
+
+// maxDepth is how deep values may nest, as in encoding/json.
+const maxDepth = 10000
+
+// step is one node of the tree of all paths.
+type step struct {
+	keys  []keyStep
+	items []itemStep
+	ends  []int // queries whose path ends here
+	all   []int // queries whose path ends here or below
+}
+
+type keyStep struct {
+	name string
+	next *step
+}
+
+type itemStep struct {
+	index int
+	next  *step
+}
+
+// insert adds the path of query id: its steps are strings and ints.
+func (n *step) insert(steps []any, id int) {
+	n.all = append(n.all, id)
+	if len(steps) == 0 {
+		n.ends = append(n.ends, id)
+		return
+	}
+	var next *step
+	switch at := steps[0].(type) {
+	case string:
+		if next = n.key([]byte(at)); next == nil {
+			next = &step{}
+			n.keys = append(n.keys, keyStep{at, next})
+		}
+	case int:
+		if next = n.item(at); next == nil {
+			next = &step{}
+			n.items = append(n.items, itemStep{at, next})
+		}
+	}
+	next.insert(steps[1:], id)
+}
+
+func (n *step) key(name []byte) *step {
+	for i := range n.keys {
+		if n.keys[i].name == string(name) {
+			return n.keys[i].next
+		}
+	}
+	return nil
+}
+
+func (n *step) item(index int) *step {
+	for i := range n.items {
+		if n.items[i].index == index {
+			return n.items[i].next
+		}
+	}
+	return nil
+}
+
+type spanKind uint8
+
+const (
+	missing   spanKind = iota // null, or not there
+	elsewhere                 // the path does not fit the data: gojq says what that means
+	text
+	number
+	boolean
+	composite
+)
+
+// span is where the value of a query is in the data.
+type span struct {
+	kind       spanKind
+	plain      bool // text: ASCII without escapes
+	start, end int
+}
+
+// scan checks that data is one JSON value, and finds the values of paths on the way.
+type scan struct {
+	data  []byte
+	pos   int
+	spans []span // by query
+}
+
+// run returns false and the offset of the byte at fault if data is not exactly one JSON value.
+func (s *scan) run(data []byte, root *step) (at int, ok bool) {
+	s.data, s.pos = data, 0
+	clear(s.spans)
+	s.space()
+	if !s.value(root, 0) {
+		return s.pos, false
+	}
+	s.space()
+	return s.pos, s.pos == len(data)
+}
+
+func (s *scan) space() {
+	for s.pos < len(s.data) {
+		switch s.data[s.pos] {
+		case ' ', '\t', '\n', '\r':
+			s.pos++
+		default:
+			return
+		}
+	}
+}
+
+// value reads a value. n is the step that it belongs to, nil if no path leads here.
+func (s *scan) value(n *step, depth int) bool {
+	if s.pos >= len(s.data) {
+		return false
+	}
+	found := span{start: s.pos}
+	ok := false
+	switch c := s.data[s.pos]; {
+	case c == '{':
+		found.kind, ok = composite, s.object(n, depth+1)
+	case c == '[':
+		found.kind, ok = composite, s.array(n, depth+1)
+	case c == '"':
+		s.begin(n, elsewhere, elsewhere)
+		found.kind = text
+		found.plain, ok = s.str()
+	case c == '-' || c >= '0' && c <= '9':
+		s.begin(n, elsewhere, elsewhere)
+		found.kind, ok = number, s.number()
+	case c == 't':
+		s.begin(n, elsewhere, elsewhere)
+		found.kind, ok = boolean, s.word("true")
+	case c == 'f':
+		s.begin(n, elsewhere, elsewhere)
+		found.kind, ok = boolean, s.word("false")
+	case c == 'n':
+		s.begin(n, missing, missing)
+		found.kind, ok = missing, s.word("null")
+	}
+	found.end = s.pos
+	if ok && n != nil {
+		for _, id := range n.ends {
+			s.spans[id] = found
+		}
+	}
+	return ok
+}
+
+// begin forgets what an earlier value of the same key gave, because the last one wins, and sets what the paths below n
+// find unless the value holds them.
+func (s *scan) begin(n *step, keys, items spanKind) {
+	if n == nil {
+		return
+	}
+	for i := range n.keys {
+		for _, id := range n.keys[i].next.all {
+			s.spans[id] = span{kind: keys}
+		}
+	}
+	for i := range n.items {
+		for _, id := range n.items[i].next.all {
+			s.spans[id] = span{kind: items}
+		}
+	}
+}
+
+func (s *scan) object(n *step, depth int) bool {
+	if depth > maxDepth {
+		return false
+	}
+	s.begin(n, missing, elsewhere)
+	s.pos++
+	s.space()
+	if s.pos < len(s.data) && s.data[s.pos] == '}' {
+		s.pos++
+		return true
+	}
+	for {
+		start := s.pos
+		if s.pos >= len(s.data) || s.data[s.pos] != '"' {
+			return false
+		}
+		plain, ok := s.str()
+		if !ok {
+			return false
+		}
+		var next *step
+		if n != nil && len(n.keys) > 0 {
+			next = n.key(unquote(s.data[start:s.pos], plain))
+		}
+		s.space()
+		if s.pos >= len(s.data) || s.data[s.pos] != ':' {
+			return false
+		}
+		s.pos++
+		s.space()
+		if !s.value(next, depth) {
+			return false
+		}
+		if more, ok := s.next('}'); !more {
+			return ok
+		}
+	}
+}
+
+func (s *scan) array(n *step, depth int) bool {
+	if depth > maxDepth {
+		return false
+	}
+	s.begin(n, elsewhere, missing)
+	s.pos++
+	s.space()
+	if s.pos < len(s.data) && s.data[s.pos] == ']' {
+		s.pos++
+		return true
+	}
+	for i := 0; ; i++ {
+		var next *step
+		if n != nil && len(n.items) > 0 {
+			next = n.item(i)
+		}
+		if !s.value(next, depth) {
+			return false
+		}
+		if more, ok := s.next(']'); !more {
+			return ok
+		}
+	}
+}
+
+// next reads a comma, and there is more, or the end of the object or array.
+func (s *scan) next(end byte) (more, ok bool) {
+	s.space()
+	if s.pos >= len(s.data) {
+		return false, false
+	}
+	switch s.data[s.pos] {
+	case ',':
+		s.pos++
+		s.space()
+		return true, true
+	case end:
+		s.pos++
+		return false, true
+	}
+	return false, false
+}
+
+// str reads a string. plain says that it is ASCII without escapes.
+func (s *scan) str() (plain, ok bool) {
+	plain = true
+	for i := s.pos + 1; i < len(s.data); i++ {
+		switch c := s.data[i]; {
+		case c == '"':
+			s.pos = i + 1
+			return plain, true
+		case c < ' ':
+			s.pos = i
+			return false, false
+		case c >= 0x80:
+			plain = false
+		case c == '\\':
+			plain = false
+			i++
+			if i >= len(s.data) {
+				break
+			}
+			switch s.data[i] {
+			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+			case 'u':
+				for range 4 {
+					i++
+					if i >= len(s.data) || !isHex(s.data[i]) {
+						s.pos = i
+						return false, false
+					}
+				}
+			default:
+				s.pos = i
+				return false, false
+			}
+		}
+	}
+	s.pos = len(s.data)
+	return false, false
+}
+
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+}
+
+func (s *scan) word(w string) bool {
+	if len(s.data)-s.pos < len(w) || string(s.data[s.pos:s.pos+len(w)]) != w {
+		return false
+	}
+	s.pos += len(w)
+	return true
+}
+
+func (s *scan) digits() bool {
+	start := s.pos
+	for s.pos < len(s.data) && s.data[s.pos] >= '0' && s.data[s.pos] <= '9' {
+		s.pos++
+	}
+	return s.pos > start
+}
+
+func (s *scan) number() bool {
+	peek := func() byte {
+		if s.pos < len(s.data) {
+			return s.data[s.pos]
+		}
+		return 0
+	}
+	if peek() == '-' {
+		s.pos++
+	}
+	if peek() == '0' {
+		s.pos++
+	} else if !s.digits() {
+		return false
+	}
+	if peek() == '.' {
+		s.pos++
+		if !s.digits() {
+			return false
+		}
+	}
+	if c := peek(); c == 'e' || c == 'E' {
+		s.pos++
+		if c := peek(); c == '+' || c == '-' {
+			s.pos++
+		}
+		return s.digits()
+	}
+	return true
+}
