@@ -12,9 +12,12 @@ type OutputWriter struct {
 	in      Input
 }
 
+// roomyBuffer is what the writer keeps from frame to frame, in bytes. A rare large frame does not stay in memory.
+const roomyBuffer = 4 << 20
+
 // Reset begins the frame that answers in.
 func (w *OutputWriter) Reset(in Input) {
-	if cap(w.buf) < HeaderSize {
+	if cap(w.buf) < HeaderSize || cap(w.buf) > roomyBuffer {
 		w.buf = make([]byte, HeaderSize, 64<<10)
 	}
 	w.in = in
