@@ -1,0 +1,74 @@
+package delivery
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// backlog counts what has been sealed and not been committed, so that a sink that is down does not fill the disk.
+type backlog struct {
+	objects atomic.Int64 // sealed objects
+	bytes   atomic.Int64 // their bytes in the spool
+	other   atomic.Int64 // commits without an object
+
+	mu      sync.Mutex
+	changed chan struct{} // closed and replaced when something was committed
+}
+
+func (b *backlog) init() {
+	b.mu.Lock()
+	b.changed = make(chan struct{})
+	b.mu.Unlock()
+}
+
+func (b *backlog) add(bytes int64) {
+	b.objects.Add(1)
+	b.bytes.Add(bytes)
+}
+
+// committed tells those who wait.
+func (b *backlog) committed() {
+	b.mu.Lock()
+	close(b.changed)
+	b.changed = make(chan struct{})
+	b.mu.Unlock()
+}
+
+func (b *backlog) watch() chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.changed
+}
+
+// room waits until another object may be sealed.
+func (b *backlog) room(ctx context.Context, failed <-chan struct{}) error {
+	for {
+		changed := b.watch()
+		if b.objects.Load() < maxPending && b.bytes.Load() < maxSpooled {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-failed:
+			return context.Canceled
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// empty waits until everything is committed.
+func (b *backlog) empty(ctx context.Context) error {
+	for {
+		changed := b.watch()
+		if b.objects.Load() == 0 && b.other.Load() == 0 {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

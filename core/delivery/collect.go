@@ -1,0 +1,326 @@
+package delivery
+
+import (
+	"container/list"
+	"context"
+	"slices"
+	"sort"
+	"time"
+)
+
+// collector appends the workers' shares to the open buffers, in log order, and decides which to seal.
+type collector struct {
+	*Delivery
+	ctx     context.Context
+	open    map[string]*buffer
+	byAge   list.List // of *buffer, oldest first
+	free    coverage  // dropped inputs that no commit covers yet
+	freed   time.Time // when free got its first
+	checked time.Time // when the covered set was last measured
+	timer   *time.Timer
+}
+
+// freeDelay is how long the end of dropped inputs may wait to be committed, so that a pipeline that drops most of its
+// input does not commit every batch.
+const freeDelay = time.Second
+
+// collect is the collector's goroutine.
+func (d *Delivery) collect(ctx context.Context) {
+	c := &collector{Delivery: d, ctx: ctx, open: map[string]*buffer{}, timer: time.NewTimer(time.Hour)}
+	defer c.timer.Stop()
+	defer c.abandon()
+	for {
+		c.timer.Reset(c.wake())
+		select {
+		case j, ok := <-d.order:
+			if !ok {
+				return
+			}
+			<-j.finished
+			err := j.err
+			if err == nil && ctx.Err() == nil && !d.broken() {
+				err = c.take(j)
+			}
+			j.release()
+			if err != nil && ctx.Err() == nil {
+				d.fail(err)
+			}
+		case <-c.timer.C:
+		}
+		if ctx.Err() == nil && !d.broken() {
+			if err := c.ripe(); err != nil && ctx.Err() == nil {
+				d.fail(err)
+			}
+		}
+	}
+}
+
+// abandon gives the memory of buffers that are not sealed back; their records are still in the log.
+func (c *collector) abandon() {
+	for _, b := range c.open {
+		c.held.Add(-int64(cap(b.pending)))
+		for _, k := range b.blocks {
+			<-k.done
+			c.held.Add(-int64(cap(k.out)))
+		}
+		if b.spooled > 0 {
+			if err := c.spool.remove(b.id); err != nil {
+				c.log.Warn("could not remove the spool file of an open buffer; the next start will", "error", err)
+			}
+		}
+	}
+}
+
+// take appends a batch.
+func (c *collector) take(j *job) error {
+	if !j.expired.empty() {
+		c.end(outcome{kind: kindExpired, covers: ptr(j.expired)})
+	}
+	if !j.free.empty() {
+		if c.free.empty() {
+			c.freed = time.Now()
+		}
+		c.free.merge(&j.free)
+	}
+	tied := make([]*buffer, len(j.shares))
+	for _, pair := range j.ties {
+		for _, s := range pair {
+			if tied[s.index] != nil {
+				continue
+			}
+			b, err := c.buffer(j, s)
+			if err != nil {
+				return err
+			}
+			c.append(b, j, s, 0, len(s.ends))
+			tied[s.index] = b
+		}
+		tie(tied[pair[0].index], tied[pair[1].index])
+	}
+	for _, s := range j.shares {
+		if b := tied[s.index]; b != nil {
+			if b.sum.Raw >= c.cfg.BufferSize {
+				if err := c.sealAll(b.tied); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		if err := c.fill(j, s); err != nil {
+			return err
+		}
+	}
+	c.seams.Step("collected")
+	if c.held.Load() > c.cfg.Memory {
+		if err := c.spillLargest(); err != nil {
+			return err
+		}
+	}
+	if j.drain != nil {
+		return c.drainAll(j.drain)
+	}
+	return nil
+}
+
+// fill appends a share whose inputs are in no other, sealing buffers as they become full.
+func (c *collector) fill(j *job, s *share) error {
+	for at := 0; at < len(s.ends); {
+		b, err := c.buffer(j, s)
+		if err != nil {
+			return err
+		}
+		base := int64(0)
+		if at > 0 {
+			base = int64(s.ends[at-1])
+		}
+		room := c.cfg.BufferSize - b.sum.Raw
+		n := sort.Search(len(s.ends)-at, func(i int) bool { return int64(s.ends[at+i])-base > room })
+		if n == 0 && b.records == 0 {
+			n = 1 // an output larger than the buffer is an object of its own
+		}
+		c.append(b, j, s, at, at+n)
+		at += n
+		if at < len(s.ends) || b.sum.Raw >= c.cfg.BufferSize {
+			if err := c.sealAll(b.tied); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// buffer returns the open buffer of a share's group.
+func (c *collector) buffer(j *job, s *share) (*buffer, error) {
+	key := "g" + s.group
+	if s.dead {
+		key = "d" + s.group
+	}
+	if b := c.open[key]; b != nil {
+		return b, nil
+	}
+	input := s.roots[0]
+	if input < 0 {
+		input = ^input
+	}
+	first := &j.batch.Records[input]
+	prefix, err := c.cfg.Layout.Prefix, error(nil)
+	if s.dead {
+		prefix = c.cfg.DeadLetters.Prefix
+	}
+	p, err := prefix(s.group, first.ArrivedAt())
+	if err != nil {
+		return nil, err
+	}
+	b := c.newBuffer(key, p, s.dead, first)
+	c.open[key] = b
+	b.age = c.byAge.PushBack(b)
+	return b, nil
+}
+
+// append adds the outputs from to to of a share.
+func (c *collector) append(b *buffer, j *job, s *share, from, to int) {
+	if from == to {
+		return
+	}
+	base := int32(0)
+	if from > 0 {
+		base = s.ends[from-1]
+	}
+	c.write(b, s.data[base:s.ends[to-1]])
+	b.records += to - from
+	for _, input := range s.roots[from:to] {
+		if input >= 0 {
+			r := &j.batch.Records[input]
+			b.covers.add(r.Shard, r.Seq)
+		}
+	}
+}
+
+// wake returns how long the collector may sleep.
+func (c *collector) wake() time.Duration {
+	wait := time.Hour
+	if e := c.byAge.Front(); e != nil {
+		wait = time.Until(e.Value.(*buffer).opened.Add(c.interval()))
+	}
+	if !c.free.empty() {
+		wait = min(wait, time.Until(c.freed.Add(freeDelay)))
+	}
+	return max(wait, 0)
+}
+
+func (c *collector) interval() time.Duration {
+	if c.cfg.BufferInterval == 0 {
+		return zeroInterval
+	}
+	return c.cfg.BufferInterval
+}
+
+// ripe seals what has reached its age, and the oldest buffers if too many positions stand above the checkpoints.
+func (c *collector) ripe() error {
+	now := time.Now()
+	for e := c.byAge.Front(); e != nil; e = c.byAge.Front() {
+		b := e.Value.(*buffer)
+		if now.Before(b.opened.Add(c.interval())) {
+			break
+		}
+		if err := c.sealAll(b.tied); err != nil {
+			return err
+		}
+	}
+	if !c.free.empty() && now.Sub(c.freed) >= freeDelay {
+		c.commitFree()
+	}
+	if now.Sub(c.checked) < time.Second {
+		return nil
+	}
+	c.checked = now
+	covered := c.covered.Load()
+	for e := c.byAge.Front(); e != nil; e = e.Next() {
+		covered += e.Value.(*buffer).covers.size()
+	}
+	c.cfg.Observer.Holding(c.byAge.Len(), c.held.Load(), covered, c.backlog.objects.Load(), c.backlog.bytes.Load())
+	for e := c.byAge.Front(); e != nil && covered > c.cfg.Covered; e = c.byAge.Front() {
+		b := e.Value.(*buffer)
+		covered -= b.covers.size()
+		c.log.Warn("covered set is full: sealing the oldest buffer early", "key", b.key, "age", now.Sub(b.opened))
+		if err := c.sealAll(b.tied); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sealAll takes the buffers of a component off the table and hands them to a sealer, when there is room for their objects.
+func (c *collector) sealAll(tied *component) error {
+	if tied.sealed {
+		return nil
+	}
+	tied.sealed = true
+	for _, b := range tied.buffers {
+		c.cut(b)
+		delete(c.open, b.mapKey)
+		c.byAge.Remove(b.age)
+	}
+	if err := c.backlog.room(c.ctx, c.failed); err != nil {
+		return err
+	}
+	for range tied.buffers {
+		c.backlog.add(0)
+	}
+	c.seals <- tied
+	return nil
+}
+
+func (c *collector) commitFree() {
+	free := c.free
+	c.free = coverage{}
+	c.end(outcome{kind: kindDropped, covers: &free})
+}
+
+func (c *collector) end(o outcome) {
+	c.backlog.other.Add(1)
+	c.ends <- o
+}
+
+// spillLargest moves the largest buffers to the spool until a quarter of the budget is free.
+func (c *collector) spillLargest() error {
+	sized := make([]*buffer, 0, len(c.open))
+	size := make(map[*buffer]int64, len(c.open))
+	for _, b := range c.open {
+		sized = append(sized, b)
+		size[b] = b.inMemory()
+	}
+	slices.SortFunc(sized, func(a, b *buffer) int { return int(size[b] - size[a]) })
+	target, n := c.held.Load()-c.cfg.Memory*3/4, 0
+	for ; n < len(sized) && target > 0; n++ {
+		target -= size[sized[n]]
+		c.cut(sized[n])
+	}
+	for _, b := range sized[:n] {
+		if err := c.spill(b); err != nil {
+			return err
+		}
+		c.seams.Step("spilled")
+	}
+	return nil
+}
+
+// drainAll seals everything and tells the drain when all is committed.
+func (c *collector) drainAll(req *drain) error {
+	for e := c.byAge.Front(); e != nil; e = c.byAge.Front() {
+		if err := c.sealAll(e.Value.(*buffer).tied); err != nil {
+			return err
+		}
+	}
+	if !c.free.empty() {
+		c.commitFree()
+	}
+	c.waits.Go(func() {
+		if c.backlog.empty(c.ctx) == nil {
+			close(req.done)
+		}
+	})
+	return nil
+}
+
+func ptr[T any](v T) *T { return &v }

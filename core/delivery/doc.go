@@ -1,0 +1,33 @@
+// Package delivery carries the records of one stream to one sink, exactly once where the sink is an object store.
+//
+// A [Delivery] does four things, again and again:
+//
+//  1. collect: it scans the stream's log, transforms the records, and appends each output to the buffer of its group (the
+//     outputs whose prefix evaluates alike), across shards; within a buffer the records of a shard keep their order. A
+//     buffer is compressed block by block; what exceeds the memory budget goes to a spool file that is not synced.
+//  2. seal: a buffer that reaches its size or its age is finished in its spool file, which is synced; then a manifest is
+//     made durable in core/state. It holds the object's key, size and checksum, where it goes, and the input positions
+//     that it covers. Nothing leaves before its manifest is durable.
+//  3. put: the spool file's bytes are put under the manifest's key, as often as it takes.
+//  4. commit: one durable transaction marks the manifest's positions as delivered, moves the checkpoints and the counts
+//     of the ledger. Then the spool file is removed.
+//
+// # After a crash
+//
+// Spool files without a manifest are removed; their records are read again from the log. Manifests without a commit are
+// put again: the same bytes under the same key. Reading starts at the checkpoints, and positions that a manifest or a
+// commit covers are passed over. None of this calls a transform or evaluates a prefix twice for the same object, so
+// transforms may change between two runs, and need not be deterministic.
+//
+// An input whose outputs go to several buffers ties these buffers together: they are sealed in one transaction, so that
+// either all outputs of an input are promised or none is.
+//
+// An error of the log, the state or the spool ends [Delivery.Run]. There is no other recovery than the one after a crash:
+// the caller makes a new Delivery from what is durable.
+//
+// # Ledger
+//
+// Every input is counted once: in = delivered + dropped + dead + expired + skipped + pending. An input is dead if any of
+// its outputs cannot be delivered; then none of them is, and the input is written to the dead letters. The first five
+// counts are durable per shard; pending is what the log holds and no commit covers. [Audit] checks it from durable state.
+package delivery

@@ -1,0 +1,131 @@
+package delivery
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/state"
+)
+
+// put is an uploader: it puts sealed objects until they are there. It starts no put after run is done; those under way
+// may go on until puts is done. What is not put by then is put by the next run.
+func (d *Delivery) put(run, puts context.Context) {
+	for m := range d.puts {
+		if run.Err() != nil || d.broken() {
+			continue
+		}
+		if err := d.attempt(run, puts, m); err != nil {
+			if !isStop(err) || run.Err() == nil {
+				d.fail(err)
+			}
+			continue
+		}
+		kind := kindDelivered
+		if m.Dead {
+			kind = kindDead
+		}
+		d.seams.Step("put")
+		d.ends <- outcome{kind: kind, object: m.ID, size: m.Size, covers: m.covers}
+		d.totals.objects.Add(1)
+		d.totals.raw.Add(m.Raw)
+		d.totals.stored.Add(m.Size)
+		d.cfg.Observer.Delivered(m.Records, m.Raw, m.Size, time.Since(m.Oldest), m.Dead)
+		d.log.Info("delivered", "key", m.Key, "records", m.Records, "bytes", m.Raw, "stored", m.Size, "dead", m.Dead)
+	}
+}
+
+// attempt puts one object, again and again. It returns nil once the object is at its destination.
+func (d *Delivery) attempt(run, puts context.Context, m *manifest) error {
+	for try := 0; ; try++ {
+		d.seams.Step("putting")
+		if d.seams.CommitBeforePut {
+			d.ends <- outcome{kind: kindDelivered, object: m.ID, covers: m.covers}
+			d.seams.Step("committed")
+		}
+		started := time.Now()
+		err := d.deliver(puts, m)
+		d.cfg.Observer.Put(time.Since(started), err)
+		if err == nil {
+			return nil
+		}
+		if puts.Err() != nil {
+			return puts.Err()
+		}
+		code, class := fault.CodeOf(err), fault.ClassOf(err)
+		if code == "sink.conflict" || code == "delivery.spool_damaged" {
+			return err // a person has to look at it
+		}
+		msg := err.Error()
+		d.totals.lastError.Store(&msg)
+		d.totals.retries.Add(1)
+		spent := d.cfg.Retry.For > 0 && time.Since(m.Sealed) >= d.cfg.Retry.For
+		if !m.Dead && (class == fault.Permanent || spent) {
+			d.log.Error("object goes to the dead letters", "key", m.Key, "records", m.Records, "class", class, "code", code, "error", err)
+			if err := d.giveUp(m, err); err != nil {
+				return err
+			}
+			try = -1
+			continue
+		}
+		pause := d.backOff(try, class)
+		d.log.Warn("put failed", "key", m.Key, "try", try+1, "class", class, "code", code, "error", err, "next", pause.Round(time.Millisecond))
+		select {
+		case <-time.After(pause):
+		case <-run.Done():
+			return run.Err()
+		case <-d.failed:
+			return context.Canceled
+		}
+	}
+}
+
+// backOff is the pause after a failed try: full jitter below a bound that doubles. Whoever asks for a slower pace gets at
+// least half of the bound.
+func (d *Delivery) backOff(try int, class fault.Class) time.Duration {
+	bound := d.cfg.Retry.Initial << min(try, 30)
+	if bound <= 0 || bound > d.cfg.Retry.Max {
+		bound = d.cfg.Retry.Max
+	}
+	pause := rand.N(bound + 1)
+	if class == fault.Throttled {
+		pause = bound/2 + pause/2
+	}
+	return pause
+}
+
+// deliver puts an object once.
+func (d *Delivery) deliver(ctx context.Context, m *manifest) error {
+	sink, err := d.opened.get(m)
+	if err != nil {
+		return err
+	}
+	return sink.Put(ctx, m.chunk(d.spool))
+}
+
+func (m *manifest) chunk(s *spool) *Chunk {
+	return &Chunk{
+		ID: m.ID, Key: m.Key, Size: m.Size, SHA256: [32]byte(m.SHA256), Records: m.Records,
+		ContentType: m.ContentType, ContentEncoding: m.Encoding,
+		Open: func() (Body, error) { return s.body(m) },
+	}
+}
+
+// giveUp redirects an object, as it is, to the dead letters: durably, before it is put there.
+func (d *Delivery) giveUp(m *manifest, cause error) error {
+	prefix, err := d.cfg.DeadLetters.Prefix(deliveryFailed, m.Oldest)
+	if err != nil {
+		return err
+	}
+	dead := *m
+	dead.Dead, dead.Failed = true, cause.Error()
+	dead.Key = prefix + m.Key
+	dead.Destination = destination(d.cfg.DeadLetters.Sink)
+	err = d.cfg.State.Update(context.Background(), func(tx *state.Tx) error { return putManifest(tx, d.prefix, &dead, nil) })
+	if err != nil {
+		return fault.New(fault.ClassOf(err), "delivery.state_failed", "store that object %s is dead: %w", m.ID, err)
+	}
+	*m = dead
+	return nil
+}

@@ -1,0 +1,207 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+
+	"github.com/RoaringBitmap/roaring/v2/roaring64"
+
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/core/shardlog"
+)
+
+// skipSet holds the positions of a shard that were covered before this run.
+type skipSet struct {
+	from uint64 // all before it are covered
+	bits *roaring64.Bitmap
+	max  uint64
+}
+
+// covers reports whether the reader must pass over a position.
+func (s *skipSet) covers(seq uint64) bool {
+	return seq < s.from || seq <= s.max && s.bits.Contains(seq)
+}
+
+func skipSets(t *tracker, pending map[string]*manifest, ignore bool) map[record.ShardID]*skipSet {
+	sets := map[record.ShardID]*skipSet{}
+	set := func(id record.ShardID) *skipSet {
+		if sets[id] == nil {
+			sets[id] = &skipSet{bits: roaring64.New()}
+		}
+		return sets[id]
+	}
+	for id, at := range t.start {
+		set(id).from = at
+	}
+	for id, s := range t.shards {
+		set(id).from = s.checkpoint
+		if !ignore {
+			set(id).bits.Or(s.done)
+		}
+	}
+	for _, m := range pending {
+		for id, bits := range m.covers.shards {
+			if !ignore {
+				set(id).bits.Or(bits)
+			}
+		}
+	}
+	for _, s := range sets {
+		if !s.bits.IsEmpty() {
+			s.max = s.bits.Maximum()
+		}
+	}
+	return sets
+}
+
+// read scans the log and hands batches, in order, to the workers and to the collector.
+func (d *Delivery) read(ctx context.Context) {
+	from := make(shardlog.Positions, len(d.skip))
+	for id, s := range d.skip {
+		from[id] = s.from
+	}
+	scan, err := d.cfg.Source.Log.Scan(from)
+	if err != nil {
+		d.fail(d.readError(err))
+		return
+	}
+	defer scan.Close()
+	limit := shardlog.ReadLimit{Records: scanRecords, Bytes: scanBytes}
+	for ctx.Err() == nil {
+		j := newJob()
+		if err := scan.Next(ctx, limit, j.batch); err != nil {
+			j.release()
+			if !isStop(err) || ctx.Err() == nil {
+				d.fail(d.readError(err))
+			}
+			return
+		}
+		atEnd := j.batch.Len() == 0
+		d.passOver(j, scan.Expired())
+		if j.batch.Len() == 0 && j.expired.empty() {
+			j.release()
+			if !atEnd {
+				continue
+			}
+			if !d.idle(ctx, scan) {
+				return
+			}
+			continue
+		}
+		if !d.hand(ctx, j) {
+			j.release()
+			return
+		}
+	}
+}
+
+// hand gives a job to the collector, and to the workers if there is anything to transform.
+func (d *Delivery) hand(ctx context.Context, j *job) bool {
+	if j.batch.Len() == 0 {
+		j.finished <- struct{}{}
+	} else {
+		select {
+		case d.work <- j:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	select {
+	case d.order <- j:
+		return true
+	case <-ctx.Done():
+		if j.batch.Len() > 0 {
+			<-j.finished // a worker may still be using it
+		}
+		return false
+	}
+}
+
+// idle waits for the log to grow. It answers drains, since everything up to the log's end has been handed on.
+func (d *Delivery) idle(ctx context.Context, scan shardlog.Scanner) bool {
+	wait, cancel := context.WithCancel(ctx)
+	defer cancel()
+	grown := make(chan error, 1)
+	go func() { grown <- scan.Wait(wait) }()
+	for {
+		select {
+		case err := <-grown:
+			if err != nil && ctx.Err() == nil {
+				d.fail(d.readError(err))
+			}
+			return err == nil
+		case req := <-d.drains:
+			j := newJob()
+			j.drain = req
+			if !d.hand(ctx, j) {
+				j.release()
+				cancel()
+				<-grown
+				return false
+			}
+		case <-ctx.Done():
+			<-grown
+			return false
+		}
+	}
+}
+
+// passOver takes out of a batch what was covered before this run, and counts what expired unread.
+func (d *Delivery) passOver(j *job, expired []shardlog.Range) {
+	for _, r := range expired {
+		lost := roaring64.New()
+		lost.AddRange(r.From, r.To)
+		if s := d.skip[r.Shard]; s != nil {
+			lost.RemoveRange(0, s.from)
+			lost.AndNot(s.bits)
+		}
+		if !lost.IsEmpty() {
+			j.expired.bits(r.Shard).Or(lost)
+		}
+	}
+	lost := j.expired.len()
+	if lost > 0 {
+		d.log.Error("records expired before they were delivered", "records", lost, "stream", d.cfg.Source.Name)
+		d.cfg.Observer.Expired(lost)
+	}
+	if len(d.skip) == 0 {
+		return
+	}
+	var set *skipSet
+	var of record.ShardID
+	kept, changed := 0, false
+	recs := j.batch.Records
+	for i := range recs {
+		if i == 0 || recs[i].Shard != of {
+			of = recs[i].Shard
+			set = d.skip[of]
+		}
+		if set != nil {
+			if set.covers(recs[i].Seq) {
+				changed = true
+				continue
+			}
+			if recs[i].Seq > set.max && recs[i].Seq >= set.from {
+				delete(d.skip, of) // nothing further on can be covered
+				set = nil
+			}
+		}
+		if changed {
+			recs[kept] = recs[i]
+		}
+		kept++
+	}
+	clear(recs[kept:])
+	j.batch.Records = recs[:kept]
+}
+
+func (d *Delivery) readError(err error) error {
+	class, hint := fault.ClassOf(err), ""
+	if errors.Is(err, shardlog.ErrCorrupt) {
+		class, hint = fault.Permanent, "run leat log verify on the data directory"
+	}
+	e := fault.New(class, "delivery.read_failed", "delivery %s/%s: read stream %s: %w", d.cfg.Pipeline, d.cfg.Name, d.cfg.Source.Name, err)
+	e.Hint = hint
+	return e
+}

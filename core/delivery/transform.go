@@ -1,0 +1,199 @@
+package delivery
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/core/stage"
+)
+
+// job is one batch on its way from the reader through a worker to the collector.
+type job struct {
+	batch   *record.Batch
+	expired coverage // positions that expired unread
+	drain   *drain   // a request that travels behind the records it covers
+
+	// What a worker makes of the batch:
+	final    stage.Final
+	shares   []*share
+	byGroup  map[string]*share
+	free     coverage // inputs that were dropped
+	ties     [][2]*share
+	err      error
+	finished chan struct{} // receives once the worker is done
+
+	group []byte    // scratch
+	undo  []savings // scratch
+}
+
+// share is what a batch adds to the buffer of one group.
+type share struct {
+	group string
+	dead  bool // for the dead letters; group is the error type then
+	data  []byte
+	ends  []int32 // end in data of each output
+	roots []int32 // input of each output; its complement if the input is counted with another of its outputs
+	index int     // of the share in its job
+}
+
+// savings is the length that a share had before the input in work.
+type savings struct {
+	share *share
+	data  int
+	outs  int
+}
+
+var jobs = sync.Pool{New: func() any {
+	return &job{byGroup: map[string]*share{}, finished: make(chan struct{}, 1)}
+}}
+
+func newJob() *job {
+	j := jobs.Get().(*job)
+	j.batch = record.NewBatch()
+	return j
+}
+
+func (j *job) release() {
+	j.batch.Release()
+	j.batch = nil
+	j.final.Reset()
+	for _, s := range j.shares {
+		s.reset()
+		shares.Put(s)
+	}
+	clear(j.shares)
+	clear(j.byGroup)
+	clear(j.ties)
+	j.shares, j.ties = j.shares[:0], j.ties[:0]
+	j.expired, j.free, j.drain, j.err = coverage{}, coverage{}, nil, nil
+	select {
+	case <-j.finished:
+	default:
+	}
+	jobs.Put(j)
+}
+
+var shares = sync.Pool{New: func() any { return new(share) }}
+
+// keepShare is the largest buffer, in bytes, that a pooled share keeps.
+const keepShare = 2 << 20
+
+func (s *share) reset() {
+	data := s.data[:0]
+	if cap(data) > keepShare {
+		data = nil
+	}
+	*s = share{data: data, ends: s.ends[:0], roots: s.roots[:0]}
+}
+
+// transform is a worker: it transforms batches, groups and frames their outputs.
+func (d *Delivery) transform(ctx context.Context) {
+	for j := range d.work {
+		if j.err = ctx.Err(); j.err == nil {
+			j.err = d.apply(ctx, j)
+		}
+		j.finished <- struct{}{}
+	}
+}
+
+func (d *Delivery) apply(ctx context.Context, j *job) error {
+	if err := d.cfg.Chain.Run(ctx, j.batch, &j.final); err != nil {
+		return err
+	}
+	for i := range j.final.Roots {
+		root, in := &j.final.Roots[i], &j.batch.Records[i]
+		switch {
+		case root.Fail != nil:
+			d.bury(j, i, deadLetter{stage: root.Fail.Stage, code: root.Fail.Code, reason: root.Fail.Reason})
+		case root.N == 0:
+			j.free.add(in.Shard, in.Seq)
+		default:
+			if err := d.place(j, i, root); err != nil {
+				d.bury(j, i, deadLetter{code: fault.CodeOf(err), reason: err.Error()})
+			}
+		}
+	}
+	return nil
+}
+
+// place puts the outputs of an input into the shares of their groups: all or, with an error, none.
+func (d *Delivery) place(j *job, input int, root *stage.Root) error {
+	j.undo = j.undo[:0]
+	var home *share
+	for k := root.First; k < root.First+root.N; k++ {
+		out := &j.final.Outs[k]
+		s, err := d.share(j, out)
+		if err == nil {
+			j.undo = append(j.undo, savings{s, len(s.data), len(s.ends)})
+			s.data, err = d.cfg.Format.Append(s.data, out.Data)
+		}
+		if err != nil {
+			for _, was := range slices.Backward(j.undo) {
+				was.share.data = was.share.data[:was.data]
+				was.share.ends, was.share.roots = was.share.ends[:was.outs], was.share.roots[:was.outs]
+			}
+			return err
+		}
+		s.ends = append(s.ends, int32(len(s.data)))
+		if home == nil {
+			home = s
+			s.roots = append(s.roots, int32(input))
+			continue
+		}
+		s.roots = append(s.roots, ^int32(input))
+		if s != home {
+			j.tie(home, s)
+		}
+	}
+	return nil
+}
+
+// tie notes that two buffers must be sealed together.
+func (j *job) tie(a, b *share) {
+	pair := [2]*share{a, b}
+	if !slices.Contains(j.ties, pair) {
+		j.ties = append(j.ties, pair)
+	}
+}
+
+// share returns the share of an output's group.
+func (d *Delivery) share(j *job, out *stage.Out) (*share, error) {
+	var err error
+	if j.group, err = d.cfg.Layout.Group(append(j.group[:0], 'g'), out); err != nil {
+		return nil, err
+	}
+	return j.share(j.group), nil
+}
+
+// share returns the share with a key: 'g' and a group's identity, or 'd' and an error type of the dead letters.
+func (j *job) share(key []byte) *share {
+	if s := j.byGroup[string(key)]; s != nil {
+		return s
+	}
+	s := shares.Get().(*share)
+	k := string(key)
+	s.group, s.dead, s.index = k[1:], k[0] == 'd', len(j.shares)
+	j.shares = append(j.shares, s)
+	j.byGroup[k] = s
+	return s
+}
+
+// Error types of dead letters, as Firehose names the folders.
+const (
+	processingFailed = "processing-failed"
+	deliveryFailed   = "delivery-failed"
+)
+
+// bury writes an input to the dead letters.
+func (d *Delivery) bury(j *job, input int, l deadLetter) {
+	s := j.share(append(append(j.group[:0], 'd'), processingFailed...))
+	l.pipeline, l.sink, l.at = d.cfg.Pipeline, d.cfg.Name, time.Now()
+	s.data = l.append(s.data, &j.batch.Records[input], d.cfg.Source.SequenceNumber)
+	s.ends = append(s.ends, int32(len(s.data)))
+	s.roots = append(s.roots, int32(input))
+	d.cfg.Observer.DeadLetter(l.code)
+}

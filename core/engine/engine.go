@@ -1,0 +1,236 @@
+// Package engine runs a pipeline that is ready: feeders that bring records into a stream, and deliveries that carry them
+// to sinks. It knows neither files nor configurations; whoever builds a [Pipeline] does.
+//
+// A delivery that fails is made anew from durable state after a pause, for as long as its error is not permanent: that is
+// the only recovery there is, and the one that a crash of the process gets too. Another version of a pipeline takes over
+// by the same way: the old runner is stopped, the new one started.
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/leatstream/leat/core/delivery"
+	"github.com/leatstream/leat/core/fault"
+)
+
+// The pause before a failed delivery is made anew doubles from firstPause to lastPause, with full jitter.
+const (
+	firstPause = 200 * time.Millisecond
+	lastPause  = 30 * time.Second
+)
+
+// Feeder brings records into the pipeline's stream. Run returns nil when its source is exhausted, or soon after ctx is
+// done.
+type Feeder interface {
+	Run(ctx context.Context) error
+}
+
+// Pipeline is a graph that is ready to run.
+type Pipeline struct {
+	Name       string
+	Feeders    []Feeder
+	Deliveries []delivery.Config
+	// Close frees what the deliveries use (chains, sinks) after the last has ended; nil: nothing.
+	Close func(ctx context.Context) error
+}
+
+// Runner runs one pipeline once.
+type Runner struct {
+	pipeline Pipeline
+	log      *slog.Logger
+	lanes    []*lane
+	feed     context.CancelFunc // stops the feeders
+	feeding  sync.WaitGroup
+	started  chan struct{}
+}
+
+// lane is one supervised delivery.
+type lane struct {
+	cfg delivery.Config
+
+	mu      sync.Mutex
+	current *delivery.Delivery
+	changed chan struct{}  // closed and replaced when current changes
+	earlier delivery.Stats // totals of the deliveries before current
+	err     error          // why current is missing
+}
+
+// New returns a runner. It owns the pipeline from then on: Run closes it.
+func New(p Pipeline, logger *slog.Logger) *Runner {
+	r := &Runner{pipeline: p, log: logger.With("pipeline", p.Name), started: make(chan struct{})}
+	for _, cfg := range p.Deliveries {
+		r.lanes = append(r.lanes, &lane{cfg: cfg, changed: make(chan struct{})})
+	}
+	return r
+}
+
+// Run runs the pipeline until ctx is done, and then returns nil when puts under way have ended. With untilIdle it also
+// ends when the feeders are exhausted and everything is delivered. An error is permanent: a feeder or a delivery cannot
+// go on until somebody changes something.
+func (r *Runner) Run(ctx context.Context, untilIdle bool) error {
+	run, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var feed context.Context
+	feed, r.feed = context.WithCancel(run)
+	var delivering sync.WaitGroup
+	for _, l := range r.lanes {
+		delivering.Go(func() {
+			if err := r.supervise(run, l); err != nil {
+				stop(err)
+			}
+		})
+	}
+	for _, f := range r.pipeline.Feeders {
+		r.feeding.Go(func() {
+			if err := f.Run(feed); err != nil && feed.Err() == nil {
+				stop(err)
+			}
+		})
+	}
+	close(r.started)
+	if untilIdle {
+		r.feeding.Wait()
+		if run.Err() == nil {
+			if err := r.drain(run); err == nil {
+				stop(nil)
+			}
+		}
+	}
+	<-run.Done()
+	r.feed()
+	r.feeding.Wait()
+	delivering.Wait()
+	err := context.Cause(run)
+	if errors.Is(err, context.Canceled) || ctx.Err() != nil {
+		err = nil
+	}
+	if r.pipeline.Close != nil {
+		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		err = errors.Join(err, r.pipeline.Close(cleanup))
+	}
+	return err
+}
+
+// Drain stops the feeders and returns when everything that the stream holds is delivered, whatever the buffers' size and
+// age. The pipeline keeps running until Run's context is done.
+func (r *Runner) Drain(ctx context.Context) error {
+	<-r.started
+	r.feed()
+	r.feeding.Wait()
+	return r.drain(ctx)
+}
+
+func (r *Runner) drain(ctx context.Context) error {
+	var wg sync.WaitGroup
+	errs := make([]error, len(r.lanes))
+	for i, l := range r.lanes {
+		wg.Go(func() { errs[i] = l.drain(ctx) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// supervise keeps a delivery running.
+func (r *Runner) supervise(ctx context.Context, l *lane) error {
+	for try := 0; ; try++ {
+		began := time.Now()
+		d, err := delivery.New(ctx, l.cfg)
+		if err == nil {
+			l.set(d, nil)
+			err = d.Run(ctx)
+		}
+		l.set(nil, err)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if fault.ClassOf(err) == fault.Permanent {
+			return err
+		}
+		if time.Since(began) > lastPause {
+			try = 0
+		}
+		pause := rand.N(min(firstPause<<min(try, 20), lastPause)) + time.Millisecond
+		r.log.Error("delivery failed and starts again", "sink", l.cfg.Name, "class", fault.ClassOf(err), "error", err,
+			"next", pause.Round(time.Millisecond))
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (l *lane) set(d *delivery.Delivery, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.current != nil && d == nil {
+		last := l.current.Stats()
+		l.earlier.Objects += last.Objects
+		l.earlier.Raw += last.Raw
+		l.earlier.Stored += last.Stored
+		l.earlier.Retries += last.Retries
+		l.earlier.Counts = last.Counts
+	}
+	l.current, l.err = d, err
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+func (l *lane) get() (*delivery.Delivery, chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.current, l.changed
+}
+
+// drain drains the lane's delivery, and the next one if that fails in between.
+func (l *lane) drain(ctx context.Context) error {
+	for {
+		d, changed := l.get()
+		if d != nil && d.Drain(ctx) == nil {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// SinkStats is what one sink of the pipeline has done.
+type SinkStats struct {
+	Sink string
+	delivery.Stats
+	// Err is why the sink's delivery is not running at the moment; nil if it is.
+	Err error
+}
+
+// Stats describes all sinks.
+func (r *Runner) Stats() []SinkStats {
+	out := make([]SinkStats, len(r.lanes))
+	for i, l := range r.lanes {
+		out[i] = l.stats()
+	}
+	return out
+}
+
+func (l *lane) stats() SinkStats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := SinkStats{Sink: l.cfg.Name, Stats: l.earlier, Err: l.err}
+	if l.current != nil {
+		now := l.current.Stats()
+		now.Objects += l.earlier.Objects
+		now.Raw += l.earlier.Raw
+		now.Stored += l.earlier.Stored
+		now.Retries += l.earlier.Retries
+		s.Stats = now
+	}
+	return s
+}

@@ -1,0 +1,56 @@
+// Package build makes running pipelines of pipeline files: it creates what is missing (streams, module builds), opens
+// transforms and sinks, and hands the engine a graph that is ready.
+package build
+
+import (
+	"context"
+	"io"
+	"log/slog"
+
+	"github.com/leatstream/leat/core/datadir"
+	"github.com/leatstream/leat/core/engine"
+	"github.com/leatstream/leat/core/observe"
+	"github.com/leatstream/leat/pipelines/spec"
+)
+
+// Options are what pipelines share and what only the command knows.
+type Options struct {
+	Data    *datadir.Dir
+	Logger  *slog.Logger
+	Metrics *observe.Metrics // nil: none
+	// UntilIdle makes the pipeline's feeders end when their files are read.
+	UntilIdle bool
+	// Stdout is where stdout sinks write.
+	Stdout io.Writer
+	// Progress is told, in a few words, what takes long ("building ./csv2json"); nil: nobody is.
+	Progress func(what string)
+	// Connect makes Probe ask the destinations.
+	Connect bool
+	// Removed says what to do with sealed objects of sinks that the file does not have any more.
+	Removed Removed
+}
+
+// Removed is a decision about objects that were sealed for a sink that has been removed since.
+type Removed string
+
+const (
+	// RefuseRemoved fails with an error that names the other two.
+	RefuseRemoved Removed = ""
+	// FinishRemoved puts them where they were sealed for.
+	FinishRemoved Removed = "finish"
+	// AbandonRemoved counts their records as skipped and forgets them.
+	AbandonRemoved Removed = "abandon"
+)
+
+// Pipeline makes p ready to run. Errors point to the place in the file.
+func Pipeline(ctx context.Context, p *spec.Pipeline, o Options) (*engine.Pipeline, error) {
+	b := &builder{ctx: ctx, spec: p, opts: o}
+	return b.pipeline()
+}
+
+// Probe checks, without delivering anything, that p could run: modules load, expressions compile and, with
+// Options.Connect, destinations answer. It needs no data directory.
+func Probe(ctx context.Context, p *spec.Pipeline, o Options) error {
+	b := &builder{ctx: ctx, spec: p, opts: o}
+	return b.probe()
+}

@@ -1,0 +1,201 @@
+package build
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/leatstream/leat/core/codec"
+	"github.com/leatstream/leat/core/delivery"
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/pipelines/spec"
+	"github.com/leatstream/leat/pipelines/spec/jq"
+	"github.com/leatstream/leat/pipelines/spec/prefix"
+	"github.com/leatstream/leat/sinks/file"
+	"github.com/leatstream/leat/sinks/s3"
+	"github.com/leatstream/leat/sinks/stdout"
+)
+
+// sink makes the configuration of one sink's delivery; source, chain and dead letters come later.
+func (b *builder) sink(s *spec.Sink) (cfg delivery.Config, err error) {
+	if s.Isolation == "process" {
+		return cfg, fault.New(fault.Permanent, "build.no_isolation", "isolation: process is not available in this version").
+			At(s.PlaceOf("isolation")).WithHint("leave it out: the sink runs in this process")
+	}
+	cfg = delivery.Config{
+		Pipeline: b.spec.Name, Name: s.Name, Extension: s.FileExtension, Open: b.reopen,
+		BufferSize: int64(s.Buffer.Size), BufferInterval: time.Duration(s.Buffer.Interval), Retry: retry(&s.Retry),
+		Memory: int64(s.Memory), Logger: b.opts.Logger,
+	}
+	if b.opts.Metrics != nil {
+		cfg.Observer = b.opts.Metrics.Delivery(b.spec.Name, s.Name, kind(s))
+	}
+	if cfg.Layout, err = newLayout(s); err != nil {
+		return cfg, err
+	}
+	if cfg.Format, err = codec.FormatByName(s.Format); err != nil {
+		return cfg, placed(s.PlaceOf("format"), err)
+	}
+	if cfg.Compression, err = codec.ByName(s.Compression, s.CompressionLevel); err != nil {
+		return cfg, placed(s.PlaceOf("compression"), err)
+	}
+	cfg.Sink, err = b.open(destination{file: s.File, s3: s.S3, stdout: s.Stdout})
+	return cfg, placed(s.Place(), err)
+}
+
+func kind(s *spec.Sink) string {
+	switch {
+	case s.File != nil:
+		return "file"
+	case s.S3 != nil:
+		return "s3"
+	}
+	return "stdout"
+}
+
+// retry translates the file's notion, where 0s means one try, into the delivery's, where 0 means for ever.
+func retry(r *spec.Retry) delivery.Retry {
+	return delivery.Retry{For: max(time.Duration(r.For), 1), Initial: time.Duration(r.Initial), Max: time.Duration(r.Max)}
+}
+
+func newLayout(s *spec.Sink) (*layout, error) {
+	zone, err := time.LoadLocation(s.TimeZone)
+	if err != nil {
+		return nil, fault.New(fault.Permanent, "build.bad_zone", "time zone %q: %w", s.TimeZone, err).At(s.PlaceOf("time_zone"))
+	}
+	l := &layout{}
+	var queries []jq.Query
+	var names []string
+	for _, key := range s.Partition {
+		queries = append(queries, jq.Query{Name: key.Name, Text: key.Query})
+		names = append(names, key.Name)
+	}
+	if len(queries) > 0 {
+		if l.query, err = jq.Compile(queries); err != nil {
+			return nil, placed(s.PlaceOf("partition"), err)
+		}
+	}
+	if l.prefix, err = prefix.Compile(s.Prefix, prefix.Options{Zone: zone, QueryKeys: names}); err != nil {
+		return nil, placed(s.PlaceOf("prefix"), err)
+	}
+	return l, nil
+}
+
+// destination is one of the kinds of sink; the others are nil.
+type destination struct {
+	file   *spec.File
+	s3     *spec.S3
+	stdout *spec.Stdout
+}
+
+func (b *builder) open(d destination) (sink delivery.Sink, err error) {
+	switch {
+	case d.file != nil:
+		sink, err = file.New(file.Config{Dir: d.file.Dir})
+	case d.s3 != nil:
+		sink, err = s3.New(s3Config(d.s3))
+	default:
+		sink = stdout.New(stdout.Config{Writer: b.opts.Stdout})
+	}
+	if err != nil {
+		return nil, err
+	}
+	b.closers = append(b.closers, sink.Close)
+	return sink, nil
+}
+
+// deadLetters opens the place for dead letters; by default a folder in the data directory.
+func (b *builder) deadLetters() (dead delivery.DeadLetters, err error) {
+	d := b.spec.DeadLetters
+	if d == nil {
+		dead.Sink, err = b.open(destination{file: &spec.File{Dir: b.opts.Data.DeadLetters(b.spec.Name)}})
+		dead.Prefix = func(errorType string, _ time.Time) (string, error) { return errorType + "/", nil }
+		dead.Compression, _ = codec.ByName("none", 0)
+		return dead, err
+	}
+	if dead.Sink, err = b.open(destination{file: d.File, s3: d.S3}); err != nil {
+		return dead, placed(d.Place(), err)
+	}
+	if dead.Compression, err = codec.ByName(d.Compression, d.CompressionLevel); err != nil {
+		return dead, placed(d.PlaceOf("compression"), err)
+	}
+	zone, err := time.LoadLocation(d.TimeZone)
+	if err != nil {
+		return dead, fault.New(fault.Permanent, "build.bad_zone", "time zone %q: %w", d.TimeZone, err).At(d.PlaceOf("time_zone"))
+	}
+	template, err := prefix.Compile(d.Prefix, prefix.Options{Zone: zone, DeadLetters: true})
+	if err != nil {
+		return dead, placed(d.PlaceOf("prefix"), err)
+	}
+	dead.Prefix = func(errorType string, at time.Time) (string, error) { return template.Key(nil, at, errorType) }
+	return dead, nil
+}
+
+// reopen opens a sink for a destination that was configured when an object was sealed. Credentials are those of an s3 sink
+// of the file with the same endpoint, else the environment's.
+func (b *builder) reopen(d delivery.Destination) (delivery.Sink, error) {
+	switch d.Kind {
+	case "file":
+		var cfg file.Config
+		if err := json.Unmarshal(d.Config, &cfg); err != nil {
+			return nil, err
+		}
+		return file.New(cfg)
+	case "s3":
+		var cfg s3.Config
+		if err := json.Unmarshal(d.Config, &cfg); err != nil {
+			return nil, err
+		}
+		for i := range b.spec.Sinks {
+			if have := b.spec.Sinks[i].S3; have != nil && have.Endpoint == cfg.Endpoint {
+				cfg.Credentials = s3Config(have).Credentials
+			}
+		}
+		return s3.New(cfg)
+	case "stdout":
+		return stdout.New(stdout.Config{Writer: b.opts.Stdout}), nil
+	}
+	return nil, fault.New(fault.Permanent, "build.unknown_sink", "this leat has no sink of kind %q", d.Kind)
+}
+
+// probe checks what a run would need, without a stream.
+func (b *builder) probe() (err error) {
+	defer func() { err = errors.Join(err, b.close(context.WithoutCancel(b.ctx))) }()
+	if _, err := b.chain(); err != nil {
+		return err
+	}
+	if d := b.spec.DeadLetters; d != nil {
+		dead, err := b.deadLetters()
+		if err != nil {
+			return err
+		}
+		if err := b.ask(dead.Sink, d.Place()); err != nil {
+			return err
+		}
+	}
+	for i := range b.spec.Sinks {
+		s := &b.spec.Sinks[i]
+		cfg, err := b.sink(s)
+		if err != nil {
+			return err
+		}
+		if err := b.ask(cfg.Sink, s.Place()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *builder) ask(sink delivery.Sink, place string) error {
+	prober, ok := sink.(delivery.Prober)
+	if !ok || !b.opts.Connect {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(b.ctx, probeTimeout)
+	defer cancel()
+	return placed(place, prober.Probe(ctx))
+}
+
+// probeTimeout bounds the check of one destination.
+const probeTimeout = 15 * time.Second

@@ -1,0 +1,50 @@
+package build
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/pipelines/spec"
+	"github.com/leatstream/leat/transforms/wasm"
+)
+
+// transform opens one stage.
+func (b *builder) transform(t *spec.Transform) (stage.Link, error) {
+	link := stage.Link{Name: t.Name, Policy: stage.Policy(t.OnError)}
+	path, err := b.module(t.Wasm.Module)
+	if err != nil {
+		return link, placed(t.Wasm.PlaceOf("module"), err)
+	}
+	m, err := wasm.Open(b.ctx, wasm.Config{
+		Path: path, Config: json.RawMessage(t.Config), Pipeline: b.spec.Name, Stage: t.Name,
+		MemoryLimit: int64(t.Wasm.Memory), Guard: wasm.Guard(t.Wasm.Guard), Timeout: time.Duration(t.Wasm.Timeout),
+		Instances: t.Wasm.Pool, Logger: b.logger(),
+	})
+	if err != nil {
+		return link, err
+	}
+	b.closers = append(b.closers, m.Close)
+	link.Transform = m
+	return link, nil
+}
+
+// module returns the path of a module's file; a folder is built, unless the cache has it.
+func (b *builder) module(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", fault.New(fault.Permanent, "build.no_module", "transform module: %w", err).
+			WithHint("module is a .wasm file or a folder of Go source, relative to the pipeline file")
+	}
+	if !info.IsDir() {
+		return path, nil
+	}
+	return wasm.Build(b.ctx, path, wasm.BuildOptions{Progress: func() {
+		if b.opts.Progress != nil {
+			b.opts.Progress("building " + filepath.Base(path))
+		}
+	}})
+}
