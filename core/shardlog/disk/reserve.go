@@ -1,0 +1,51 @@
+package disk
+
+import (
+	"time"
+)
+
+// monotonic is the time since the log was opened, which no clock setting changes.
+func (l *Log) monotonic() int64 { return int64(time.Since(l.started)) }
+
+// checkUsage looks at the room on the disk, at most every usageEvery, and sets or clears the refusal of writes.
+func (l *Log) checkUsage() {
+	now := l.monotonic()
+	last := l.usage.Load()
+	if last != 0 && now-last < int64(usageEvery) || !l.usage.CompareAndSwap(last, max(now, 1)) {
+		return
+	}
+	if full := l.full.Load(); full != nil && full.Code == "log.hold_full" {
+		if l.holdRoom(l.segmentCapacity(0)) != nil {
+			return
+		}
+		l.full.Store(nil)
+	}
+	if err := l.hasRoomFor(0); err == nil && l.full.Swap(nil) != nil {
+		l.logger.Info("log takes writes again", "dir", l.dir)
+	}
+}
+
+// hasRoomFor reports whether the disk keeps its reserve if so many bytes are allocated, and sets the refusal if not.
+func (l *Log) hasRoomFor(bytes int64) error {
+	if l.opts.Reserve < 0 {
+		return nil
+	}
+	u, err := l.fs.Usage(l.dir)
+	if err != nil {
+		return nil // an unknown fill level is no reason to refuse; the allocation itself will tell
+	}
+	reserve := uint64(l.opts.Reserve)
+	if reserve == 0 {
+		reserve = min(maxReserve, u.Total/reserveShare)
+	}
+	if u.Free >= reserve+uint64(bytes) {
+		return nil
+	}
+	full := l.fullError("log.disk_full", "%d bytes free on its disk of %d, %d are kept in reserve", u.Free, u.Total, reserve).
+		WithHint("free space on the disk; writes resume by themselves")
+	if l.full.Swap(full) == nil {
+		l.logger.Error("log refuses writes: disk nearly full", "dir", l.dir, "free", u.Free, "reserve", reserve)
+	}
+	l.usage.Store(max(l.monotonic(), 1))
+	return full
+}
