@@ -1,11 +1,13 @@
 package spec
 
 import (
+	"errors"
 	"slices"
 	"time"
 	_ "time/tzdata" // time_zone works where the system has no zone files
 
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/pipelines/spec/jq"
 )
 
 // check finds what tags cannot say: rules about more than one value. It is called on what could be decoded, so zero values,
@@ -13,6 +15,9 @@ import (
 func (p *Pipeline) check() []*fault.Error {
 	c := &checker{}
 	c.names(p)
+	for i := range p.Source.Files {
+		c.lineKey(&p.Source.Files[i].Key)
+	}
 	if r := &p.Source.Stream.Retention; r.Age == 0 && r.Hold == 0 {
 		r.Hold = DefaultHold
 	}
@@ -28,12 +33,22 @@ func (p *Pipeline) check() []*fault.Error {
 	return c.errs
 }
 
+// checker collects errors.
 type checker struct{ errs []*fault.Error }
 
 func (c *checker) fail(place, code, format string, args ...any) *fault.Error {
 	e := fault.New(fault.Permanent, code, format, args...).At(place)
 	c.errs = append(c.errs, e)
 	return e
+}
+
+// fault takes an error of another package that does not know its place.
+func (c *checker) fault(err error, place string) {
+	var e *fault.Error
+	if errors.As(err, &e) {
+		copied := *e
+		c.errs = append(c.errs, copied.At(place))
+	}
 }
 
 // names sees that no two stages of a pipeline have the same name: checkpoints, metrics and --set go by it.
@@ -59,6 +74,14 @@ func (c *checker) names(p *Pipeline) {
 
 func (c *checker) sink(s *Sink) {
 	c.timeZone(s.TimeZone, s.PlaceOf("time_zone"))
+	if len(s.Prefix) > 0 || len(s.Partition) > 0 {
+		_, err := s.CompilePrefix()
+		c.fault(err, s.PlaceOf("prefix"))
+	}
+	for i := range s.Partition {
+		_, err := s.Partition[i : i+1].Compile()
+		c.fault(err, s.Partition[i].Place())
+	}
 	c.compression(s.Compression, s.CompressionLevel, s.PlaceOf("compression_level"))
 	c.retry(&s.Retry)
 	if s.S3 != nil {
@@ -70,11 +93,22 @@ func (c *checker) sink(s *Sink) {
 }
 
 func (c *checker) deadLetters(d *DeadLetters) {
+	_, err := d.CompilePrefix()
+	c.fault(err, d.PlaceOf("prefix"))
 	c.timeZone(d.TimeZone, d.PlaceOf("time_zone"))
 	c.compression(d.Compression, d.CompressionLevel, d.PlaceOf("compression_level"))
 	c.retry(&d.Retry)
 	if d.S3 != nil {
 		c.s3(d.S3)
+	}
+}
+
+func (c *checker) lineKey(k *LineKey) {
+	if k.JSON == "" {
+		return
+	}
+	if plain, err := jq.Path(k.JSON); err != nil || !plain {
+		c.fail(k.PlaceOf("json"), "spec.bad_value", "json: %s is not a path", quoteShort(k.JSON)).Hint = "write keys and indices from 0, such as .user.id or .tags[0]"
 	}
 }
 
@@ -142,4 +176,3 @@ func (c *checker) test(p *Pipeline, t *Test) {
 		}
 	}
 }
-

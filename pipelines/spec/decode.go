@@ -42,6 +42,9 @@ func (d *decoder) wrongType(n *node, f *field, want string) {
 
 // value decodes n into v, which is settable.
 func (d *decoder) value(n *node, v reflect.Value, f *field) {
+	if n.broken {
+		return
+	}
 	if v.Kind() == reflect.Pointer {
 		v.Set(reflect.New(v.Type().Elem()))
 		v = v.Elem()
@@ -98,16 +101,17 @@ func (d *decoder) list(n *node, v reflect.Value, f *field) {
 		return
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(n.items), len(n.items)))
-	item := &field{key: "an item of " + f.key}
 	for i := range n.items {
-		d.value(n.items[i], v.Index(i), item)
+		d.value(n.items[i], v.Index(i), &field{key: fmt.Sprintf("%s[%d]", f.key, i)})
 	}
 }
 
 func (d *decoder) object(n *node, v reflect.Value, f *field) {
 	fields := fieldsOf(v.Type())
+	short := false
 	if n.kind == scalarKind {
 		if s, ok := v.Interface().(shorthander); ok {
+			short = true
 			n = &node{kind: mappingKind, place: n.place, entries: []entry{{s.shorthand(), n.place, n}}}
 		}
 	}
@@ -124,7 +128,15 @@ func (d *decoder) object(n *node, v reflect.Value, f *field) {
 		if sub == nil {
 			d.errs.add(fault.New(fault.Permanent, "spec.unknown_key", "unknown key %s in %s", quoteShort(e.key), f.key).
 				At(e.place).WithHint("%s", suggest(e.key, fields.keys)))
+			if looksSecret(e.key) {
+				d.errs.hide(e.value)
+			}
 			continue
+		}
+		if short { // the reader sees only the outer key
+			copied := *sub
+			copied.key = f.key
+			sub = &copied
 		}
 		at.fields[e.key] = e.value.place
 		d.value(e.value, v.Field(sub.index), sub)
@@ -225,13 +237,25 @@ func (f *field) parse(n *node, t reflect.Type) (reflect.Value, *fault.Error) {
 	return reflect.ValueOf(out), nil
 }
 
+// looksSecret reports whether a key that is not known, perhaps misspelt, may hold a secret.
+func looksSecret(key string) bool {
+	key = strings.ToLower(key)
+	for _, word := range []string{"secret", "token", "password", "passwd", "access", "credential"} {
+		if strings.Contains(key, word) {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *Secret) decode(d *decoder, n *node, f *field) {
 	if n.kind == scalarKind && f.plain && n.text != "" {
 		*s = Secret{source: secretPlain, ref: n.text, place: n.place}
 		return
 	}
 	if n.kind == scalarKind {
-		// The value itself is not repeated: it may be a secret that was written here by mistake.
+		// The value is not shown: it may be a secret that was written here by mistake.
+		d.errs.hide(n)
 		d.fail(n, "spec.bad_type", "%s wants a secret, not a plain value", f.key).Hint = "write {secret: env:NAME} or {secret: file:PATH}"
 		return
 	}

@@ -22,6 +22,22 @@ type Errors struct {
 	More int
 
 	sources map[string][]byte // file name to content, for Render
+	hidden  []string          // texts of the files that Render must not show
+}
+
+// hide keeps the scalars of n out of what Render shows.
+func (e *Errors) hide(n *node) {
+	for _, sub := range n.entries {
+		e.hide(sub.value)
+	}
+	for _, item := range n.items {
+		e.hide(item)
+	}
+	for _, line := range strings.Split(n.text, "\n") {
+		if line = strings.TrimSpace(line); n.kind == scalarKind && line != "" {
+			e.hidden = append(e.hidden, line)
+		}
+	}
 }
 
 // Error returns one line for each error.
@@ -92,31 +108,35 @@ func Render(err error, color bool) string {
 			if i > 0 {
 				b.WriteByte('\n')
 			}
-			render(&b, e, list.sources, color)
+			list.render(&b, e, color)
 		}
 		if list.More > 0 {
 			fmt.Fprintf(&b, "\nand %d more errors\n", list.More)
 		}
 	case errors.As(err, &one) && one.Place != "":
-		render(&b, one, nil, color)
+		(&Errors{}).render(&b, one, color)
 	default:
 		fmt.Fprintf(&b, "%s %v\n", paint(color, "1;31", "error:"), err)
 	}
 	return b.String()
 }
 
-func render(b *strings.Builder, e *fault.Error, sources map[string][]byte, color bool) {
+func (list *Errors) render(b *strings.Builder, e *fault.Error, color bool) {
 	fmt.Fprintf(b, "%s %s %s\n", paint(color, "1;31", "error:"), paint(color, "1", e.Message), paint(color, "2", "["+e.Code+"]"))
 	file, line, column := splitPlace(e.Place)
 	if e.Place != "" {
 		fmt.Fprintf(b, "  %s %s\n", paint(color, "34", "-->"), e.Place)
 	}
 	if line > 0 {
-		src, ok := sources[file]
+		src, ok := list.sources[file]
 		if !ok {
 			src = readSource(file)
 		}
-		if text := sourceLine(src, line); text != "" {
+		text := sourceLine(src, line)
+		for _, h := range list.hidden {
+			text = strings.ReplaceAll(text, h, strings.Repeat("*", utf8.RuneCountInString(h)))
+		}
+		if text != "" {
 			number := strconv.Itoa(line)
 			before, shown := caretLine(text, column)
 			fmt.Fprintf(b, "%s %s %s\n", paint(color, "34", number), paint(color, "34", "|"), shown)
@@ -221,8 +241,11 @@ func caretLine(text string, column int) (before, shown string) {
 
 // suggest returns a hint that names the candidate closest to word, or lists the candidates.
 func suggest(word string, candidates []string) string {
-	best, distance := "", len([]rune(word))/3+2
+	best, distance := "", len([]rune(word))/3+1
 	for _, c := range candidates {
+		if len(word) > 1 && strings.HasPrefix(c, word) {
+			return fmt.Sprintf("did you mean %q?", c)
+		}
 		if d := editDistance(strings.ToLower(word), strings.ToLower(c)); d < distance {
 			best, distance = c, d
 		}

@@ -53,6 +53,8 @@ type node struct {
 	// from --set and takes the type of its field.
 	text        string
 	plain, free bool
+	// broken says that the value has an error that is reported: what else it would be is of no interest.
+	broken bool
 
 	entries []entry
 	items   []*node

@@ -23,6 +23,7 @@ func substitute(n *node, env func(string) (string, bool), errs *Errors) {
 	text, replaced, err := expand(n.text, env)
 	if err != nil {
 		errs.add(err.At(n.place))
+		n.broken = true
 		return
 	}
 	n.text, n.free = text, replaced

@@ -84,6 +84,8 @@ func explain(e *fault.Error, src []byte, t *token.Token) *fault.Error {
 		e.Hint = "indent with spaces, not tabs"
 	case strings.Contains(line, "!{"):
 		e.Hint = `put quotes around text that begins with "!{…}"`
+	case strings.Contains(e.Message, "must be specified"):
+		e.Hint = "check the brackets, and inside { } and [ ] put quotes around text that has one of , [ ] { }"
 	case strings.Contains(e.Message, "mapping value is not allowed"):
 		e.Hint = `check the indentation of this line and the next, and put quotes around text that contains ": "`
 	}
