@@ -2,12 +2,12 @@ package state
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/shardlog"
+	"github.com/leatstream/leat/core/shardlog/disk"
 	"github.com/leatstream/leat/core/vfs"
 )
 
@@ -23,8 +23,8 @@ const (
 	pinOwner     = "snapshot"
 )
 
-func openJournal(vfs.FS, string, Options) (shardlog.Log, error) {
-	return nil, errors.New("this build has no log engine")
+func openJournal(fsys vfs.FS, dir string, opts Options) (shardlog.Log, error) {
+	return disk.Open(fsys, dir, disk.Options{Logger: opts.Logger})
 }
 
 // prepareJournal makes sure that the journal continues a snapshot that covers it up to position.
