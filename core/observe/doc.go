@@ -1,0 +1,10 @@
+// Package observe is how leat shows what it does: logs, metrics, health, and the small server for the last two.
+//
+// Metrics are injected. A part gets a small struct ([StreamMetrics], [ReaderMetrics], [DeliveryMetrics],
+// [TransformMetrics]) whose methods are cheap, may be called concurrently, and do nothing on nil; only this package knows
+// Prometheus. Where a seam exists already, nothing needs to be injected: [MeasureFS] times a file system's syncs,
+// [MeasureAppends] and [MeasureReads] watch a log.
+//
+// A metric that CloudWatch has too keeps CloudWatch's name in snake case behind leat_, with the unit and the _total that
+// Prometheus expects: IncomingBytes is leat_incoming_bytes_total, DeliveryToS3.Success is leat_delivery_to_s3_success_total.
+package observe
