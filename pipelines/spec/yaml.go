@@ -19,6 +19,7 @@ import (
 const (
 	maxFileSize = 4 << 20 // bytes
 	maxDepth    = 100     // nested mappings and lists
+	maxKeys     = 2_000   // keys of one mapping: the YAML parser's time grows with its square
 	maxNodes    = 500_000 // values after aliases are resolved
 )
 
@@ -38,8 +39,8 @@ func readYAML(name string, src []byte) (docs []*node, err error) {
 		return nil, syntaxError(name, line, col, "the file is not UTF-8 text: a byte here is not part of a character, or is a control character")
 	}
 	tokens := lexer.Tokenize(string(src))
-	if at := tooDeep(tokens); at != nil {
-		return nil, fault.New(fault.Permanent, "spec.too_large", "values are nested more than %d deep", maxDepth).
+	if at := tooComplex(tokens); at != nil {
+		return nil, fault.New(fault.Permanent, "spec.too_large", "values are nested more than %d deep, or a mapping has more than %d keys", maxDepth, maxKeys).
 			At(placeOf(name, at))
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
@@ -108,10 +109,13 @@ func firstInvalid(src []byte) (line, col int, found bool) {
 	return 0, 0, false
 }
 
-// tooDeep returns the token at which values nest more than maxDepth deep. Block values nest by strictly growing columns,
-// flow values by brackets, and a value may wear only so many anchors and tags.
-func tooDeep(tokens token.Tokens) *token.Token {
-	var columns []int
+// block is a mapping or a list that is open, by the column of its keys or dashes.
+type block struct{ column, keys int }
+
+// tooComplex returns the token at which values nest more than maxDepth deep or a block mapping has more than maxKeys keys.
+// Block values nest by strictly growing columns, flow values by brackets, and a value may wear only so many anchors and tags.
+func tooComplex(tokens token.Tokens) *token.Token {
+	var blocks []block
 	flow, wrappers := 0, 0
 	for _, t := range tokens {
 		switch t.Type {
@@ -137,12 +141,17 @@ func tooDeep(tokens token.Tokens) *token.Token {
 			}
 		}
 		if column > 0 && flow == 0 {
-			for len(columns) > 0 && columns[len(columns)-1] >= column {
-				columns = columns[:len(columns)-1]
+			for len(blocks) > 0 && blocks[len(blocks)-1].column > column {
+				blocks = blocks[:len(blocks)-1]
 			}
-			columns = append(columns, column)
+			if n := len(blocks); n == 0 || blocks[n-1].column < column {
+				blocks = append(blocks, block{column: column})
+			}
+			if blocks[len(blocks)-1].keys++; t.Type != token.MappingValueType {
+				blocks[len(blocks)-1].keys = 0 // a list has any number of items
+			}
 		}
-		if len(columns)+flow > maxDepth {
+		if len(blocks)+flow > maxDepth || len(blocks) > 0 && blocks[len(blocks)-1].keys > maxKeys {
 			return t
 		}
 	}
@@ -230,6 +239,11 @@ func (c *converter) convert(n ast.Node, depth int) *node {
 
 func (c *converter) mapping(out *node, values []*ast.MappingValueNode, depth int) bool {
 	out.kind = mappingKind
+	if len(values) > maxKeys {
+		c.fail(values[0].Key.GetToken(), "spec.too_large", "the mapping has %d keys; at most %d are allowed", len(values), maxKeys)
+		return false
+	}
+	seen := make(map[string]bool, len(values))
 	for i, v := range values {
 		t := v.Key.GetToken()
 		if i == 0 {
@@ -247,10 +261,11 @@ func (c *converter) mapping(out *node, values []*ast.MappingValueNode, depth int
 			c.fail(t, "spec.syntax", "a key must be text")
 			return false
 		}
-		if out.get(t.Value) != nil {
+		if seen[t.Value] {
 			c.fail(t, "spec.duplicate_key", "the key %s is there twice", quoteShort(t.Value)).Hint = "remove one of them"
 			continue
 		}
+		seen[t.Value] = true
 		value := c.convert(v.Value, depth+1)
 		if value == nil {
 			value = &node{place: placeOf(c.name, t)} // the error is recorded; go on and find more
