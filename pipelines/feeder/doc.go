@@ -59,8 +59,9 @@
 // Nothing is lost or doubled. If the new name matches an input, the file is simply read on. If not, it is read to its end
 // as long as it is held open ([Config.MaxOpen], those unchanged for the longest time are closed first) or is found in its old folder by its
 // inode, also after a restart; it is let go after [Config.RotateWait] without a change. A deleted file that is
-// held open is read to its end likewise. What cannot be read: lines written to a file that was not held open, or while no feeder ran,
-// and that was then moved to another folder, compressed or deleted before it was looked at.
+// held open is read to its end likewise. What cannot be read: the last lines of a file that was not held open, or that was
+// rotated while no feeder ran, if it was deleted, compressed or moved to another folder, if none of its lines had been stored,
+// or if it was truncated as well, so that nothing proves that it is the file of the mark.
 //
 // A file that was let go and later matches again goes on at its position, unless 1,000 others were let go since.
 //

@@ -110,7 +110,7 @@ func simulate(t *testing.T, all bool, steps []op, change func(*Feeder)) (err err
 
 func (s *sim) file() *simFile {
 	if s.current == nil {
-		h, err := os.OpenFile(s.path("app.log"), os.O_WRONLY|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o644)
+		h, err := os.OpenFile(s.path("app.log"), os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o644)
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -176,7 +176,7 @@ func (s *sim) do(step op) {
 		f := s.file()
 		if s.all {
 			s.rotated++
-			h, err := os.OpenFile(s.path(fmt.Sprintf("app.log.%d", s.rotated)), os.O_WRONLY|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o644)
+			h, err := os.OpenFile(s.path(fmt.Sprintf("app.log.%d", s.rotated)), os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o644)
 			if err != nil {
 				s.t.Fatal(err)
 			}
@@ -233,13 +233,13 @@ func (s *sim) truncate(f *simFile) {
 // restarted starts a feeder that knows no more than the marks. What it cannot find again may have been stored by the
 // one before, if that crashed.
 func (s *sim) restarted(crashed bool) {
-	marked := make(map[identity]bool)
+	marked := make(map[identity]position)
 	for _, p := range s.s.inUse(s.t) {
-		marked[p.id] = true
+		marked[p.id] = p
 	}
 	for _, f := range s.files {
 		f.seen = false
-		if f.matched || !f.deleted && marked[f.id] {
+		if p, ok := marked[f.id]; f.matched || ok && !f.deleted && s.proves(p, f) {
 			continue
 		}
 		if crashed {
@@ -253,6 +253,21 @@ func (s *sim) restarted(crashed bool) {
 	if s.last != nil && !s.last.matched {
 		s.last = nil
 	}
+}
+
+// proves reports whether a mark is of the file as it is. It is not if the file was truncated and renamed away at once, and
+// then the feeder crashed.
+func (s *sim) proves(p position, f *simFile) bool {
+	before := make([]byte, min(p.offset, tailWindow))
+	n, err := f.handle.ReadAt(before, p.offset-int64(len(before)))
+	if err != nil && err != io.EOF {
+		s.t.Fatal(err)
+	}
+	same, err := p.sameFile(f.handle, before[:n])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return same
 }
 
 // look lets the feeder run for a while, and reads the files as the rules say.
