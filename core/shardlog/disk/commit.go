@@ -235,7 +235,7 @@ func (l *Log) publish(g *group) {
 	var woken []*waiter
 	l.idx.Lock()
 	s := g.seg
-	s.end = end
+	s.end, s.synced = end, true
 	if g.kind != groupPromise {
 		if s.first == 0 {
 			s.first = g.head.time

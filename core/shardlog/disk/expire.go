@@ -58,8 +58,11 @@ func (l *Log) expirable(force bool) (*segment, bool) {
 		return nil, false
 	}
 	s, after := l.segs[0], l.segs[1]
-	r := l.retain
+	r, synced := l.retain, after.synced
 	l.idx.RUnlock()
+	if !synced {
+		return nil, false // the state of the log is durable in s only
+	}
 	if r.Hold > 0 && l.needed(after) {
 		return nil, false
 	}
@@ -88,7 +91,7 @@ func (l *Log) newestIn(s *segment) int64 {
 	defer l.handles.release(s)
 	t, err := l.loadTrailer(s, f)
 	if err != nil {
-		if err := l.rebuild(s, f, err); err != nil {
+		if isIO(err) || l.rebuild(s, f, err) != nil {
 			return l.opts.Now().UnixNano()
 		}
 		return l.newestIn(s)

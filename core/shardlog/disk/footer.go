@@ -2,6 +2,7 @@ package disk
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -175,14 +176,29 @@ func (t *trailer) stateOf(body []byte) (*snapshot, error) {
 	return parseSnapshot(body[len(body)-int(t.state):])
 }
 
-// readFull reads len(p) bytes at off.
+// ioError is a read that the file system refused; what is stored there is unknown, not damaged.
+type ioError struct {
+	n   int
+	off int64
+	err error
+}
+
+func (e *ioError) Error() string { return fmt.Sprintf("read %d bytes at %d: %v", e.n, e.off, e.err) }
+func (e *ioError) Unwrap() error { return e.err }
+
+func isIO(err error) bool {
+	var e *ioError
+	return errors.As(err, &e)
+}
+
+// readFull reads len(p) bytes at off. A file that ends before is io.ErrUnexpectedEOF, any other error an *ioError.
 func readFull(f io.ReaderAt, p []byte, off int64) error {
 	n, err := f.ReadAt(p, off)
-	if n == len(p) {
+	switch {
+	case n == len(p):
 		return nil
+	case err == nil || err == io.EOF:
+		return fmt.Errorf("read %d bytes at %d: %w", len(p), off, io.ErrUnexpectedEOF)
 	}
-	if err == nil || err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return fmt.Errorf("read %d bytes at %d: %w", len(p), off, err)
+	return &ioError{len(p), off, err}
 }

@@ -88,7 +88,9 @@ func (l *Log) baseOf(s *segment) (*baseTable, error) {
 // readSnapshot reads and checks the first block of a segment.
 func readSnapshot(f io.ReaderAt, id uint64) (*snapshot, blockHeader, *badBlock, error) {
 	head := make([]byte, headerSize)
-	if err := readFull(f, head, 0); err != nil {
+	if err := readFull(f, head, 0); isIO(err) {
+		return nil, blockHeader{}, nil, err
+	} else if err != nil {
 		return nil, blockHeader{}, &badBlock{region: RegionHeader, err: err, empty: true}, nil
 	}
 	h, err := parseHeader(head)
@@ -99,7 +101,9 @@ func readSnapshot(f io.ReaderAt, id uint64) (*snapshot, blockHeader, *badBlock, 
 		return nil, h, &badBlock{region: RegionHeader, err: fmt.Errorf("a %v block of segment %d at the head of segment %d", h.kind, h.segment, id)}, nil
 	}
 	b := make([]byte, h.length)
-	if err := readFull(f, b, 0); err != nil {
+	if err := readFull(f, b, 0); isIO(err) {
+		return nil, h, nil, err
+	} else if err != nil {
 		return nil, h, &badBlock{region: RegionSnapshot, err: err}, nil
 	}
 	_, body, err := parseBodyBlock(b, kindSnapshot)
@@ -231,7 +235,7 @@ func (l *Log) runsAt(s *segment, f io.ReaderAt, id record.ShardID, pos uint64) (
 				err = fmt.Errorf("position %d of %v is not in the index", pos, id)
 			}
 		}
-		if try > 2 {
+		if try > 2 || isIO(err) {
 			return nil, err
 		}
 		if err := l.rebuild(s, f, err); err != nil {
@@ -345,12 +349,16 @@ func findDir(f io.ReaderAt, at int64, n int, id record.ShardID, trust bool) (ind
 	return indexDir{}, fmt.Errorf("the index does not know %v", id)
 }
 
-// rebuild replaces the footer of a sealed segment, which is damaged, by an index in memory made from its blocks.
+// rebuild replaces the footer of a segment, which is damaged or was never durable, by an index in memory made from its
+// blocks.
 func (l *Log) rebuild(s *segment, f io.ReaderAt, cause error) error {
-	_ = l.report(s, 0, RegionFooter, cause)
 	l.idx.RLock()
 	size := s.size
 	l.idx.RUnlock()
+	// A file that still has its allocated size was never sealed for good.
+	if snap, _, bad, err := readSnapshot(f, s.id); err != nil || bad != nil || int64(snap.capacity) != size {
+		_ = l.report(s, size-trailerSize, RegionFooter, cause)
+	}
 	built, bad, err := l.indexBlocks(s, f, size)
 	if err != nil {
 		return fmt.Errorf("rebuild the index of segment %d: %w", s.id, err)

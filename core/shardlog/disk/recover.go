@@ -39,6 +39,9 @@ func readTail(f io.ReaderAt, id uint64, path string, size int64, known uint64, o
 	}
 	t := &tail{walked: walked{runs: map[record.ShardID]*runList{}}, shards: map[record.ShardID]*shardInfo{}, marks: map[string][]byte{}}
 	footer, footerErr := readTrailer(f, id, size)
+	if isIO(footerErr) {
+		return nil, footerErr
+	}
 	snap, h, bad, err := readSnapshot(f, id)
 	if err != nil {
 		return nil, err
@@ -56,7 +59,9 @@ func readTail(f io.ReaderAt, id uint64, path string, size int64, known uint64, o
 	}
 	t.capacity, t.nonce, t.prevEnd, t.nextBlock, r.nonce = int64(snap.capacity), h.nonce, snap.prevEnd, h.id+1, h.nonce
 	if footerErr == nil {
-		if body, err := readIndex(f, &footer); err != nil {
+		if body, err := readIndex(f, &footer); isIO(err) {
+			return nil, err
+		} else if err != nil {
 			footerErr = err
 		} else if state, err := footer.stateOf(body); err != nil {
 			footerErr = err
@@ -96,14 +101,15 @@ func readTail(f io.ReaderAt, id uint64, path string, size int64, known uint64, o
 			}
 			break
 		}
-		t.promised = max(t.promised, int64(h.promised))
 		if h.kind == kindIndex {
+			// An index is written before the sync that makes true what it promises, and here that sync may have failed.
 			t.nextBlock = max(t.nextBlock, h.id)
 			if cut {
 				t.hurt = &Damage{Path: path, Segment: id, Offset: size - trailerSize, Region: RegionFooter, Detail: footerErr.Error()}
 			}
 			break
 		}
+		t.promised = max(t.promised, int64(h.promised))
 		if err := t.apply(&h, &r.table); err != nil {
 			return nil, damage(t.end, RegionTable, err)
 		}
@@ -181,8 +187,11 @@ func sealTail(fs vfs.FS, s *segment, t *tail, o *Options) error {
 		}
 		off += int64(len(p))
 	}
-	state := t.state
-	t.footer, err = writeFooter(f, s.id, t.nonce, t.nextBlock, t.end, t.runs, t.first, t.last, state)
+	// The index promises all before it, so that has to be durable before the index is written.
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	t.footer, err = writeFooter(f, s.id, t.nonce, t.nextBlock, t.end, t.runs, t.first, t.last, t.state)
 	if err != nil {
 		return err
 	}
@@ -208,7 +217,7 @@ func segmentFiles(fs vfs.FS, dir string) ([]*segment, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open log: %w", err)
 		}
-		segs = append(segs, &segment{id: id, path: path, size: info.Size()})
+		segs = append(segs, &segment{id: id, path: path, size: info.Size(), synced: true})
 	}
 	for i := 1; i < len(segs); i++ {
 		if segs[i].id != segs[i-1].id+1 {
@@ -314,6 +323,9 @@ func (l *Log) recoverUnsealed(newest *tail) error {
 	if err == nil {
 		s.sealed = true
 		return nil
+	}
+	if isIO(err) {
+		return fmt.Errorf("open log: %w", err)
 	}
 	t, err := l.readTailOf(s, newest.prevEnd)
 	var d *Damage

@@ -320,5 +320,8 @@ func (l *Log) beginFresh(g *group, now time.Time) error {
 		return l.poisonWith("sync the head of a segment", err)
 	}
 	l.w.durable.Store(l.w.off)
+	l.idx.Lock()
+	l.w.seg.synced = true
+	l.idx.Unlock()
 	return nil
 }

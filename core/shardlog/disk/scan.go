@@ -191,7 +191,9 @@ func (s *scanner) reach() (end int64, more bool, err error) {
 			end = s.seg.end
 			if end == 0 && s.seg.sealed {
 				l.idx.RUnlock()
-				if _, err := l.loadTrailer(s.seg, s.f); err != nil {
+				if _, err := l.loadTrailer(s.seg, s.f); isIO(err) {
+					return 0, false, err
+				} else if err != nil {
 					if err := l.rebuild(s.seg, s.f, err); err != nil {
 						return 0, false, err
 					}

@@ -43,6 +43,7 @@ type segment struct {
 	first  int64 // time of the first block; 0 as end
 	last   int64 // time of the newest block; 0 as end
 	runs   map[record.ShardID]*runList
+	synced bool // its head is durable: the segments before it are not needed to open the log
 	sealed bool // a durable footer is there, and runs is nil unless the footer turned out to be bad
 	footer trailer
 	base   *baseTable // cached; see baseOf
