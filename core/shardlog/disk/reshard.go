@@ -33,7 +33,9 @@ func (l *Log) Reshard(ctx context.Context, closing []record.ShardID, opening []s
 	if f := l.full.Load(); f != nil {
 		return f
 	}
+	l.mu.Lock()
 	g := l.newGroup(groupReshard, headerSize+table+blockAlign)
+	l.mu.Unlock()
 	g.table, g.ops = table, ops
 	return l.submit(ctx, g)
 }
