@@ -116,8 +116,8 @@ func (c *collector) take(j *job) error {
 			return err
 		}
 	}
-	if j.drain != nil {
-		return c.drainAll(j.drain)
+	if len(j.drains) > 0 {
+		return c.drainAll(j.drains)
 	}
 	return nil
 }
@@ -305,8 +305,8 @@ func (c *collector) spillLargest() error {
 	return nil
 }
 
-// drainAll seals everything and tells the drain when all is committed.
-func (c *collector) drainAll(req *drain) error {
+// drainAll seals everything and tells those who asked when all is committed.
+func (c *collector) drainAll(asked []*drain) error {
 	for e := c.byAge.Front(); e != nil; e = c.byAge.Front() {
 		if err := c.sealAll(e.Value.(*buffer).tied); err != nil {
 			return err
@@ -316,7 +316,10 @@ func (c *collector) drainAll(req *drain) error {
 		c.commitFree()
 	}
 	c.waits.Go(func() {
-		if c.backlog.empty(c.ctx) == nil {
+		if c.backlog.empty(c.ctx) != nil {
+			return
+		}
+		for _, req := range asked {
 			close(req.done)
 		}
 	})

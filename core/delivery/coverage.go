@@ -109,7 +109,7 @@ func (c *coverage) ids() []record.ShardID {
 
 // encode returns, for each shard in order: u32 shard, u32 length, the positions as a portable 64-bit roaring bitmap.
 func (c *coverage) encode() ([]byte, error) {
-	var out []byte
+	out := []byte{} // not nil: an object may have nothing but outputs of inputs that are counted elsewhere
 	for _, id := range c.ids() {
 		bits := c.shards[id]
 		bits.RunOptimize()

@@ -68,6 +68,7 @@ func (d *Delivery) read(ctx context.Context) {
 	}
 	defer scan.Close()
 	limit := shardlog.ReadLimit{Records: scanRecords, Bytes: scanBytes}
+	var asked []*drain // requests made before the scan that is under way
 	for ctx.Err() == nil {
 		j := newJob()
 		if err := scan.Next(ctx, limit, j.batch); err != nil {
@@ -79,19 +80,20 @@ func (d *Delivery) read(ctx context.Context) {
 		}
 		atEnd := j.batch.Len() == 0
 		d.passOver(j, scan.Expired())
-		if j.batch.Len() == 0 && j.expired.empty() {
-			j.release()
-			if !atEnd {
-				continue
-			}
-			if !d.idle(ctx, scan) {
-				return
-			}
-			continue
+		if atEnd {
+			j.drains, asked = asked, nil
 		}
-		if !d.hand(ctx, j) {
+		if j.batch.Len() == 0 && j.expired.empty() && len(j.drains) == 0 {
+			j.release()
+		} else if !d.hand(ctx, j) {
 			j.release()
 			return
+		}
+		if atEnd {
+			var ok bool
+			if asked, ok = d.idle(ctx, scan); !ok {
+				return
+			}
 		}
 	}
 }
@@ -118,33 +120,26 @@ func (d *Delivery) hand(ctx context.Context, j *job) bool {
 	}
 }
 
-// idle waits for the log to grow. It answers drains, since everything up to the log's end has been handed on.
-func (d *Delivery) idle(ctx context.Context, scan shardlog.Scanner) bool {
+// idle waits until the log has grown or somebody asks for a drain. A drain is answered after another scan, because the log
+// may have grown as well.
+func (d *Delivery) idle(ctx context.Context, scan shardlog.Scanner) (asked []*drain, ok bool) {
 	wait, cancel := context.WithCancel(ctx)
 	defer cancel()
 	grown := make(chan error, 1)
 	go func() { grown <- scan.Wait(wait) }()
-	for {
-		select {
-		case err := <-grown:
-			if err != nil && ctx.Err() == nil {
-				d.fail(d.readError(err))
-			}
-			return err == nil
-		case req := <-d.drains:
-			j := newJob()
-			j.drain = req
-			if !d.hand(ctx, j) {
-				j.release()
-				cancel()
-				<-grown
-				return false
-			}
-		case <-ctx.Done():
-			<-grown
-			return false
+	select {
+	case err := <-grown:
+		if err != nil && ctx.Err() == nil {
+			d.fail(d.readError(err))
 		}
+		return nil, err == nil
+	case req := <-d.drains:
+		asked = append(asked, req)
+	case <-ctx.Done():
 	}
+	cancel()
+	<-grown
+	return asked, ctx.Err() == nil
 }
 
 // passOver takes out of a batch what was covered before this run, and counts what expired unread.

@@ -15,7 +15,7 @@ import (
 type job struct {
 	batch   *record.Batch
 	expired coverage // positions that expired unread
-	drain   *drain   // a request that travels behind the records it covers
+	drains  []*drain // requests that travel behind the records they cover
 
 	// What a worker makes of the batch:
 	final    stage.Final
@@ -69,7 +69,7 @@ func (j *job) release() {
 	clear(j.byGroup)
 	clear(j.ties)
 	j.shares, j.ties = j.shares[:0], j.ties[:0]
-	j.expired, j.free, j.drain, j.err = coverage{}, coverage{}, nil, nil
+	j.expired, j.free, j.drains, j.err = coverage{}, coverage{}, nil, nil
 	select {
 	case <-j.finished:
 	default:
