@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/leatstream/leat/core/delivery"
 )
 
@@ -37,9 +39,9 @@ func NewChunk(id, key string, body []byte) *Chunk {
 	return c
 }
 
-// Random returns a chunk of n bytes that do not compress. Its id is unique and is part of its key, which starts with prefix.
+// Random returns a chunk of n bytes that do not compress. Its id is a new UUID, as delivery's are, and is part of its key, which starts with prefix.
 func Random(prefix string, n int64) *Chunk {
-	id := fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64())
+	id := uuid.Must(uuid.NewV7()).String()
 	body := make([]byte, n)
 	var seed [32]byte
 	copy(seed[:], id)
