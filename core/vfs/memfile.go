@@ -163,6 +163,9 @@ func (f *memFile) beginSync() (covered uint64, err error) {
 func (f *memFile) loseUnsynced() {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
+	if f.fs.frozen {
+		return // the sync did not fail, the world ended: a crash may find any part of what was pending
+	}
 	f.node.pending = nil
 }
 
