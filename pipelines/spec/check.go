@@ -160,6 +160,9 @@ func (c *checker) test(p *Pipeline, t *Test) {
 	for i := range p.Sinks {
 		sinks[i] = p.Sinks[i].Name
 	}
+	if y := t.Clock.Year(); y < 1970 || y > 2261 {
+		c.fail(t.PlaceOf("clock"), "spec.bad_value", "clock: the year must be 1970 to 2261")
+	}
 	for i := range t.Input {
 		if t.Input[i].Has("prefix") {
 			c.fail(t.Input[i].PlaceOf("prefix"), "spec.bad_value", "prefix belongs to an output, not to an input")

@@ -1,0 +1,193 @@
+package pipetest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/pipelines/spec"
+)
+
+// maxShown is the most bytes of a record, or of a diff, in a message.
+const maxShown = 4 << 10
+
+// comparison collects what does not hold.
+type comparison struct {
+	test     *spec.Test
+	got      *outcome
+	failures []*fault.Error
+}
+
+func (c *comparison) fail(place, code, format string, args ...any) *fault.Error {
+	e := fault.New(fault.Permanent, code, format, args...).At(place)
+	c.failures = append(c.failures, e)
+	return e
+}
+
+func (c *comparison) run() {
+	for i := range c.test.Output {
+		c.sink(&c.test.Output[i])
+	}
+	if want := c.test.Dropped; want != nil && *want != c.got.dropped {
+		c.fail(c.test.PlaceOf("dropped"), CodeDropped, "%d records are dropped, want %d", c.got.dropped, *want)
+	}
+	c.dead()
+}
+
+// sink reports the first difference only: those behind it often follow from it.
+func (c *comparison) sink(want *spec.TestOutput) {
+	got := c.got.outputs[want.Sink]
+	for i := range want.Records {
+		w := &want.Records[i]
+		if i >= len(got) {
+			e := c.fail(w.Place(), CodeOutput, "sink %s gets %d records, want %d; the first that is missing is %s", want.Sink, len(got), len(want.Records), short(wanted(w)))
+			if len(c.got.dead) > 0 {
+				e.Hint = "dead letters: " + c.got.dead[0].String()
+			}
+			return
+		}
+		if diff := differ(w, got[i].data); diff != "" {
+			c.fail(w.Place(), CodeOutput, "sink %s, record %d differs (-want +got):\n%s", want.Sink, i, diff)
+			return
+		}
+		if w.Key != nil && *w.Key != got[i].key {
+			c.fail(w.PlaceOf("key"), CodeOutput, "sink %s, record %d has the key %q, want %q", want.Sink, i, got[i].key, *w.Key)
+			return
+		}
+		if w.Prefix != nil && *w.Prefix != got[i].prefix {
+			c.fail(w.PlaceOf("prefix"), CodeOutput, "sink %s, record %d goes to the prefix %q, want %q", want.Sink, i, got[i].prefix, *w.Prefix)
+			return
+		}
+	}
+	if n := len(want.Records); len(got) > n {
+		c.fail(want.Place(), CodeOutput, "sink %s gets %d records, want %d; the first too many is %s", want.Sink, len(got), n, short(got[n].data))
+	}
+}
+
+// dead compares the dead letters in order. A record that dies in several sinks for the same reason counts once.
+func (c *comparison) dead() {
+	var got []dead
+	seen := map[string]bool{}
+	for _, d := range c.got.dead {
+		if id := fmt.Sprint(d.input, " ", d.code); !seen[id] {
+			seen[id] = true
+			got = append(got, d)
+		}
+	}
+	for i := range c.test.Dead {
+		w := &c.test.Dead[i]
+		if i >= len(got) {
+			c.fail(w.Place(), CodeDead, "%d records are dead, want %d", len(got), len(c.test.Dead))
+			return
+		}
+		g := got[i]
+		switch {
+		case w.Input != nil && *w.Input != g.input:
+			c.fail(w.PlaceOf("input"), CodeDead, "dead letter %d is not input %d, but %s", i, *w.Input, g)
+			return
+		case w.Code != "" && w.Code != g.code:
+			c.fail(w.PlaceOf("code"), CodeDead, "dead letter %d has the code %q, want %q: %s", i, g.code, w.Code, g)
+			return
+		case !strings.Contains(g.reason, w.Reason):
+			c.fail(w.PlaceOf("reason"), CodeDead, "the reason of dead letter %d does not contain %q: %s", i, w.Reason, g)
+			return
+		}
+	}
+	if n := len(c.test.Dead); len(got) > n {
+		c.fail(c.test.PlaceOf("dead"), CodeDead, "%d records are dead, want %d; the first too many is %s", len(got), n, got[n])
+	}
+}
+
+// String describes a dead letter for a message.
+func (d dead) String() string {
+	return fmt.Sprintf("input %d, in %s: %s (%s)", d.input, d.where, short([]byte(d.reason)), d.code)
+}
+
+func wanted(w *spec.TestRecord) []byte {
+	switch {
+	case w.Data != nil:
+		return []byte(*w.Data)
+	case w.Base64 != nil:
+		return *w.Base64
+	default:
+		return w.JSON
+	}
+}
+
+func short(b []byte) string {
+	if len(b) > maxShown {
+		b = append(b[:maxShown:maxShown], "…"...)
+	}
+	s := strings.ToValidUTF8(strings.TrimSuffix(string(b), "\n"), "\uFFFD")
+	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return strconv.Quote(s)
+	}
+	return s
+}
+
+// differ returns "" if a sink's record is what the test wants.
+func differ(w *spec.TestRecord, got []byte) string {
+	want := wanted(w)
+	if bytes.Equal(want, got) {
+		return ""
+	}
+	wv, werr := decode(want)
+	gv, gerr := decode(got)
+	var diff string
+	switch {
+	case werr == nil && gerr == nil && w.Base64 == nil:
+		diff = cmp.Diff(wv, gv)
+	case w.JSON != nil:
+		return fmt.Sprintf("want JSON, got %s", short(got))
+	default:
+		if w.Base64 == nil {
+			want, got = bytes.TrimSuffix(want, []byte("\n")), bytes.TrimSuffix(got, []byte("\n"))
+		}
+		diff = cmp.Diff(string(want), string(got))
+	}
+	if len(diff) > maxShown {
+		diff = strings.ToValidUTF8(diff[:maxShown], "") + "…"
+	}
+	return strings.TrimRight(diff, "\n")
+}
+
+// decode reads one JSON value. Numbers become float64, so that 1 and 1.0 are equal, but for whole numbers that float64 cannot
+// tell apart from their neighbours: these keep their text.
+func decode(data []byte) (any, error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, fmt.Errorf("more than one value")
+	}
+	return withNumbers(v), nil
+}
+
+func withNumbers(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, value := range v {
+			v[key] = withNumbers(value)
+		}
+	case []any:
+		for i := range v {
+			v[i] = withNumbers(v[i])
+		}
+	case json.Number:
+		const exact = 1 << 53
+		f, err := v.Float64()
+		if err == nil && (strings.ContainsAny(string(v), ".eE") || f > -exact && f < exact) {
+			return f
+		}
+	}
+	return v
+}

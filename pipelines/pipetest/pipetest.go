@@ -1,0 +1,254 @@
+// Package pipetest runs the tests inside pipeline files.
+//
+// A test's input goes through the pipeline's real transforms, and for each sink through its partition, prefix and format,
+// as a delivery would do it; nothing is stored, compressed or sent. Records arrive at the test's clock, in shard 0 with
+// sequence numbers from 1, in batches of at most 500. Each test has its own transforms, so that a guest that keeps state
+// starts anew. In prefixes a random string is XXXXXXXXXXX.
+//
+// What a test does not mention is not checked, but for dead letters: without dead, none are expected. An output is compared
+// as JSON if both sides are JSON (the order of keys and 1 against 1.0 make no difference), else byte by byte, without the
+// newline that a format adds.
+package pipetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/leatstream/leat/core/codec"
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/pipelines/spec"
+	"github.com/leatstream/leat/pipelines/spec/jq"
+	"github.com/leatstream/leat/pipelines/spec/prefix"
+)
+
+// Codes of failures.
+const (
+	CodeOutput  = "test.output"  // a sink gets something else
+	CodeDropped = "test.dropped" // another number of records is dropped
+	CodeDead    = "test.dead"    // other records are dead
+	CodeRun     = "test.run"     // the pipeline could not run
+)
+
+// Bounds of a batch, as a delivery cuts them for transforms.
+const (
+	batchRecords = 500
+	batchBytes   = 512 << 10
+)
+
+// Result is what became of one test.
+type Result struct {
+	Pipeline, Test string
+	// Place of the test in the pipeline file.
+	Place string
+	// Failures are empty if the test passed. Each has the place of the expectation that does not hold.
+	Failures []*fault.Error
+	Took     time.Duration
+}
+
+// Passed reports whether everything the test expects holds.
+func (r *Result) Passed() bool { return len(r.Failures) == 0 }
+
+// Err returns the failures as one error, which spec.Render shows with its places; nil if the test passed.
+func (r *Result) Err() error {
+	if r.Passed() {
+		return nil
+	}
+	return &spec.Errors{List: r.Failures}
+}
+
+// Run runs the tests of p whose names match returns true for; a nil match runs all. chain makes the pipeline's transforms
+// ready; it is called, and the chain closed, for each test. The error says that nothing could be run at all: ctx is done, or
+// a sink of the spec is not valid.
+func Run(ctx context.Context, p *spec.Pipeline, chain func(context.Context) (*stage.Chain, error), match func(name string) bool) ([]Result, error) {
+	var sinks []*sink
+	for i := range p.Sinks {
+		s, err := newSink(&p.Sinks[i])
+		if err != nil {
+			return nil, err
+		}
+		sinks = append(sinks, s)
+	}
+	var results []Result
+	for i := range p.Tests {
+		t := &p.Tests[i]
+		if match != nil && !match(t.Name) {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return results, err
+		}
+		start := time.Now()
+		failures := runOne(ctx, t, sinks, chain)
+		results = append(results, Result{Pipeline: p.Name, Test: t.Name, Place: t.Place(), Failures: failures, Took: time.Since(start)})
+	}
+	return results, ctx.Err()
+}
+
+// sink is what a delivery does to records before they are stored.
+type sink struct {
+	name   string
+	query  *jq.Partitioner
+	prefix *prefix.Template
+	format codec.Format
+}
+
+func newSink(s *spec.Sink) (*sink, error) {
+	out := &sink{name: s.Name}
+	zone, err := time.LoadLocation(s.TimeZone)
+	if err != nil {
+		return nil, fmt.Errorf("sink %s: %w", s.Name, err)
+	}
+	out.prefix, err = prefix.Compile(s.Prefix, prefix.Options{
+		Zone: zone, QueryKeys: s.Partition.Names(), Random: func() string { return strings.Repeat("X", 11) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sink %s: %w", s.Name, err)
+	}
+	if out.query, err = s.Partition.Compile(); err != nil {
+		return nil, fmt.Errorf("sink %s: %w", s.Name, err)
+	}
+	if out.format, err = codec.FormatByName(s.Format); err != nil {
+		return nil, fmt.Errorf("sink %s: %w", s.Name, err)
+	}
+	return out, nil
+}
+
+// output is a record as a sink gets it.
+type output struct {
+	key, prefix string
+	data        []byte // formatted
+}
+
+// dead is a record that goes to the dead letters.
+type dead struct {
+	input               int
+	where, code, reason string
+}
+
+// outcome is what a pipeline made of a test's input.
+type outcome struct {
+	outputs map[string][]output // by sink
+	dead    []dead
+	dropped int
+}
+
+func runOne(ctx context.Context, t *spec.Test, sinks []*sink, open func(context.Context) (*stage.Chain, error)) []*fault.Error {
+	chain, err := open(ctx)
+	if err != nil {
+		return []*fault.Error{cannotRun(t, err)}
+	}
+	got, err := execute(ctx, t, sinks, chain)
+	if err = errors.Join(err, chain.Close(context.WithoutCancel(ctx))); err != nil {
+		return []*fault.Error{cannotRun(t, err)}
+	}
+	c := &comparison{test: t, got: got}
+	c.run()
+	return c.failures
+}
+
+// cannotRun keeps the place of an error that has one: it is that of the stage, not of the test.
+func cannotRun(t *spec.Test, err error) *fault.Error {
+	out := fault.New(fault.ClassOf(err), CodeRun, "the test cannot run: %w", err).At(t.Place())
+	var f *fault.Error
+	if errors.As(err, &f) && f.Hint != "" {
+		out.Hint = f.Hint
+	}
+	return out
+}
+
+func execute(ctx context.Context, t *spec.Test, sinks []*sink, chain *stage.Chain) (*outcome, error) {
+	got := &outcome{outputs: map[string][]output{}}
+	var final stage.Final
+	defer final.Release()
+	for first := 0; first < len(t.Input); {
+		batch := record.NewBatch()
+		for i := first; i < len(t.Input) && batch.Len() < batchRecords && (batch.Len() == 0 || batch.Size() < batchBytes); i++ {
+			batch.Add(inputRecord(t, i))
+		}
+		err := chain.Run(ctx, batch, &final)
+		if err == nil {
+			got.add(t, first, &final, sinks)
+		}
+		first += batch.Len()
+		final.Reset()
+		batch.Release()
+		if err != nil {
+			return nil, err
+		}
+	}
+	return got, nil
+}
+
+func inputRecord(t *spec.Test, i int) record.Record {
+	in := &t.Input[i]
+	r := record.Record{Seq: uint64(i) + 1, Arrived: t.Clock.UnixNano(), Key: "test"}
+	switch {
+	case in.Data != nil:
+		r.Data = []byte(*in.Data)
+	case in.Base64 != nil:
+		r.Data = *in.Base64
+	default:
+		r.Data = in.JSON
+	}
+	if in.Key != nil {
+		r.Key = *in.Key
+	}
+	return r
+}
+
+// add takes what the chain made of one batch to every sink. As in a delivery, an input is dead for a sink as a whole if one of
+// its outputs is.
+func (o *outcome) add(t *spec.Test, first int, f *stage.Final, sinks []*sink) {
+	for i := range f.Roots {
+		root := &f.Roots[i]
+		if fail := root.Fail; fail != nil {
+			o.dead = append(o.dead, dead{first + i, "transform " + fail.Stage, fail.Code, fail.Reason})
+			continue
+		}
+		if root.N == 0 {
+			o.dropped++
+			continue
+		}
+		for _, s := range sinks {
+			var outs []output
+			var err error
+			for j := root.First; j < root.First+root.N && err == nil; j++ {
+				var out output
+				if out, err = s.apply(&f.Outs[j], t.Clock); err == nil {
+					outs = append(outs, out)
+				}
+			}
+			if err != nil {
+				o.dead = append(o.dead, dead{first + i, "sink " + s.name, fault.CodeOf(err), err.Error()})
+				continue
+			}
+			o.outputs[s.name] = append(o.outputs[s.name], outs...)
+		}
+	}
+}
+
+// apply returns copies: the chain's memory is used again for the next batch.
+func (s *sink) apply(out *stage.Out, at time.Time) (output, error) {
+	var query record.Attrs
+	if err := s.query.Eval(out.Data, &query); err != nil {
+		return output{}, err
+	}
+	group, err := s.prefix.Group(nil, query, out.Partition)
+	if err != nil {
+		return output{}, err
+	}
+	p, err := s.prefix.Key(group, at, "")
+	if err != nil {
+		return output{}, err
+	}
+	data, err := s.format.Append(nil, out.Data)
+	if err != nil {
+		return output{}, err
+	}
+	return output{key: strings.Clone(out.Key), prefix: p, data: data}, nil
+}
