@@ -24,7 +24,9 @@ type guest struct {
 
 	in    abi.Input
 	w     abi.OutputWriter
-	text  []byte // keys and attributes of the batch
+	texts abi.Texts
+	// Scratch, used again for every record or batch.
+	rec   abi.Record
 	recs  []Record
 	attrs []Attr
 	part  []Attr
@@ -47,64 +49,55 @@ func (g *guest) setUp(envelope []byte) error {
 }
 
 // process answers an INPUT frame. The answer is valid until the next call.
-func (g *guest) process(frame []byte) ([]byte, error) {
-	in, err := abi.DecodeInput(frame)
-	if err != nil {
+func (g *guest) process(frame []byte) (answer []byte, err error) {
+	if g.in, err = abi.DecodeInput(frame); err != nil {
 		return nil, err
 	}
-	g.in = in
-	if err := g.read(); err != nil {
-		return nil, err
-	}
-	g.w.Reset(in)
+	g.texts = g.in.Texts()
+	g.attrs = g.attrs[:0]
+	g.w.Reset(&g.in)
 	g.fn(g)
 	return g.w.Finish(), nil
 }
 
-// read fills g.recs. Keys and attributes are copied, all in one piece, so that a transform may keep them.
-func (g *guest) read() error {
-	g.text = g.text[:0]
-	for i := range g.in.Len() {
-		g.text = append(g.text, g.in.Key(i)...)
-		g.text = append(g.text, g.in.Attrs(i)...)
+// read fills r with record i. Its strings are the transform's to keep.
+func (g *guest) read(i int, r *Record) {
+	block := g.in.Read(i, &g.texts, &g.rec)
+	r.Data, r.Key, r.Attrs = g.rec.Data, g.rec.Key, nil
+	r.Shard, r.Seq, r.Sub, r.Arrived = g.rec.Shard, g.rec.Seq, g.rec.Sub, g.rec.Arrived
+	if block != "" {
+		from := len(g.attrs)
+		g.attrs, _ = abi.DecodeAttrs(g.attrs, block) // DecodeInput has checked the block
+		r.Attrs = g.attrs[from:len(g.attrs):len(g.attrs)]
 	}
-	text := string(g.text)
-	g.recs, g.attrs = g.recs[:0], g.attrs[:0]
-	for i := range g.in.Len() {
-		id, key, attrs := g.in.Ident(i), len(g.in.Key(i)), len(g.in.Attrs(i))
-		r := Record{Data: g.in.Data(i), Key: text[:key], Shard: id.Shard, Seq: id.Seq, Sub: id.Sub, Arrived: id.Arrived}
-		if attrs > 0 {
-			from := len(g.attrs)
-			var err error
-			if g.attrs, err = abi.DecodeAttrs(g.attrs, text[key:key+attrs]); err != nil {
-				return err
-			}
-			r.Attrs = g.attrs[from:len(g.attrs):len(g.attrs)]
-		}
-		text = text[key+attrs:]
-		g.recs = append(g.recs, r)
-	}
-	return nil
 }
 
 // each runs fn over the records that have no result yet. It ends early after a panic, whose record has failed then: one
 // deferred call serves all records, because a deferred call for each is dear.
 func (g *guest) each(fn func(Record) Result) {
-	first := g.w.Outs()
+	first := 0
 	defer func() {
 		if p := recover(); p != nil {
-			g.w.Truncate(first)
-			g.w.Result(abi.Failed, permanent, first, codePanic, panicText(p))
+			g.w.Fail(permanent, first, codePanic, panicText(p))
 		}
 	}()
-	for _, r := range g.recs[g.w.Done():] {
+	var r Record
+	for i := g.w.Done(); i < g.in.Len(); i++ {
 		first = g.w.Outs()
+		g.attrs = g.attrs[:0]
+		g.read(i, &r)
 		result := fn(r)
 		g.put(&result)
 	}
 }
 
 func (g *guest) batch(fn func([]Record) []Result) {
+	g.recs = g.recs[:0]
+	for i := range g.in.Len() {
+		var r Record
+		g.read(i, &r)
+		g.recs = append(g.recs, r)
+	}
 	results := fn(g.recs)
 	if len(results) != len(g.recs) {
 		panic("the function of leat.Batch returned " + strconv.Itoa(len(results)) + " results for " + strconv.Itoa(len(g.recs)) + " records")
@@ -119,42 +112,43 @@ func (g *guest) put(r *Result) {
 	first := g.w.Outs()
 	switch r.kind {
 	case keep, data:
-		if r.kind == keep && r.key == "" && r.part == (Attr{}) {
-			g.w.Result(abi.Unchanged, 0, first, "", "")
+		if r.kind == keep && r.key == "" && r.part.Name == "" {
+			g.w.Result(abi.Unchanged, first)
 			return
 		}
 		g.part = g.part[:0]
-		if r.part != (Attr{}) {
+		if r.part.Name != "" {
 			g.part = append(append(g.part, r.part), r.more...)
 		}
-		if !g.w.Out(r.data, r.kind == keep, r.key, r.key == "", nil, true, g.part) {
+		if !g.w.Out(&abi.NewOut{
+			Data: r.data, KeepData: r.kind == keep, Key: r.key, KeepKey: r.key == "", KeepAttrs: true, Partition: g.part,
+		}) {
 			g.badAttributes(first)
 			return
 		}
+		g.w.Result(abi.OK, first)
 	case emit:
 		for i := range r.outs {
 			o := &r.outs[i]
-			if !g.w.Out(o.Data, false, o.Key, o.Key == "", o.Attrs, o.Attrs == nil, o.Partition) {
+			if !g.w.Out(&abi.NewOut{
+				Data: o.Data, Key: o.Key, KeepKey: o.Key == "", Attrs: o.Attrs, KeepAttrs: o.Attrs == nil, Partition: o.Partition,
+			}) {
 				g.badAttributes(first)
 				return
 			}
 		}
+		g.w.Result(abi.OK, first)
 	case drop:
-		g.w.Result(abi.Dropped, 0, first, "", "")
-		return
+		g.w.Result(abi.Dropped, first)
 	case fail:
-		g.w.Result(abi.Failed, permanent, first, r.code, r.reason)
-		return
+		g.w.Fail(permanent, first, r.code, r.reason)
 	default:
-		g.w.Result(abi.Failed, permanent, first, codeBadResult, "the transform returned an empty Result; use leat.Keep, Data, Emit, Drop or Fail")
-		return
+		g.w.Fail(permanent, first, codeBadResult, "the transform returned an empty Result; use leat.Keep, Data, Emit, Drop or Fail")
 	}
-	g.w.Result(abi.OK, 0, first, "", "")
 }
 
 func (g *guest) badAttributes(first int) {
-	g.w.Truncate(first)
-	g.w.Result(abi.Failed, permanent, first, codeBadResult, "attributes or partition keys are too many, or a name is longer than 65,535 bytes")
+	g.w.Fail(permanent, first, codeBadResult, "attributes or partition keys are too many, or a name is longer than 65,535 bytes")
 }
 
 // panicText says what a panic was about and where in the transform it happened.

@@ -109,10 +109,10 @@ func Emit(outs ...Out) Result {
 	return Result{kind: emit, outs: outs}
 }
 
-// WithPartition adds a value for !{partitionKeyFromLambda:name} in the prefix of a sink. It applies to Keep and Data; an Out
+// WithPartition adds a value for !{partitionKeyFromLambda:name} in the prefix of a sink; name is not empty. It applies to Keep and Data; an Out
 // has its own.
 func (r Result) WithPartition(name, value string) Result {
-	if r.part == (Attr{}) {
+	if r.part.Name == "" {
 		r.part = Attr{Name: name, Value: value}
 	} else {
 		r.more = append(r.more[:len(r.more):len(r.more)], Attr{Name: name, Value: value})

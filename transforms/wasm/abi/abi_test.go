@@ -38,13 +38,14 @@ func answer(t testing.TB, frame []byte) []byte {
 		t.Fatal(err)
 	}
 	var w OutputWriter
-	w.Reset(in)
-	w.Out([]byte("ONE"), false, "", true, nil, true, []Attr{{"state", "Ohio"}})
-	w.Result(OK, 0, 0, "", "")
-	w.Out(nil, true, "other", false, []Attr{{"n", "1"}}, false, nil)
-	w.Out([]byte{}, false, "", false, nil, false, nil)
-	w.Result(OK, 0, 1, "", "")
-	w.Result(Failed, 4, 3, "test.third", "the third record is never any good")
+	w.Reset(&in)
+	w.Out(&NewOut{Data: []byte("ONE"), KeepKey: true, KeepAttrs: true, Partition: []Attr{{"state", "Ohio"}}})
+	w.Result(OK, 0)
+	w.Out(&NewOut{KeepData: true, Key: "other", Attrs: []Attr{{"n", "1"}}})
+	w.Out(&NewOut{})
+	w.Result(OK, 1)
+	w.Out(&NewOut{Data: []byte("taken back")})
+	w.Fail(4, 3, "test.third", "the third record is never any good")
 	return w.Finish()
 }
 
@@ -160,6 +161,7 @@ func TestDecodeNamesWhatIsWrongWithAnOutput(t *testing.T) {
 		{"data in the outs", put32(outs+8, uint32(outs)), "out 0: its data lies outside"},
 		{"key of another record", put32(outs+16, l.Spans[2].Key), "out 0: its key does not lie in its record"},
 		{"input data too long", put32(outs+48+12, 11), "out 1: its data does not lie in its record"},
+		{"input data that is another's", put32(outs+48+8, l.Spans[0].Data), "out 1: its data does not lie in its record"},
 		{"part of the input attrs", put32(outs+24, l.Spans[0].Attrs+1), "out 0: its attrs does not lie"},
 		{"partition block", put32(outs+36, 5), "out 0: its partition: attribute block"},
 		{"reason past the end", put32(results+48+20, uint32(len(good))), "result 2: its code or reason"},
@@ -190,35 +192,34 @@ func TestPlanRefusesAttributesThatCannotBeEncoded(t *testing.T) {
 	}
 }
 
-func TestTruncateTakesOutputsBack(t *testing.T) {
+func TestFailTakesOutputsBack(t *testing.T) {
 	l, frame := encode(t, sample[:2])
 	in, _ := DecodeInput(frame)
 	var w OutputWriter
-	w.Reset(in)
-	w.Out([]byte("half"), false, "", true, nil, true, nil)
-	w.Truncate(0)
-	w.Result(Failed, 4, 0, "c", "r")
-	w.Result(Unchanged, 0, 0, "", "")
+	w.Reset(&in)
+	w.Out(&NewOut{Data: []byte("half"), KeepKey: true})
+	w.Fail(4, 0, "c", "r")
+	w.Result(Unchanged, 0)
 	if o, err := l.Decode(w.Finish()); err != nil || o.Outs() != 0 {
 		t.Errorf("%d outs, %v", o.Outs(), err)
 	}
 }
 
 // steady runs one crossing as host and guest do it.
-func steady(l *Layout, frame []byte, recs []Record, w *OutputWriter) error {
+func steady(l *Layout, frame []byte, recs []Record, in *Input, w *OutputWriter) error {
 	if err := l.Plan(recs); err != nil {
 		return err
 	}
 	l.EncodeInput(frame, 1, recs)
-	in, err := DecodeInput(frame)
-	if err != nil {
+	var err error
+	if *in, err = DecodeInput(frame); err != nil {
 		return err
 	}
 	w.Reset(in)
 	for i := range in.Len() {
 		first := w.Outs()
-		w.Out(in.Data(i), false, "", true, nil, true, nil)
-		w.Result(OK, 0, first, "", "")
+		w.Out(&NewOut{Data: in.Data(i), KeepKey: true, KeepAttrs: true})
+		w.Result(OK, first)
 	}
 	o, err := l.Decode(w.Finish())
 	if err != nil {
@@ -234,9 +235,10 @@ func steady(l *Layout, frame []byte, recs []Record, w *OutputWriter) error {
 
 func TestSteadyPathDoesNotAllocate(t *testing.T) {
 	l, frame := encode(t, sample)
+	var in Input
 	var w OutputWriter
 	if n := testing.AllocsPerRun(100, func() {
-		if err := steady(l, frame, sample, &w); err != nil {
+		if err := steady(l, frame, sample, &in, &w); err != nil {
 			t.Fatal(err)
 		}
 	}); n != 0 {
@@ -250,11 +252,12 @@ func BenchmarkCodec500x1KiB(b *testing.B) {
 		recs[i] = Record{Seq: uint64(i), Key: "some-key", Data: make([]byte, 1024)}
 	}
 	l, frame := encode(b, recs)
+	var in Input
 	var w OutputWriter
 	b.SetBytes(500 * 1024)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := steady(l, frame, recs, &w); err != nil {
+		if err := steady(l, frame, recs, &in, &w); err != nil {
 			b.Fatal(err)
 		}
 	}

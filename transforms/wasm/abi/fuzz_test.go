@@ -82,11 +82,16 @@ func FuzzDecodeInput(f *testing.F) {
 
 func readAll(t *testing.T, in Input) []Record {
 	recs := make([]Record, in.Len())
+	texts := in.Texts()
 	for i := range recs {
-		r := in.Ident(i)
-		r.Key, r.Data = string(in.Key(i)), append([]byte{}, in.Data(i)...)
+		var r Record
+		block := in.Read(i, &texts, &r)
+		if r.Key != string(in.Key(i)) || !bytes.Equal(r.Data, in.Data(i)) || block != string(in.Attrs(i)) {
+			t.Fatalf("record %d: Read returns %+v", i, r)
+		}
+		r.Data = append([]byte{}, r.Data...)
 		var err error
-		if r.Attrs, err = DecodeAttrs(nil, string(in.Attrs(i))); err != nil {
+		if r.Attrs, err = DecodeAttrs(nil, block); err != nil {
 			t.Fatalf("record %d was accepted, and then: %v", i, err)
 		}
 		recs[i] = r
@@ -116,10 +121,10 @@ func FuzzRoundTrip(f *testing.F) {
 			t.Fatal(err)
 		}
 		var w OutputWriter
-		w.Reset(in)
-		w.Result(Dropped, 0, 0, "", "")
-		w.Out(in.Data(1), keep&1 != 0, key, keep&2 != 0, attrs, keep&4 != 0, attrs)
-		w.Result(OK, 0, 0, "", "")
+		w.Reset(&in)
+		w.Result(Dropped, 0)
+		w.Out(&NewOut{Data: data, KeepData: keep&1 != 0, Key: key, KeepKey: keep&2 != 0, Attrs: attrs, KeepAttrs: keep&4 != 0, Partition: attrs})
+		w.Result(OK, 0)
 		o, err := l.Decode(w.Finish())
 		if err != nil {
 			t.Fatal(err)

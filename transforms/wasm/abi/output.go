@@ -173,7 +173,7 @@ func (s Span) field(off, n uint32, attrs bool) (Field, bool) {
 	switch {
 	case attrs:
 		return Field{InAttrs, 0, n}, off == s.Attrs && end == uint64(s.End)
-	case off >= s.Data && end <= uint64(s.Key):
+	case off >= s.Data && end <= uint64(s.DataEnd):
 		return Field{InData, off - s.Data, n}, true
 	case off >= s.Key && end <= uint64(s.Attrs):
 		return Field{InKey, off - s.Key, n}, true

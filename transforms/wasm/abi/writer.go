@@ -1,122 +1,153 @@
 package abi
 
-// OutputWriter builds an OUTPUT frame, record by record. Its memory is used again for the next frame.
+// OutputWriter builds an OUTPUT frame, record by record. Its memory is used again for the next frame. Its methods make few
+// calls, because calls are dear in a guest:
 //
-// The tables stand behind the payload, because their size is known only at the end:
-//
-//	header | payload | results | outs
+//	header | results | payload | outs
 type OutputWriter struct {
-	buf     []byte
-	results []byte
-	outs    []byte
-	in      Input
+	buf  []byte // header, results and payload
+	outs []byte
+	in   *Input
+	done int
 }
 
 // roomyBuffer is what the writer keeps from frame to frame, in bytes. A rare large frame does not stay in memory.
 const roomyBuffer = 4 << 20
 
 // Reset begins the frame that answers in.
-func (w *OutputWriter) Reset(in Input) {
-	if cap(w.buf) < HeaderSize || cap(w.buf) > roomyBuffer {
-		w.buf = make([]byte, HeaderSize, 64<<10)
+func (w *OutputWriter) Reset(in *Input) {
+	need := HeaderSize + ResultSize*in.Len()
+	if cap(w.buf) < need || cap(w.buf) > roomyBuffer {
+		w.buf = make([]byte, need, max(2*need, 64<<10))
 	}
-	w.in = in
-	w.buf, w.results, w.outs = w.buf[:HeaderSize], w.results[:0], w.outs[:0]
+	w.in, w.done = in, 0
+	w.buf, w.outs = w.buf[:need], w.outs[:0]
 }
 
 // Done is the number of records that have a result.
-func (w *OutputWriter) Done() int { return len(w.results) / ResultSize }
+func (w *OutputWriter) Done() int { return w.done }
 
 // Outs is the number of outputs so far.
 func (w *OutputWriter) Outs() int { return len(w.outs) / OutSize }
 
-// Size is the number of bytes that the frame has so far.
-func (w *OutputWriter) Size() int { return len(w.buf) + len(w.results) + len(w.outs) }
-
 // Truncate takes back the outputs from n on, those of a record that failed after it had made some.
 func (w *OutputWriter) Truncate(n int) { w.outs = w.outs[:n*OutSize] }
 
-// Out appends an output of the next record. Without data, key or attrs of its own (keep*) it has those of the record. The
-// arguments are copied. It returns false if the attributes or partition keys cannot be encoded.
-func (w *OutputWriter) Out(data []byte, keepData bool, key string, keepKey bool, attrs []Attr, keepAttrs bool, partition []Attr) bool {
-	_, okA := AttrsSize(attrs)
-	_, okP := AttrsSize(partition)
-	if !okA || !okP {
-		return false
+// NewOut is an output of the next record. Without data, key or attributes of its own it has those of the record.
+type NewOut struct {
+	Data      []byte
+	Key       string
+	Attrs     []Attr
+	Partition []Attr
+	KeepData  bool
+	KeepKey   bool
+	KeepAttrs bool
+}
+
+// Out appends an output of the next record; its bytes are copied. It returns false if the attributes or partition keys
+// cannot be encoded.
+func (w *OutputWriter) Out(o *NewOut) bool {
+	if len(o.Attrs) > 0 || len(o.Partition) > 0 {
+		_, okA := AttrsSize(o.Attrs)
+		_, okP := AttrsSize(o.Partition)
+		if !okA || !okP {
+			return false
+		}
 	}
-	parent := w.Done()
-	var flags uint32
-	var f [8]uint32 // off, len of data, key, attrs, partition
-	at := func(k int) { f[2*k] = uint32(len(w.buf)) }
-	end := func(k int) { f[2*k+1] = uint32(len(w.buf)) - f[2*k] }
-	keep := func(k, entry int) {
-		flags |= 1 << k
-		f[2*k], f[2*k+1] = w.in.offset(parent, entry)
+	at := len(w.outs)
+	if cap(w.outs)-at < OutSize {
+		w.outs = append(make([]byte, 0, max(2*cap(w.outs), 64*OutSize)), w.outs...)
 	}
-	if at(0); keepData {
-		keep(0, 16)
+	w.outs = w.outs[:at+OutSize]
+	e, rec := w.outs[at:at+OutSize:at+OutSize], w.in.table[RecordSize*w.done:][:RecordSize:RecordSize]
+	flags := uint32(0)
+	if o.KeepData {
+		flags |= DataInInput
+		le.PutUint64(e[8:], le.Uint64(rec[16:]))
 	} else {
-		w.buf = append(w.buf, data...)
-		end(0)
+		off := len(w.buf)
+		w.buf = append(w.buf, o.Data...)
+		le.PutUint32(e[8:], uint32(off))
+		le.PutUint32(e[12:], uint32(len(o.Data)))
 	}
-	if at(1); keepKey {
-		keep(1, 24)
+	if o.KeepKey {
+		flags |= KeyInInput
+		le.PutUint64(e[16:], le.Uint64(rec[24:]))
 	} else {
-		w.buf = append(w.buf, key...)
-		end(1)
+		off := len(w.buf)
+		w.buf = append(w.buf, o.Key...)
+		le.PutUint32(e[16:], uint32(off))
+		le.PutUint32(e[20:], uint32(len(o.Key)))
 	}
-	if at(2); keepAttrs {
-		keep(2, 32)
+	if o.KeepAttrs {
+		flags |= AttrsInInput
+		le.PutUint64(e[24:], le.Uint64(rec[32:]))
 	} else {
-		w.buf = AppendAttrs(w.buf, attrs)
-		end(2)
+		w.attrs(e[24:], o.Attrs)
 	}
-	at(3)
-	w.buf = AppendAttrs(w.buf, partition)
-	end(3)
-	w.outs = le.AppendUint32(w.outs, flags)
-	w.outs = le.AppendUint32(w.outs, uint32(parent))
-	for _, v := range f {
-		w.outs = le.AppendUint32(w.outs, v)
-	}
-	w.outs = le.AppendUint64(w.outs, 0)
+	w.attrs(e[32:], o.Partition)
+	le.PutUint32(e, flags)
+	le.PutUint32(e[4:], uint32(w.done))
+	le.PutUint64(e[40:], 0)
 	return true
 }
 
-// Result ends the next record. first is the number of outputs before it. Code and reason are of a failed record, and are cut to
-// 65,535 bytes.
-func (w *OutputWriter) Result(status Status, class uint8, first int, code, reason string) {
-	code, reason = code[:min(len(code), 1<<16-1)], reason[:min(len(reason), 1<<16-1)]
-	codeOff := uint32(len(w.buf))
-	w.buf = append(w.buf, code...)
-	reasonOff := uint32(len(w.buf))
-	w.buf = append(w.buf, reason...)
-	w.results = append(w.results, byte(status), class, 0, 0)
-	w.results = le.AppendUint32(w.results, uint32(first))
-	w.results = le.AppendUint32(w.results, uint32(w.Outs()-first))
-	w.results = le.AppendUint32(w.results, codeOff)
-	w.results = le.AppendUint16(w.results, uint16(len(code)))
-	w.results = le.AppendUint16(w.results, uint16(len(reason)))
-	w.results = le.AppendUint32(w.results, reasonOff)
+// attrs appends the block of attrs and puts its place into entry.
+func (w *OutputWriter) attrs(entry []byte, attrs []Attr) {
+	le.PutUint64(entry, 0)
+	if len(attrs) > 0 {
+		off := len(w.buf)
+		w.buf = AppendAttrs(w.buf, attrs)
+		le.PutUint32(entry, uint32(off))
+		le.PutUint32(entry[4:], uint32(len(w.buf)-off))
+	}
 }
 
-// Finish returns the frame, which is valid until the next Reset.
+func (w *OutputWriter) entry() []byte {
+	return w.buf[HeaderSize+ResultSize*w.done:][:ResultSize:ResultSize]
+}
+
+// Result ends the next record, which is OK, Unchanged or Dropped. first is the number of outputs before it.
+func (w *OutputWriter) Result(status Status, first int) {
+	e := w.entry()
+	n := uint64(len(w.outs)/OutSize - first)
+	le.PutUint64(e, uint64(status)|uint64(first)<<32)
+	le.PutUint64(e[8:], n)
+	le.PutUint64(e[16:], 0)
+	w.done++
+}
+
+// Fail ends the next record, which failed. Outputs that it has made so far are taken back: first is the number of those before
+// it. Code and reason are cut to 65,535 bytes.
+func (w *OutputWriter) Fail(class uint8, first int, code, reason string) {
+	w.Truncate(first)
+	code, reason = code[:min(len(code), 1<<16-1)], reason[:min(len(reason), 1<<16-1)]
+	off := uint32(len(w.buf))
+	w.buf = append(append(w.buf, code...), reason...)
+	e := w.entry()
+	le.PutUint64(e, uint64(Failed)|uint64(class)<<8|uint64(first)<<32)
+	le.PutUint32(e[8:], 0)
+	le.PutUint32(e[12:], off)
+	le.PutUint16(e[16:], uint16(len(code)))
+	le.PutUint16(e[18:], uint16(len(reason)))
+	le.PutUint32(e[20:], off+uint32(len(code)))
+	w.done++
+}
+
+// Finish returns the frame, which is valid until the next Reset. Every record must have its result.
 func (w *OutputWriter) Finish() []byte {
-	inCount, outCount := w.Done(), w.Outs()
 	for len(w.buf)%8 != 0 {
 		w.buf = append(w.buf, 0)
 	}
-	results := len(w.buf)
-	w.buf = append(w.buf, w.results...)
 	outs := len(w.buf)
 	w.buf = append(w.buf, w.outs...)
 	h := w.buf[:HeaderSize]
 	copy(h, MagicOutput)
 	le.PutUint16(h[4:], Version)
 	le.PutUint16(h[6:], HeaderSize)
-	le.PutUint32(h[8:], uint32(inCount))
-	le.PutUint32(h[12:], uint32(outCount))
-	le.PutUint32(h[16:], uint32(results))
+	le.PutUint32(h[8:], uint32(w.in.Len()))
+	le.PutUint32(h[12:], uint32(w.Outs()))
+	le.PutUint32(h[16:], HeaderSize)
 	le.PutUint32(h[20:], uint32(outs))
 	le.PutUint64(h[24:], 0)
 	return w.buf
