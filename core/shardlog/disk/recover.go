@@ -313,6 +313,9 @@ func (l *Log) recoverUnsealed(newest *tail) error {
 	if len(l.segs) < 2 {
 		return nil
 	}
+	for _, older := range l.segs[:len(l.segs)-2] {
+		older.sealed = true // a segment is sealed before the one after the next begins
+	}
 	s := l.segs[len(l.segs)-2]
 	f, err := l.handles.acquire(l.fs, s)
 	if err != nil {
