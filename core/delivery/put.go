@@ -27,7 +27,9 @@ func (d *Delivery) put(run, puts context.Context) {
 			kind = kindDead
 		}
 		d.seams.Step("put")
-		d.ends <- outcome{kind: kind, object: m.ID, size: m.Size, covers: m.covers}
+		if !d.seams.CommitBeforePut {
+			d.ends <- outcome{kind: kind, object: m.ID, size: m.Size, covers: m.covers}
+		}
 		d.totals.objects.Add(1)
 		d.totals.raw.Add(m.Raw)
 		d.totals.stored.Add(m.Size)
@@ -40,9 +42,8 @@ func (d *Delivery) put(run, puts context.Context) {
 func (d *Delivery) attempt(run, puts context.Context, m *manifest) error {
 	for try := 0; ; try++ {
 		d.seams.Step("putting")
-		if d.seams.CommitBeforePut {
-			d.ends <- outcome{kind: kindDelivered, object: m.ID, covers: m.covers}
-			d.seams.Step("committed")
+		if d.seams.CommitBeforePut && try == 0 {
+			d.ends <- outcome{kind: kindDelivered, object: m.ID, size: m.Size, covers: m.covers}
 		}
 		started := time.Now()
 		err := d.deliver(puts, m)
