@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/shardlog"
@@ -23,6 +24,7 @@ type commit struct {
 type committer struct {
 	next          uint64 // position of the journal's next record
 	sinceSnapshot int64  // bytes of journal since the last snapshot was begun
+	begun         time.Time
 }
 
 // commitAll writes queued transactions until the store is closed. All that are queued at a time share one append.
@@ -33,10 +35,11 @@ func (s *Store) commitAll() {
 		if group == nil {
 			return
 		}
-		if err := s.store(group); err != nil {
+		err := s.store(group)
+		if err != nil {
 			s.fail(err)
 		}
-		s.snapshotIfDue()
+		s.snapshotIfDue(err != nil)
 	}
 }
 

@@ -3,6 +3,8 @@ package state
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+	"time"
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
@@ -17,14 +19,26 @@ const (
 	journalShard record.ShardID = 0
 	// replayBytes is how much of the journal is read at once.
 	replayBytes = 8 << 20
-	// journalSlack is how many bytes the journal may take beyond what snapshots leave: transactions that arrive while one
-	// is written.
-	journalSlack = 256 << 20
-	pinOwner     = "snapshot"
+	pinOwner    = "snapshot"
+	// fullPause is how soon after one snapshot the next may be written only to make room.
+	fullPause = time.Second
 )
 
+// journalReserve is how many bytes of the disk stay free at most. The journals of streams leave more, so that deliveries
+// can commit, and streams expire, on a disk that they have filled.
+const journalReserve = 32 << 20
+
 func openJournal(fsys vfs.FS, dir string, opts Options) (shardlog.Log, error) {
-	return disk.Open(fsys, dir, disk.Options{Logger: opts.Logger})
+	room, err := fsys.Usage(filepath.Dir(dir))
+	if err != nil {
+		return nil, err
+	}
+	return disk.Open(fsys, dir, disk.Options{
+		FirstSegment: opts.segmentSize / 4,
+		SegmentSize:  opts.segmentSize,
+		Reserve:      min(journalReserve, int64(room.Total/100)),
+		Logger:       opts.Logger,
+	})
 }
 
 // prepareJournal makes sure that the journal continues a snapshot that covers it up to position.
@@ -75,17 +89,20 @@ func replay(journal shardlog.Log, from uint64, all *keys) (next uint64, bytes in
 func (s *Store) trimJournal() {
 	covered, due := s.snapshots.state(s.opts.SnapshotBytes)
 	s.journal.Pin(pinOwner, shardlog.Positions{journalShard: covered + 1})
-	s.journal.SetRetention(shardlog.Retention{Hold: 4*due + journalSlack})
+	s.journal.SetRetention(shardlog.Retention{Hold: 4*due + s.opts.journalSlack})
 }
 
-// snapshotIfDue starts a snapshot of what is durable once enough journal was written since the last. A failed one is
-// tried again after as much journal.
-func (s *Store) snapshotIfDue() {
-	_, due := s.snapshots.state(s.opts.SnapshotBytes)
-	if s.committer.sinceSnapshot < due || !s.snapshots.begin() {
+// snapshotIfDue starts a snapshot of what is durable once enough journal was written since the last, or the journal is
+// full: a snapshot then makes room. A failed one is tried again later.
+func (s *Store) snapshotIfDue(full bool) {
+	covered, due := s.snapshots.state(s.opts.SnapshotBytes)
+	if full {
+		full = covered+1 < s.committer.next && time.Since(s.committer.begun) > fullPause
+	}
+	if !full && s.committer.sinceSnapshot < due || !s.snapshots.begin() {
 		return
 	}
-	s.committer.sinceSnapshot = 0
+	s.committer.sinceSnapshot, s.committer.begun = 0, time.Now()
 	position, view := s.committer.next-1, s.durable.Load()
 	go func() {
 		defer s.snapshots.end()

@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -14,8 +15,14 @@ import (
 )
 
 const (
+	lockName = "LOCK"
 	// defaultSnapshotBytes: so much journal is replayed in a few hundredths of a second.
 	defaultSnapshotBytes = 4 << 20
+	// defaultSegmentSize: the journal goes a segment at a time.
+	defaultSegmentSize = 8 << 20
+	// defaultJournalSlack is how many bytes the journal may take beyond what snapshots leave: transactions that arrive while
+	// one is written.
+	defaultJournalSlack = 256 << 20
 	// defaultMaxBytes bounds the memory of a store; what belongs into it is a few megabytes.
 	defaultMaxBytes = 1 << 30
 )
@@ -33,8 +40,9 @@ type Options struct {
 	// Logger receives what an operator should know. nil: nothing is logged.
 	Logger *slog.Logger
 
-	openJournal func(vfs.FS, string, Options) (shardlog.Log, error)
-	seams       seams
+	segmentSize, journalSlack int64 // of the journal
+	openJournal               func(vfs.FS, string, Options) (shardlog.Log, error)
+	seams                     seams
 }
 
 // seams are defects on purpose, for the tests that show that the tests find them.
@@ -55,6 +63,12 @@ func (o *Options) setDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.segmentSize <= 0 {
+		o.segmentSize = defaultSegmentSize
+	}
+	if o.journalSlack <= 0 {
+		o.journalSlack = defaultJournalSlack
+	}
 	if o.openJournal == nil {
 		o.openJournal = openJournal
 	}
@@ -65,7 +79,8 @@ type Store struct {
 	fs      vfs.FS
 	dir     string
 	opts    Options
-	journal shardlog.Log            // nil if the store is read-only
+	journal shardlog.Log // nil if the store is read-only
+	lock    io.Closer
 	durable atomic.Pointer[version] // what View shows
 	turn    chan struct{}           // holds a token while a transaction runs
 
@@ -96,15 +111,19 @@ func Open(fsys vfs.FS, dir string, opts Options) (*Store, error) {
 	if err := fsys.MkdirAll(dir); err != nil {
 		return nil, openFailed(dir, err)
 	}
-	journal, err := opts.openJournal(fsys, filepath.Join(dir, journalName), opts)
+	lock, err := fsys.Lock(filepath.Join(dir, lockName))
 	if err != nil {
 		return nil, openFailed(dir, err)
 	}
+	journal, err := opts.openJournal(fsys, filepath.Join(dir, journalName), opts)
+	if err != nil {
+		return nil, errors.Join(openFailed(dir, err), lock.Close())
+	}
 	s, err := recoverStore(fsys, dir, opts, journal)
 	if err != nil {
-		return nil, errors.Join(openFailed(dir, err), journal.Close())
+		return nil, errors.Join(openFailed(dir, err), journal.Close(), lock.Close())
 	}
-	s.journal = journal
+	s.journal, s.lock = journal, lock
 	s.turn = make(chan struct{}, 1)
 	s.changed.L = &s.mu
 	s.stopped = make(chan struct{})
@@ -259,5 +278,5 @@ func (s *Store) Close() error {
 	s.mu.Unlock()
 	<-s.stopped
 	s.snapshots.running.Wait()
-	return s.journal.Close()
+	return errors.Join(s.journal.Close(), s.lock.Close())
 }
