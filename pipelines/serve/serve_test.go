@@ -1,0 +1,319 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/leatstream/leat/core/engine"
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/observe"
+	"github.com/leatstream/leat/pipelines/build"
+	"github.com/leatstream/leat/pipelines/spec"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bench is a server on a folder, with pipelines that only say that they run.
+type bench struct {
+	t      *testing.T
+	dir    string
+	health observe.Health
+	server *Server
+	stop   context.CancelFunc
+
+	mu      sync.Mutex
+	running map[string]int     // by pipeline and prefix, which tells versions apart
+	most    map[string]int     // at a time, by pipeline
+	fails   map[string]error   // what Run returns, by prefix
+	unbuilt map[string][]error // what building returns, by prefix, one after the other
+}
+
+// start serves a folder with files; their content is the prefix of their pipeline.
+func start(t *testing.T, files map[string]string) *bench {
+	b := &bench{t: t, dir: t.TempDir(), running: map[string]int{}, most: map[string]int{}, fails: map[string]error{}, unbuilt: map[string][]error{}}
+	for name, prefix := range files {
+		b.write(name, prefix)
+	}
+	return b
+}
+
+func (b *bench) serve() {
+	server, err := New(Options{Dir: b.dir, Health: &b.health, build: b.build})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.server = server
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		server.Run(ctx)
+	}()
+	b.stop = func() {
+		cancel()
+		<-done
+	}
+	b.look(1)
+}
+
+// look lets the server look at the folder n times.
+func (b *bench) look(n int) {
+	time.Sleep(time.Duration(n) * defaultPoll)
+	synctest.Wait()
+}
+
+func document(name, prefix string) string {
+	return fmt.Sprintf("version: 1\npipeline: %s\nsource: { stream: s }\nsinks: [ { name: out, prefix: %s/, file: { dir: ./out } } ]\n", name, prefix)
+}
+
+// write writes a file with one pipeline that has the file's name.
+func (b *bench) write(name, prefix string) {
+	b.writeRaw(name, document(strings.TrimSuffix(name, ".yaml"), prefix))
+}
+
+func (b *bench) writeRaw(name, text string) {
+	b.t.Helper()
+	if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o666); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bench) remove(name string) {
+	b.t.Helper()
+	if err := os.Remove(filepath.Join(b.dir, name)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bench) build(_ context.Context, p *spec.Pipeline, _ build.Options) (*engine.Pipeline, error) {
+	prefix := p.Sinks[0].Prefix
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if errs := b.unbuilt[prefix]; len(errs) > 0 {
+		b.unbuilt[prefix] = errs[1:]
+		return nil, errs[0]
+	}
+	return &engine.Pipeline{Name: p.Name, Feeders: []engine.Feeder{feeder{b, p.Name, prefix}}}, nil
+}
+
+type feeder struct {
+	b            *bench
+	name, prefix string
+}
+
+// Run says that it runs until ctx is done, and takes a while to stop.
+func (f feeder) Run(ctx context.Context) error {
+	key := f.name + " " + f.prefix
+	f.b.mu.Lock()
+	f.b.running[key]++
+	f.b.running[f.name]++
+	f.b.most[f.name] = max(f.b.most[f.name], f.b.running[f.name])
+	err := f.b.fails[f.prefix]
+	f.b.mu.Unlock()
+	if err == nil {
+		<-ctx.Done()
+		time.Sleep(100 * time.Millisecond)
+	}
+	f.b.mu.Lock()
+	defer f.b.mu.Unlock()
+	f.b.running[f.name]--
+	if f.b.running[key]--; f.b.running[key] == 0 {
+		delete(f.b.running, key)
+	}
+	if f.b.running[f.name] == 0 {
+		delete(f.b.running, f.name)
+	}
+	return err
+}
+
+// wantRunning compares the versions that run.
+func (b *bench) wantRunning(want ...string) {
+	b.t.Helper()
+	time.Sleep(200 * time.Millisecond) // those that are told to stop need 100
+	synctest.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var got []string
+	for key := range b.running {
+		if strings.Contains(key, " ") {
+			got = append(got, strings.TrimSuffix(key, "/"))
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		b.t.Errorf("running: %q, want %q", got, want)
+	}
+}
+
+// wantHealth compares the checks that fail with parts of their errors.
+func (b *bench) wantHealth(want map[string]string) {
+	b.t.Helper()
+	for name, check := range b.health.Check().Checks {
+		text, failing := want[name]
+		if (check.Status != "ok") != failing || !strings.Contains(check.Error, text) {
+			b.t.Errorf("check %s: %s %q, want %q", name, check.Status, check.Error, text)
+		}
+		delete(want, name)
+	}
+	if len(want) > 0 {
+		b.t.Errorf("no checks for %v", want)
+	}
+}
+
+func TestPipelinesFollowTheirFiles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, map[string]string{"a.yaml": "one", "b.yaml": "one"})
+		b.writeRaw("notes.txt", "not a pipeline")
+		b.writeRaw(".hidden.yaml", "not: looked at")
+		b.serve()
+		defer b.stop()
+		b.wantRunning("a one", "b one")
+
+		b.write("c.yaml", "one")
+		b.write("a.yaml", "two")
+		b.look(1) // the content has been seen once: it may be half written
+		b.wantRunning("a one", "b one")
+		b.look(1)
+		b.wantRunning("a two", "b one", "c one")
+
+		b.remove("b.yaml")
+		b.look(3)
+		b.wantRunning("a two", "c one")
+		b.wantHealth(map[string]string{})
+		if st := b.server.Status(); len(st) != 2 || st[0].Pipeline != "a" || st[0].State != Running {
+			t.Errorf("status: %+v", st)
+		}
+		for name, n := range b.most {
+			if n != 1 {
+				t.Errorf("%s ran %d times at once", name, n)
+			}
+		}
+	})
+}
+
+func TestABrokenFileKeepsWhatRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, map[string]string{"a.yaml": "one"})
+		b.writeRaw("b.yaml", "version: 1\npipline: b\n")
+		b.serve()
+		defer b.stop()
+		b.wantRunning("a one")
+		b.wantHealth(map[string]string{"file/b.yaml": "pipline"})
+
+		b.writeRaw("a.yaml", "version: [")
+		b.write("b.yaml", "one")
+		b.look(2)
+		b.wantRunning("a one", "b one")
+		b.wantHealth(map[string]string{"file/a.yaml": "a.yaml"})
+
+		b.write("a.yaml", "two")
+		b.look(2)
+		b.wantRunning("a two", "b one")
+		b.wantHealth(map[string]string{})
+	})
+}
+
+func TestAFailedPipelineRestsUntilItsFileChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, map[string]string{"a.yaml": "bad", "b.yaml": "one"})
+		b.fails["bad/"] = errors.New("the disk is on fire")
+		b.serve()
+		defer b.stop()
+		b.look(10)
+		b.wantRunning("b one")
+		b.wantHealth(map[string]string{"pipeline/a": "on fire"})
+		if n := b.most["a"]; n != 1 {
+			t.Errorf("a ran %d times at once", n)
+		}
+		b.write("a.yaml", "good")
+		b.look(2)
+		b.wantRunning("a good", "b one")
+		b.wantHealth(map[string]string{})
+	})
+}
+
+func TestAVersionThatCannotBeBuiltGivesWayToTheOneBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, map[string]string{"a.yaml": "one"})
+		b.unbuilt["two/"] = slices.Repeat([]error{fault.New(fault.Permanent, "test.no_module", "no such module")}, 5)
+		b.serve()
+		defer b.stop()
+		b.write("a.yaml", "two")
+		b.look(3)
+		b.wantRunning("a one")
+		b.wantHealth(map[string]string{"pipeline/a": "no such module"})
+		b.write("a.yaml", "three")
+		b.look(2)
+		b.wantRunning("a three")
+		b.wantHealth(map[string]string{})
+	})
+}
+
+func TestAPassingReasonIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, map[string]string{"a.yaml": "one"})
+		b.unbuilt["one/"] = slices.Repeat([]error{errors.New("disk full")}, 4)
+		b.serve()
+		defer b.stop()
+		time.Sleep(30 * time.Second)
+		b.look(1)
+		b.wantRunning("a one")
+		b.wantHealth(map[string]string{})
+	})
+}
+
+func TestANameBelongsToTheFirstFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, map[string]string{"a.yaml": "one"})
+		b.writeRaw("z.yaml", document("a", "other"))
+		b.serve()
+		defer b.stop()
+		b.wantRunning("a one")
+		b.wantHealth(map[string]string{"file/z.yaml": "a.yaml"})
+		b.remove("a.yaml")
+		b.look(3)
+		b.wantRunning("a other")
+		b.wantHealth(map[string]string{})
+		if b.most["a"] != 1 {
+			t.Errorf("a ran %d times at once", b.most["a"])
+		}
+	})
+}
+
+func TestAFolderThatGoesAwayStopsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, map[string]string{"a.yaml": "one"})
+		b.serve()
+		defer b.stop()
+		if err := os.Rename(b.dir, b.dir+"-away"); err != nil {
+			t.Fatal(err)
+		}
+		b.look(4)
+		b.wantRunning("a one")
+		b.wantHealth(map[string]string{"pipelines": "no such file"})
+		if err := os.Rename(b.dir+"-away", b.dir); err != nil {
+			t.Fatal(err)
+		}
+		b.look(1)
+		b.wantRunning("a one")
+		b.wantHealth(map[string]string{})
+	})
+}
+
+func TestAMissingFolderIsRefused(t *testing.T) {
+	if _, err := New(Options{Dir: filepath.Join(t.TempDir(), "none")}); fault.CodeOf(err) != "serve.no_folder" {
+		t.Errorf("New: %v", err)
+	}
+}

@@ -1,0 +1,197 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/leatstream/leat/core/engine"
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/pipelines/spec"
+)
+
+// The pause before a pipeline is built again that could not be for a passing reason doubles from firstPause to lastPause,
+// with full jitter.
+const (
+	firstPause = 500 * time.Millisecond
+	lastPause  = 30 * time.Second
+)
+
+// State is what a pipeline does.
+type State string
+
+// The states of a pipeline.
+const (
+	Starting State = "starting"
+	Running  State = "running"
+	// Waiting means that it could not start for a reason that may pass, and tries again.
+	Waiting State = "waiting"
+	// Failed means that it rests until its file changes.
+	Failed State = "failed"
+)
+
+// Status describes a pipeline.
+type Status struct {
+	Pipeline string
+	File     string
+	State    State
+	Since    time.Time
+	// Err is why it does not run; or, while it runs, why its newest version does not.
+	Err error
+	// Sinks is what its sinks have done since it started; nil unless it runs.
+	Sinks []engine.SinkStats
+}
+
+// slot is where the pipeline of one name runs, in one version at a time.
+type slot struct {
+	name string
+	opts *Options
+	log  *slog.Logger
+
+	mu      sync.Mutex
+	wanted  *spec.Pipeline // nil: none
+	changed chan struct{}  // closed and replaced when wanted changes
+	status  Status
+	runner  *engine.Runner
+	health  func() // removes the check
+}
+
+func newSlot(name string, o *Options) *slot {
+	return &slot{name: name, opts: o, log: o.Build.Logger.With("pipeline", name), changed: make(chan struct{})}
+}
+
+// want replaces the version that should run; nil stops.
+func (s *slot) want(p *spec.Pipeline) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case p != nil && s.health == nil:
+		s.health = s.opts.Health.Register("pipeline/"+s.name, s.check)
+	case p == nil && s.health != nil:
+		s.health()
+		s.health = nil
+	}
+	s.wanted = p
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func (s *slot) current() (want *spec.Pipeline, changed <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.wanted, s.changed
+}
+
+func (s *slot) check() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status.Err
+}
+
+func (s *slot) set(p *spec.Pipeline, state State, runner *engine.Runner, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status = Status{Pipeline: s.name, File: p.File, State: state, Since: time.Now(), Err: err}
+	s.runner = runner
+}
+
+// describe returns the status; ok is false if the pipeline is in no file.
+func (s *slot) describe() (st Status, ok bool) {
+	s.mu.Lock()
+	st, runner, wanted := s.status, s.runner, s.wanted
+	s.mu.Unlock()
+	if wanted == nil {
+		return Status{}, false
+	}
+	if runner != nil {
+		st.Sinks = runner.Stats()
+	}
+	return st, true
+}
+
+// loop runs the wanted version, and the next one when that has stopped, until ctx is done.
+func (s *slot) loop(ctx context.Context) {
+	var good *spec.Pipeline // ran last
+	for ctx.Err() == nil {
+		want, changed := s.current()
+		if want == nil {
+			good = nil
+		} else {
+			ran, err := s.version(ctx, changed, want, nil)
+			if ran {
+				good = want
+			} else if err != nil && good != nil {
+				s.log.Error("the new version cannot be built; the one before it runs again", "file", want.File, "error", err)
+				_, err = s.version(ctx, changed, good, err)
+			}
+			if err != nil {
+				s.set(want, Failed, nil, err)
+				s.log.Error("pipeline failed and rests until its file changes", "file", want.File, "class", fault.ClassOf(err),
+					"code", fault.CodeOf(err), "error", err)
+			}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// version builds and runs one version until it fails, ctx is done or the slot's version changes. problem is why a newer
+// version does not run. ran is false if it could not be built.
+func (s *slot) version(ctx context.Context, changed <-chan struct{}, p *spec.Pipeline, problem error) (ran bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-changed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	s.set(p, Starting, nil, problem)
+	ready, err := s.build(ctx, p)
+	if ctx.Err() != nil && err != nil {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	runner := engine.New(*ready, s.opts.Build.Logger)
+	if problem != nil {
+		problem = fmt.Errorf("the version before runs, for the newest cannot be built: %w", problem)
+	}
+	s.set(p, Running, runner, problem)
+	s.log.Info("pipeline runs", "file", p.File)
+	err = runner.Run(ctx, false)
+	if err == nil {
+		s.log.Info("pipeline stopped", "file", p.File)
+		if ctx.Err() == nil {
+			err = errors.New("the pipeline ended by itself")
+		}
+	}
+	return true, err
+}
+
+// build builds a version, and tries again while the reason for a failure may pass.
+func (s *slot) build(ctx context.Context, p *spec.Pipeline) (*engine.Pipeline, error) {
+	for try := 0; ; try++ {
+		ready, err := s.opts.build(ctx, p, s.opts.Build)
+		if err == nil || fault.ClassOf(err) == fault.Permanent || ctx.Err() != nil {
+			return ready, err
+		}
+		s.set(p, Waiting, nil, err)
+		pause := rand.N(min(firstPause<<min(try, 20), lastPause)) + time.Millisecond
+		s.log.Error("pipeline cannot start and tries again", "file", p.File, "class", fault.ClassOf(err), "error", err,
+			"next", pause.Round(time.Millisecond))
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
