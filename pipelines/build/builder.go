@@ -10,6 +10,7 @@ import (
 	"github.com/leatstream/leat/core/delivery"
 	"github.com/leatstream/leat/core/engine"
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/shardlog"
 	"github.com/leatstream/leat/core/stage"
@@ -79,7 +80,8 @@ func (b *builder) pipeline() (p *engine.Pipeline, err error) {
 		cfg := &p.Deliveries[i]
 		cfg.From = from
 		cfg.Source = delivery.Source{
-			Name: source.Name(), Incarnation: source.Incarnation().String(), Log: source.Log(), SequenceNumber: numbered(source),
+			Name: source.Name(), Incarnation: source.Incarnation().String(), SequenceNumber: numbered(source),
+			Log: observe.MeasureReads(source.Log(), b.opts.Metrics.Reader(source.Name(), b.spec.Name+"/"+cfg.Name)),
 		}
 		cfg.FS, cfg.State = b.opts.Data.FS, b.opts.Data.State
 		cfg.Spool = b.opts.Data.Spool(b.spec.Name, cfg.Name, cfg.Source.Incarnation)
@@ -115,7 +117,7 @@ func (b *builder) stream() (*stream.Stream, error) {
 	}
 	if want.Limits != nil {
 		cfg.WriteLimit = stream.WriteLimit{
-			BytesPerSecond: int64(want.Limits.BytesPerSecond), RecordsPerSecond: int64(want.Limits.RecordsPerSecond),
+			BytesPerSecond: int(want.Limits.BytesPerSecond), RecordsPerSecond: want.Limits.RecordsPerSecond,
 		}
 	}
 	for _, f := range b.spec.Source.Files {

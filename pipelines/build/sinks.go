@@ -89,6 +89,29 @@ type destination struct {
 	stdout *spec.Stdout
 }
 
+func s3Config(d *spec.S3) s3.Config {
+	cfg := s3.Config{
+		Endpoint: d.Endpoint, Bucket: d.Bucket, Region: d.Region, CAFile: d.CAFile,
+		MultipartThreshold: int64(d.MultipartThreshold), PartSize: int64(d.PartSize), StorageClass: d.StorageClass,
+	}
+	if d.PathStyle != nil {
+		cfg.Addressing = "virtual"
+		if *d.PathStyle {
+			cfg.Addressing = "path"
+		}
+	}
+	if c := d.Credentials; c != nil {
+		cfg.Credentials = s3.Credentials{File: c.File, Profile: c.Profile}
+		if !c.AccessKeyID.IsZero() {
+			cfg.Credentials.AccessKey, cfg.Credentials.SecretKey = c.AccessKeyID.Resolve, c.SecretAccessKey.Resolve
+		}
+		if !c.SessionToken.IsZero() {
+			cfg.Credentials.SessionToken = c.SessionToken.Resolve
+		}
+	}
+	return cfg
+}
+
 func (b *builder) open(d destination) (sink delivery.Sink, err error) {
 	switch {
 	case d.file != nil:

@@ -1,15 +1,18 @@
 package build
 
 import (
+	"context"
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/observe"
+	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/pipelines/spec"
 	"github.com/leatstream/leat/transforms/wasm"
+	"github.com/leatstream/leat/transforms/wasm/build"
 )
 
 // transform opens one stage.
@@ -29,6 +32,9 @@ func (b *builder) transform(t *spec.Transform) (stage.Link, error) {
 	}
 	b.closers = append(b.closers, m.Close)
 	link.Transform = m
+	if b.opts.Metrics != nil {
+		link.Transform = measured{m, b.opts.Metrics.Transform(b.spec.Name, t.Name)}
+	}
 	return link, nil
 }
 
@@ -42,9 +48,31 @@ func (b *builder) module(path string) (string, error) {
 	if !info.IsDir() {
 		return path, nil
 	}
-	return wasm.Build(b.ctx, path, wasm.BuildOptions{Progress: func() {
+	return build.Build(b.ctx, build.Config{Dir: path, Progress: func(dir string) {
 		if b.opts.Progress != nil {
-			b.opts.Progress("building " + filepath.Base(path))
+			b.opts.Progress("building the transform in " + dir)
 		}
 	}})
+}
+
+// measured counts the calls of a transform.
+type measured struct {
+	stage.Transform
+	metrics *observe.TransformMetrics
+}
+
+// Apply implements stage.Transform.
+func (m measured) Apply(ctx context.Context, in *record.Batch, out *stage.Output) error {
+	started := time.Now()
+	err := m.Transform.Apply(ctx, in, out)
+	failed := 0
+	if err == nil {
+		for i := range out.Results {
+			if out.Results[i].Status == stage.Failed {
+				failed++
+			}
+		}
+	}
+	m.metrics.Call(time.Since(started), in.Len(), failed, err)
+	return err
 }
