@@ -22,7 +22,7 @@ func (p *Pipeline) check() []*fault.Error {
 		r.Hold = DefaultHold
 	}
 	for i := range p.Sinks {
-		c.sink(&p.Sinks[i])
+		c.sink(&p.Sinks[i], len(p.Transforms) > 0)
 	}
 	if p.DeadLetters != nil {
 		c.deadLetters(p.DeadLetters)
@@ -72,11 +72,15 @@ func (c *checker) names(p *Pipeline) {
 	}
 }
 
-func (c *checker) sink(s *Sink) {
+// sink checks one sink; transforms says whether the pipeline has any.
+func (c *checker) sink(s *Sink, transforms bool) {
 	c.timeZone(s.TimeZone, s.PlaceOf("time_zone"))
 	if len(s.Prefix) > 0 || len(s.Partition) > 0 {
-		_, err := s.CompilePrefix()
+		tmpl, err := s.CompilePrefix()
 		c.fault(err, s.PlaceOf("prefix"))
+		if err == nil && tmpl.UsesLambdaKeys() && !transforms {
+			c.fail(s.PlaceOf("prefix"), "prefix.unknown_key", "the prefix has partitionKeyFromLambda, but there is no transform that could give the key").Hint = "use partition and partitionKeyFromQuery for values in the data"
+		}
 	}
 	for i := range s.Partition {
 		_, err := s.Partition[i : i+1].Compile()

@@ -68,7 +68,7 @@ func TestBadFiles(t *testing.T) {
 			beyond := bytes.Contains(src, []byte("# beyond the schema"))
 			docs, err := readYAML(file, src)
 			if err != nil {
-				return // no YAML, no JSON
+				return // no JSON can be made of it
 			}
 			refused := len(docs) == 0
 			for _, doc := range docs {

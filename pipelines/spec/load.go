@@ -104,11 +104,8 @@ func (l *loader) read(name string, src []byte) {
 	}
 	l.errs.sources[name] = src
 	docs, err := readYAML(name, src)
-	if err != nil {
-		l.errs.addAll(err)
-		return
-	}
-	if len(docs) == 0 {
+	l.errs.addAll(err)
+	if len(docs) == 0 && err == nil {
 		l.errs.add(fault.New(fault.Permanent, "spec.empty", "%s holds no pipeline", name).WithHint("a pipeline begins with version: 1"))
 	}
 	for _, root := range docs {

@@ -29,9 +29,6 @@ func (n *Node) Has(key string) bool {
 	return ok
 }
 
-// At returns a Node at a place, for specs that do not come from a file.
-func At(place string) Node { return Node{place: place} }
-
 type kind uint8
 
 const (

@@ -35,7 +35,7 @@ func Schema() []byte {
 // generator makes schemas of types. Structs that are used more than once are definitions.
 type generator struct{ defs map[string]any }
 
-// reference is how the schema says that ${…} may stand where the value is no text.
+// environment is how the schema says that ${…} may stand where the value is no text.
 var environment = map[string]any{"type": "string", "pattern": `\$\{[^}]*\}`}
 
 func (g *generator) object(t reflect.Type) map[string]any {

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -23,7 +24,8 @@ const (
 	maxNodes    = 500_000 // values after aliases are resolved
 )
 
-// readYAML parses a file into one node for each document that is not empty.
+// readYAML parses a file into one node for each document that is not empty. With an error it also returns what could be
+// read, so that a doubled key does not hide the other errors of the file.
 func readYAML(name string, src []byte) (docs []*node, err error) {
 	// The parser recurses and has been seen to panic; the depth check comes first because a stack overflow cannot be
 	// recovered.
@@ -35,6 +37,8 @@ func readYAML(name string, src []byte) (docs []*node, err error) {
 	if len(src) > maxFileSize {
 		return nil, fault.New(fault.Permanent, "spec.too_large", "%s: the file has %d bytes; at most %d are read", name, len(src), maxFileSize)
 	}
+	src = bytes.TrimPrefix(src, []byte("\ufeff"))             // some editors begin files with it
+	src = bytes.ReplaceAll(src, []byte("\r\n"), []byte("\n")) // the parser miscounts the lines of others
 	if line, col, ok := firstInvalid(src); ok {
 		return nil, syntaxError(name, line, col, "the file is not UTF-8 text: a byte here is not part of a character, or is a control character")
 	}
@@ -51,20 +55,17 @@ func readYAML(name string, src []byte) (docs []*node, err error) {
 		}
 		return nil, explain(fault.New(fault.Permanent, "spec.syntax", "%s", se.Message).At(placeOf(name, se.Token)), src, se.Token)
 	}
+	c := converter{name: name}
 	for _, doc := range file.Docs {
 		if doc.Body == nil {
 			continue
 		}
-		c := converter{name: name, anchors: map[string]*node{}}
-		n := c.convert(doc.Body, 0)
-		if len(c.errs) > 0 {
-			return nil, errors.Join(c.errs...)
-		}
-		if n != nil && n.kind != nullKind {
+		c.anchors = map[string]*node{}
+		if n := c.convert(doc.Body, 0); n != nil && n.kind != nullKind {
 			docs = append(docs, n)
 		}
 	}
-	return docs, nil
+	return docs, errors.Join(c.errs...)
 }
 
 func syntaxError(name string, line, col int, message string) error {
@@ -168,7 +169,9 @@ type converter struct {
 
 func (c *converter) fail(t *token.Token, code, format string, args ...any) *fault.Error {
 	e := fault.New(fault.Permanent, code, format, args...).At(placeOf(c.name, t))
-	c.errs = append(c.errs, e)
+	if len(c.errs) <= maxErrors {
+		c.errs = append(c.errs, e)
+	}
 	return e
 }
 
@@ -268,7 +271,7 @@ func (c *converter) mapping(out *node, values []*ast.MappingValueNode, depth int
 		seen[t.Value] = true
 		value := c.convert(v.Value, depth+1)
 		if value == nil {
-			value = &node{place: placeOf(c.name, t)} // the error is recorded; go on and find more
+			value = &node{place: placeOf(c.name, t), broken: true} // the error is recorded; go on and find more
 		}
 		out.entries = append(out.entries, entry{t.Value, placeOf(c.name, t), value})
 	}

@@ -1,7 +1,6 @@
 package prefix
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -241,5 +240,3 @@ func (t *Template) Constant() bool { return len(t.values) == 0 }
 
 // UsesLambdaKeys reports whether the template has partition keys that only a transform can give.
 func (t *Template) UsesLambdaKeys() bool { return t.has(lambdaPart) }
-
-var _ fmt.Stringer = (*Template)(nil)
