@@ -20,6 +20,9 @@ var kinds = map[string]kind{"": kindString, "string": kindString, "integer": kin
 // config is the stage's config in the pipeline file.
 type config struct {
 	Columns []column `json:"columns"`
+
+	// room is what the names of an object take, and the quotes of its values, in bytes.
+	room int
 }
 
 type column struct {
@@ -33,6 +36,7 @@ type column struct {
 
 // Validate checks the columns and prepares them. leat calls it before the first row.
 func (c *config) Validate() error {
+	c.room = 1 // the closing brace
 	if len(c.Columns) == 0 {
 		return errors.New("columns: name at least one")
 	}
@@ -58,6 +62,7 @@ func (c *config) Validate() error {
 			open = '{'
 		}
 		col.kind, col.prefix = k, append(append([]byte{open}, name...), ':')
+		c.room += len(col.prefix) + len("null") + 2
 	}
 	return nil
 }
