@@ -1,0 +1,110 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/vfs"
+	"github.com/leatstream/leat/pipelines/spec"
+)
+
+// Exit codes; the help of leat explains them. 128 + n is an end by signal n.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+	exitInUse  = 3
+)
+
+// exitError ends the command with a code. Its error, if any, is shown first.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// wrong is an error in how the command was called.
+func wrong(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// report shows an error and returns the exit code.
+func (a *app) report(err error) int {
+	if err == nil {
+		return 0
+	}
+	code := exitCode(err)
+	var exit *exitError
+	if errors.As(err, &exit) && exit.err == nil {
+		return code
+	}
+	a.show(err)
+	return code
+}
+
+// show writes an error for a person; several that were joined, one after the other.
+func (a *app) show(err error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok && !isList(err) {
+		for _, e := range joined.Unwrap() {
+			a.show(e)
+		}
+		return
+	}
+	var list *spec.Errors
+	var one *fault.Error
+	switch {
+	case errors.As(err, &list) || errors.As(err, &one) && one.Place != "":
+		fmt.Fprint(a.stderr, spec.Render(err, term.IsTerminal(int(a.stderr.Fd())) && os.Getenv("NO_COLOR") == ""))
+	case errors.As(err, &one) && one.Hint != "":
+		text := strings.Replace(err.Error(), " ("+one.Hint+")", "", 1)
+		fmt.Fprintf(a.stderr, "leat: %s\nhint: %s\n", text, one.Hint)
+	default:
+		fmt.Fprintf(a.stderr, "leat: %v\n", err)
+	}
+}
+
+func isList(err error) bool {
+	_, ok := err.(*spec.Errors)
+	return ok
+}
+
+func exitCode(err error) int {
+	var exit *exitError
+	var list *spec.Errors
+	var one *fault.Error
+	switch {
+	case errors.As(err, &exit):
+		return exit.code
+	case errors.Is(err, vfs.ErrLocked):
+		return exitInUse
+	case errors.As(err, &list), errors.As(err, &one) && one.Place != "" && one.Class == fault.Permanent:
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// printJSON writes one JSON document, indented for people who look at it.
+func (a *app) printJSON(v any) error {
+	return writeJSON(a.stdout, v)
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
