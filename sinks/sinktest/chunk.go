@@ -63,7 +63,7 @@ func (c *Chunk) OnRead(f func(offset int64) error) {
 // given up may still be reading.
 func (c *Chunk) checkClosed(t testing.TB) {
 	t.Helper()
-	for end := time.Now().Add(soon); time.Now().Before(end) && c.opened.Load() != c.closed.Load(); {
+	for end := time.Now().Add(500 * time.Millisecond); time.Now().Before(end) && c.opened.Load() != c.closed.Load(); {
 		time.Sleep(time.Millisecond)
 	}
 	if opened, closed := c.opened.Load(), c.closed.Load(); opened != closed {

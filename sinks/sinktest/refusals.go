@@ -89,11 +89,11 @@ func unreachableIsNotPermanent(t *testing.T, s *suite) {
 	sink := closing(t, s.Unreachable(t))
 	for _, n := range []int64{1000, s.large()} {
 		c := Random("x/", n)
-		s.check(t, inTime(t, sink, c, 2*time.Second), fault.Retryable, fault.Unavailable)
+		s.check(t, inTime(t, sink, c, time.Second/2), fault.Retryable, fault.Unavailable)
 		c.checkClosed(t)
 	}
 	if prober, ok := sink.(delivery.Prober); ok {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second/2)
 		defer cancel()
 		s.check(t, prober.Probe(ctx), fault.Retryable, fault.Unavailable)
 	}
