@@ -222,7 +222,7 @@ func (f *field) parse(n *node, t reflect.Type) (reflect.Value, *fault.Error) {
 	case t.Kind() == reflect.String:
 		if n.plain && !n.free && isJSONScalar(n.text) {
 			_, e := badType()
-			return reflect.Value{}, e.WithHint("put it in quotes: %q", n.text)
+			return reflect.Value{}, e.WithHint("put it in quotes: %s", quoteShort(n.text))
 		}
 		if err := f.checkText(n.text); err != nil {
 			return reflect.Value{}, err

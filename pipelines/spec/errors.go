@@ -12,8 +12,14 @@ import (
 	"github.com/leatstream/leat/core/fault"
 )
 
-// maxErrors is how many errors of one load are kept; the rest are counted.
-const maxErrors = 100
+const (
+	// maxErrors is how many errors of one load are kept; the rest are counted.
+	maxErrors = 100
+	// maxLine is the longest line, in bytes, that Render shows a part of.
+	maxLine = 64 << 10
+	// maxHidden is how many texts Render searches lines for; with more it shows no line at all.
+	maxHidden = 200
+)
 
 // Errors are all errors of one load, in the order of the files.
 type Errors struct {
@@ -133,6 +139,9 @@ func (list *Errors) render(b *strings.Builder, e *fault.Error, color bool) {
 			src = readSource(file)
 		}
 		text := sourceLine(src, line)
+		if len(text) > maxLine || len(list.hidden) > maxHidden {
+			text = ""
+		}
 		for _, h := range list.hidden {
 			text = strings.ReplaceAll(text, h, strings.Repeat("*", utf8.RuneCountInString(h)))
 		}

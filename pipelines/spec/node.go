@@ -143,17 +143,20 @@ func (n *node) describe() string {
 	case n.plain && (n.text == "true" || n.text == "false"):
 		return "the boolean " + n.text
 	case n.plain && isJSONScalar(n.text):
-		return "the number " + n.text
+		return "the number " + short(n.text)
 	default:
 		return "the text " + quoteShort(n.text)
 	}
 }
 
-// quoteShort quotes a value for a message; a long one is cut.
-func quoteShort(s string) string {
-	const most = 60
+// short cuts a long value for a message.
+func short(s string) string {
+	const most = 80
 	if r := []rune(s); len(r) > most {
-		return strconv.Quote(string(r[:most])) + "…"
+		return string(r[:most]) + "…"
 	}
-	return strconv.Quote(s)
+	return s
 }
+
+// quoteShort quotes a value for a message; a long one is cut.
+func quoteShort(s string) string { return strconv.Quote(short(s)) }

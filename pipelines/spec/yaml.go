@@ -53,7 +53,7 @@ func readYAML(name string, src []byte) (docs []*node, err error) {
 		if !errors.As(err, &se) || se.Token == nil {
 			return nil, syntaxError(name, 1, 1, err.Error())
 		}
-		return nil, explain(fault.New(fault.Permanent, "spec.syntax", "%s", se.Message).At(placeOf(name, se.Token)), src, se.Token)
+		return nil, explain(fault.New(fault.Permanent, "spec.syntax", "%s", short(se.Message)).At(placeOf(name, se.Token)), src, se.Token)
 	}
 	c := converter{name: name}
 	for _, doc := range file.Docs {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -246,4 +247,25 @@ func BenchmarkEval(b *testing.B) {
 			}
 		})
 	}
+}
+
+func TestOnePartitionerServesManyGoroutines(t *testing.T) {
+	p, err := Compile([]Query{{"k", ".a.b"}, {"l", `.a.b + "!"`}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for g := range 4 {
+		all.Go(func() {
+			var attrs record.Attrs
+			for i := range 300 {
+				want := fmt.Sprintf("%d-%d", g, i/3)
+				if err := p.Eval([]byte(`{"a":{"b":"`+want+`"}}`), &attrs); err != nil || attrs[0].Value != want || attrs[1].Value != want+"!" {
+					t.Errorf("got %v, %v; want %s", attrs, err, want)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
 }
