@@ -99,6 +99,19 @@ func (w *crashWorld) check(s *Store) error {
 	return nil
 }
 
+// slowSnapshots takes its time with snapshots, so that the journal goes on meanwhile.
+type slowSnapshots struct {
+	vfs.FS
+	world *crashWorld
+}
+
+func (f slowSnapshots) Create(name string) (vfs.File, error) {
+	if strings.HasSuffix(name, snapshotTemp) {
+		time.Sleep(time.Duration(f.world.random(400)) * time.Millisecond)
+	}
+	return f.FS.Create(name)
+}
+
 // life opens the store, lets writers work, and stops the world at some operation on the file system.
 func (w *crashWorld) life() error {
 	stop := 1 + w.rng.IntN(400)
@@ -113,7 +126,7 @@ func (w *crashWorld) life() error {
 		}
 		return vfs.Fault{}
 	})
-	s, err := Open(fsys, dir, w.opts)
+	s, err := Open(slowSnapshots{fsys, w}, dir, w.opts)
 	if err != nil {
 		if errors.Is(err, vfs.ErrFrozen) {
 			return nil

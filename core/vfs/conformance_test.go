@@ -19,6 +19,14 @@ func eachFS(t *testing.T, test func(t *testing.T, fsys FS, dir string)) {
 		must(t, m.MkdirAll("/data"))
 		test(t, m, "/data")
 	})
+	t.Run("overlay", func(t *testing.T) {
+		m := NewMem()
+		must(t, m.MkdirAll("/data"))
+		test(t, NewOverlay(m), "/data")
+		if left := names(t, m, "/data"); len(left) > 0 {
+			t.Errorf("changes of an overlay reached its base: %v", left)
+		}
+	})
 	t.Run("errors", func(t *testing.T) {
 		m := NewMem()
 		must(t, m.MkdirAll("/data"))
