@@ -55,8 +55,8 @@ func (d *Delivery) attempt(run, puts context.Context, m *manifest) error {
 			return puts.Err()
 		}
 		code, class := fault.CodeOf(err), fault.ClassOf(err)
-		if code == "sink.conflict" || code == "delivery.spool_damaged" {
-			return err // a person has to look at it
+		if code == CodeConflict || code == CodeBodyChanged || code == codeSpoolDamaged {
+			return err // a person has to look at it: neither trying again nor the dead letters would help
 		}
 		msg := err.Error()
 		d.totals.lastError.Store(&msg)

@@ -70,9 +70,15 @@ type Starter interface {
 	Start(ctx context.Context, pending func(id string) bool) error
 }
 
+// Codes of errors of Put that stop a delivery.
+const (
+	CodeConflict    = "sink.conflict"     // the key holds an object of somebody else
+	CodeBodyChanged = "sink.body_changed" // the body is not what its size and SHA-256 say
+)
+
 // ConflictError is returned when the key holds an object with another id: somebody else writes there. It is permanent.
 func ConflictError(sink, key, found, want string) error {
-	return fault.New(fault.Permanent, "sink.conflict",
+	return fault.New(fault.Permanent, CodeConflict,
 		"%s: %s already holds an object of somebody else (id %q, not %q)", sink, key, found, want).
 		WithHint("let no other program write below this prefix")
 }

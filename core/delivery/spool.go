@@ -18,7 +18,10 @@ type spool struct {
 	noSync bool // a seeded bug
 }
 
-const spoolSuffix = ".spool"
+const (
+	spoolSuffix      = ".spool"
+	codeSpoolDamaged = "delivery.spool_damaged"
+)
 
 // openSpool makes the directory and removes the files that no manifest names.
 func openSpool(fsys vfs.FS, dir string, pending map[string]*manifest, noSync bool) (*spool, error) {
@@ -99,7 +102,7 @@ func (s *spool) body(m *manifest) (Body, error) {
 	}
 	size, err := f.Size()
 	if err == nil && size != m.Size {
-		err = fault.New(fault.Permanent, "delivery.spool_damaged", "spool file of object %s has %d bytes, its manifest says %d", m.ID, size, m.Size).
+		err = fault.New(fault.Permanent, codeSpoolDamaged, "spool file of object %s has %d bytes, its manifest says %d", m.ID, size, m.Size).
 			WithHint("the spool directory %s was changed or the disk lost data", s.dir)
 	}
 	if err != nil {

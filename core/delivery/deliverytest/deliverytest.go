@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -29,6 +28,8 @@ import (
 type Store interface {
 	// Sink opens a sink whose objects are in a place of that name, apart from other places.
 	Sink(place string) (delivery.Sink, error)
+	// Open opens a sink again by its destination.
+	Open(delivery.Destination) (delivery.Sink, error)
 	// Objects returns all objects of a place, by key.
 	Objects(place string) (map[string][]byte, error)
 }
@@ -185,11 +186,7 @@ func (s *schedule) config(round int, last bool, log *disk.Log, st *state.Store, 
 		Layout: layout{}, Format: format, Compression: gz,
 		Sink: flaky.wrap(main),
 		Open: func(d delivery.Destination) (delivery.Sink, error) {
-			var place string
-			if _, err := fmt.Sscanf(string(d.Config), "%q", &place); err != nil {
-				return nil, err
-			}
-			sink, err := s.store.Sink(place)
+			sink, err := s.store.Open(d)
 			return flaky.wrap(sink), err
 		},
 		DeadLetters: delivery.DeadLetters{
@@ -300,7 +297,7 @@ type cutBody struct {
 
 func (b *cutBody) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		return 0, io.ErrUnexpectedEOF
+		return 0, errLost
 	}
 	n, err := b.Body.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)
@@ -309,7 +306,7 @@ func (b *cutBody) Read(p []byte) (int, error) {
 
 func (b *cutBody) ReadAt(p []byte, off int64) (int, error) {
 	if off >= b.left {
-		return 0, io.ErrUnexpectedEOF
+		return 0, errLost
 	}
 	return b.Body.ReadAt(p, off)
 }

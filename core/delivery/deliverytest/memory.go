@@ -21,6 +21,15 @@ type Memory struct {
 // Sink returns a sink for a place.
 func (m *Memory) Sink(place string) (delivery.Sink, error) { return &memorySink{m, place}, nil }
 
+// Open opens a sink by its destination.
+func (m *Memory) Open(d delivery.Destination) (delivery.Sink, error) {
+	var place string
+	if err := json.Unmarshal(d.Config, &place); err != nil {
+		return nil, err
+	}
+	return m.Sink(place)
+}
+
 // Objects returns a place's objects.
 func (m *Memory) Objects(place string) (map[string][]byte, error) {
 	m.mu.Lock()
