@@ -69,35 +69,44 @@ func report(line []byte) {
 
 // produce puts numbered records for ever, each call after the one before was acked and reported.
 func produce(ctx context.Context, s *stream.Stream, name string, marked bool) error {
-	padding := bytes.Repeat([]byte("x"), 700)
 	for call := 0; ; call++ {
-		var entries []stream.Entry
-		for i := range perCall {
-			key, number := entryOf(call, i)
-			entries = append(entries, stream.Entry{
-				Key:  fmt.Sprintf("%s/%d", name, key),
-				Data: fmt.Appendf(nil, "%s/%d/%d %s", name, key, number, padding),
-			})
-		}
-		var results []stream.PutResult
-		var err error
-		if marked {
-			results, err = s.PutMarked(ctx, entries, &shardlog.Mark{Producer: name, State: fmt.Append(nil, call+1)})
-		} else {
-			results, err = s.Put(ctx, entries)
-		}
+		line, err := putCall(ctx, s, name, call, marked)
 		if err != nil {
 			return err
 		}
-		line := fmt.Appendf(nil, "put %s %d", name, call)
-		for i := range results {
-			if results[i].Err != nil {
-				return results[i].Err
-			}
-			line = fmt.Appendf(line, " %d:%d", uint32(results[i].Shard), results[i].Seq)
-		}
 		report(line)
 	}
+}
+
+var padding = bytes.Repeat([]byte("x"), 700)
+
+// putCall puts the entries of one call of a producer and returns what there is to report.
+func putCall(ctx context.Context, s *stream.Stream, name string, call int, marked bool) (line []byte, err error) {
+	var entries []stream.Entry
+	for i := range perCall {
+		key, number := entryOf(call, i)
+		entries = append(entries, stream.Entry{
+			Key:  fmt.Sprintf("%s/%d", name, key),
+			Data: fmt.Appendf(nil, "%s/%d/%d %s", name, key, number, padding),
+		})
+	}
+	var results []stream.PutResult
+	if marked {
+		results, err = s.PutMarked(ctx, entries, &shardlog.Mark{Producer: name, State: fmt.Append(nil, call+1)})
+	} else {
+		results, err = s.Put(ctx, entries)
+	}
+	if err != nil {
+		return nil, err
+	}
+	line = fmt.Appendf(nil, "put %s %d", name, call)
+	for i := range results {
+		if results[i].Err != nil {
+			return nil, results[i].Err
+		}
+		line = fmt.Appendf(line, " %d:%d", uint32(results[i].Shard), results[i].Seq)
+	}
+	return line, nil
 }
 
 // reshard splits and merges for ever.
