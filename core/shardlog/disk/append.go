@@ -188,8 +188,11 @@ func (l *Log) checkMarkRoom(m *shardlog.Mark) error {
 
 // refusal says why nothing can be appended. The caller holds mu.
 func (l *Log) refusal() error {
-	if l.closing {
+	switch {
+	case l.closing:
 		return shardlog.ErrClosed
+	case l.readOnly:
+		return fault.New(fault.Permanent, "log.read_only", "log %s is open for reading only", l.dir)
 	}
 	return l.poisoned()
 }

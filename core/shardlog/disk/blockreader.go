@@ -166,3 +166,29 @@ func allZero(p []byte) bool {
 	}
 	return true
 }
+
+// resync returns the offset of the next intact block header behind off, or -1.
+func (r *blockReader) resync(off int64) (int64, error) {
+	var magic [4]byte
+	le.PutUint32(magic[:], blockMagic)
+	for pos := off + blockAlign; pos+headerSize <= r.end; {
+		n := int(min(readWindow, r.end-pos))
+		p, err := r.bytesAt(pos, n)
+		if err != nil {
+			return 0, err
+		}
+		for i := 0; i+headerSize <= n; i += blockAlign {
+			if !bytes.Equal(p[i:i+4], magic[:]) {
+				continue
+			}
+			if h, err := parseHeader(p[i:]); err == nil && h.segment == r.segment && (r.nonce == 0 || h.nonce == r.nonce) {
+				return pos + int64(i), nil
+			}
+		}
+		if pos+int64(n) >= r.end {
+			break
+		}
+		pos += int64(n-headerSize) &^ (blockAlign - 1)
+	}
+	return -1, nil
+}

@@ -117,9 +117,21 @@ func (l *Log) needed(after *segment) bool {
 	return false
 }
 
-// expire removes the oldest segment.
+// expire removes the oldest segment. While an earlier one cannot be removed, none is.
 func (l *Log) expire(s *segment) error {
+	l.expiring.Lock()
+	defer l.expiring.Unlock()
+	if l.stuck != nil {
+		return l.stuck
+	}
+	if err := l.unlink(); err != nil {
+		return err
+	}
 	l.idx.RLock()
+	if len(l.segs) < 2 || l.segs[0] != s {
+		l.idx.RUnlock()
+		return nil
+	}
 	after := l.segs[1]
 	l.idx.RUnlock()
 	base, err := l.baseOf(after)
@@ -150,19 +162,39 @@ func (l *Log) expire(s *segment) error {
 			sh.meta = nil
 		}
 	}
-	hurt := s.hurt
+	l.leaving = append(l.leaving, s)
 	l.idx.Unlock()
 	l.cache.forget(s)
 	l.handles.drop(s)
-	if hurt {
-		err = errors.Join(l.fs.Rename(s.path, s.path+damagedSuffix), l.fs.SyncDir(l.dir))
-	} else if err = removeFile(l.fs, s.path); errors.Is(err, fs.ErrNotExist) {
-		err = nil
+	return l.unlink()
+}
+
+// unlink removes the files of expired segments, strictly from the old end and each durably before the next: a crash must
+// not find a gap. Callers hold expiring.
+func (l *Log) unlink() error {
+	for len(l.leaving) > 0 {
+		s := l.leaving[0]
+		l.idx.RLock()
+		hurt := s.hurt
+		l.idx.RUnlock()
+		var err error
+		if hurt {
+			err = l.fs.Rename(s.path, s.path+damagedSuffix)
+		} else {
+			err = l.fs.Remove(s.path)
+		}
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			if err = l.fs.SyncDir(l.dir); err == nil {
+				l.leaving = l.leaving[1:]
+				continue
+			}
+			// Whether the name is gone is unknown, and a later sync that succeeds would not tell.
+			l.stuck = err
+		}
+		l.logger.Error("cannot remove an expired segment", "path", s.path, "err", err)
+		return err
 	}
-	if err != nil {
-		l.logger.Warn("cannot remove an expired segment", "path", s.path, "err", err)
-	}
-	return err
+	return nil
 }
 
 // holdRoom makes room for bytes below the hold of the retention by expiring what no pin needs, and refuses if it cannot.

@@ -35,7 +35,7 @@ func (k *keeper) arm(l *Log, in time.Duration) {
 
 // armLocked makes sure that the housekeeping runs no later than in from now.
 func (k *keeper) armLocked(l *Log, in time.Duration) {
-	if k.stopped {
+	if k.stopped || l.readOnly {
 		return
 	}
 	due := time.Now().Add(in)

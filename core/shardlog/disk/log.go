@@ -26,9 +26,11 @@ type Log struct {
 	logger  *slog.Logger
 	started time.Time // carries the monotonic clock that the wall clock is compared with
 	wall    time.Time // Options.Now at the same moment
-	handles handles
-	cache   windowCache
-	keep    keeper
+	// readOnly is set by OpenReadOnly: nothing is written, and nothing appears that was not there then.
+	readOnly bool
+	handles  handles
+	cache    windowCache
+	keep     keeper
 
 	poison atomic.Pointer[fault.Error] // why the log takes no writes any more
 	full   atomic.Pointer[fault.Error] // why it takes none for now
@@ -59,6 +61,10 @@ type Log struct {
 	expired  time.Time // of the last unlink
 	damages  []Damage
 	closed   bool
+
+	expiring sync.Mutex // serializes expiry and guards the next two; taken before idx
+	leaving  []*segment // expired, and their files not yet removed, oldest first
+	stuck    error      // why no file is removed any more
 
 	w    writer
 	wake dispatcher

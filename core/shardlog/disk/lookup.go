@@ -61,7 +61,10 @@ func (l *Log) baseOf(s *segment) (*baseTable, error) {
 		return nil, fmt.Errorf("read the head of segment %d: %w", s.id, err)
 	}
 	if bad != nil {
-		return nil, l.report(s, bad.off, bad.region, bad.err)
+		err := l.report(s, bad.off, bad.region, bad.err)
+		if snap = l.baseFromFooter(s, f); snap == nil {
+			return nil, err
+		}
 	}
 	t = newBaseTable(snap)
 	l.idx.Lock()
@@ -83,6 +86,34 @@ func (l *Log) baseOf(s *segment) (*baseTable, error) {
 	}
 	s.base = t
 	return t, nil
+}
+
+// baseFromFooter derives what the damaged head of a segment said from its footer: a shard's first position is that of its
+// first run, or where it stands at the end if it has none. It returns nil if the footer is no better.
+func (l *Log) baseFromFooter(s *segment, f io.ReaderAt) *snapshot {
+	t, err := l.loadTrailer(s, f)
+	if err != nil {
+		return nil
+	}
+	body, err := readIndex(f, &t)
+	if err != nil {
+		return nil
+	}
+	state, err := t.stateOf(body)
+	if err != nil {
+		return nil
+	}
+	first := map[record.ShardID]uint64{}
+	for i := range int(t.shards) {
+		d, _ := parseIndexDir(body[indexHeadSize+i*indexDirSize:])
+		first[d.shard] = d.first
+	}
+	for i := range state.shards {
+		if pos, ok := first[state.shards[i].id]; ok {
+			state.shards[i].next = pos
+		}
+	}
+	return state
 }
 
 // readSnapshot reads and checks the first block of a segment.
@@ -359,13 +390,9 @@ func (l *Log) rebuild(s *segment, f io.ReaderAt, cause error) error {
 	if snap, _, bad, err := readSnapshot(f, s.id); err != nil || bad != nil || int64(snap.capacity) != size {
 		_ = l.report(s, size-trailerSize, RegionFooter, cause)
 	}
-	built, bad, err := l.indexBlocks(s, f, size)
+	built, err := l.indexBlocks(s, f, size)
 	if err != nil {
 		return fmt.Errorf("rebuild the index of segment %d: %w", s.id, err)
-	}
-	if bad != nil && bad.region != RegionFooter {
-		// Blocks beyond the damage cannot be found by walking. What the index has is served, the rest is reported.
-		_ = l.report(s, bad.off, bad.region, bad.err)
 	}
 	l.idx.Lock()
 	defer l.idx.Unlock()
@@ -381,23 +408,30 @@ type walked struct {
 	first, last int64
 }
 
-// indexBlocks walks over the headers and tables of a sealed segment.
-func (l *Log) indexBlocks(s *segment, f io.ReaderAt, size int64) (walked, *badBlock, error) {
-	tmp := segment{runs: map[record.ShardID]*runList{}}
+// indexBlocks walks over the headers and tables of a segment. Behind damage it goes on with the next intact header.
+func (l *Log) indexBlocks(s *segment, f io.ReaderAt, size int64) (walked, error) {
+	out := walked{runs: map[record.ShardID]*runList{}}
+	tmp := segment{runs: out.runs}
 	r := blockReader{f: f, segment: s.id, end: size, tables: true}
-	out := walked{runs: tmp.runs}
 	for {
 		h, bad, err := r.next(out.end)
-		if err != nil || bad != nil || h.kind == kindIndex {
-			return out, bad, err
+		if err != nil || bad == nil && h.kind == kindIndex {
+			return out, err
+		}
+		if bad != nil {
+			after, err := r.resync(out.end)
+			if err != nil || after < 0 {
+				return out, err
+			}
+			_ = l.report(s, bad.off, bad.region, bad.err)
+			out.end = after
+			continue
 		}
 		if h.kind == kindRecords {
 			if out.first == 0 {
 				out.first = h.time
 			}
 			out.last = max(out.last, h.time)
-		}
-		if h.kind != kindSnapshot {
 			for i := range r.table.runs {
 				if e := &r.table.runs[i]; e.count > 0 {
 					tmp.add(e.shard, runRef{first: e.first, arrived: e.arrived, count: e.count, offset: uint32(out.end) + e.offset, length: e.length, crc: e.crc})

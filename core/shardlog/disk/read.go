@@ -95,8 +95,10 @@ func (l *Log) readSegment(id record.ShardID, from, end uint64, left *budget, dst
 		n := coalesce(entries, left)
 		span := int(entries[n-1].offset+entries[n-1].length) - int(entries[0].offset)
 		p := dst.Alloc(span)
-		if err := readFull(f, p, int64(entries[0].offset)); err != nil {
+		if err := readFull(f, p, int64(entries[0].offset)); isIO(err) {
 			return from, fmt.Errorf("segment %d: %w", s.id, err)
+		} else if err != nil {
+			return from, l.report(s, int64(entries[0].offset), RegionRun, err)
 		}
 		for i := range entries[:n] {
 			e := &entries[i]
@@ -114,6 +116,9 @@ func (l *Log) readSegment(id record.ShardID, from, end uint64, left *budget, dst
 func (l *Log) takeRun(s *segment, e *runEntry, run []byte, from uint64, left *budget, dst *record.Batch) (uint64, error) {
 	if !l.opts.seams.skipRunCRC && checksum(run) != e.crc {
 		return from, l.report(s, int64(e.offset), RegionRun, fmt.Errorf("checksum of positions %d to %d of %v differs", e.first, e.first+uint64(e.count)-1, e.shard))
+	}
+	if e.first > from {
+		return from, l.report(s, int64(e.offset), RegionFile, fmt.Errorf("positions %d to %d of %v are missing", from, e.first-1, e.shard))
 	}
 	next, err := decodeRun(e, run, from, left, dst)
 	if err != nil {

@@ -243,36 +243,50 @@ func faulty(doing string, err error) error {
 // process left unsealed; it writes nothing else. If acked data of the newest segment is damaged it fails with
 // shardlog.ErrCorrupt; damage further back shows when it is read, and in Damages.
 func Open(fs vfs.FS, dir string, opts Options) (*Log, error) {
+	l := newLog(fs, dir, opts)
+	if err := fs.MkdirAll(dir); err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	if err := l.load(); err != nil {
+		l.handles.closeIdle(l.segs)
+		return nil, err
+	}
+	if opts.Retention.Age > 0 && len(l.segs) > 0 {
+		l.keep.nudge(l)
+	}
+	return l, nil
+}
+
+func newLog(fs vfs.FS, dir string, opts Options) *Log {
 	opts.setDefaults()
 	l := &Log{
 		fs: fs, dir: dir, opts: opts, logger: opts.Logger, started: time.Now(), wall: opts.Now(),
 		shards: map[record.ShardID]*shard{}, marks: map[string][]byte{}, scans: map[*scanner]struct{}{},
 		pins: map[string]shardlog.Positions{}, retain: opts.Retention,
 	}
-	if err := fs.MkdirAll(dir); err != nil {
-		return nil, fmt.Errorf("open log: %w", err)
-	}
-	segs, err := segmentFiles(fs, dir)
+	l.w.nextSeg, l.w.block = 1, 1
+	return l
+}
+
+// load reads what is in the directory, and brings it in order unless the log is only read.
+func (l *Log) load() error {
+	segs, err := segmentFiles(l.fs, l.dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	l.segs = segs
-	l.w.nextSeg, l.w.block = 1, 1
 	t, err := l.recoverNewest()
-	if err != nil {
-		return nil, err
-	}
-	if t == nil {
-		return l, nil
+	if err != nil || t == nil {
+		return err
 	}
 	if err := l.recoverUnsealed(t); err != nil {
-		return nil, err
+		return err
 	}
 	newest := l.segs[len(l.segs)-1]
 	l.w.nextSeg, l.w.block, l.w.prevSeg, l.w.prevEnd = newest.id+1, t.nextBlock, newest.id, uint64(t.end)
 	base, err := l.baseOf(l.segs[0])
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, info := range t.state.shards {
 		sh := &shard{shardInfo: info, trim: base.of(info.id), assigned: info.next, assignedTip: info.tip, closing: info.closed != 0}
@@ -282,10 +296,7 @@ func Open(fs vfs.FS, dir string, opts Options) (*Log, error) {
 	for _, m := range t.state.marks {
 		l.setMark(m)
 	}
-	if opts.Retention.Age > 0 {
-		l.keep.nudge(l)
-	}
-	return l, nil
+	return nil
 }
 
 // recoverNewest finds the newest segment that was used, reads it, and seals it if need be. It returns nil for a new log.
@@ -294,6 +305,11 @@ func (l *Log) recoverNewest() (*tail, error) {
 		s := l.segs[len(l.segs)-1]
 		t, err := l.readTailOf(s, 0)
 		if errors.Is(err, errUnused) {
+			if l.readOnly {
+				l.segs = l.segs[:len(l.segs)-1]
+				continue
+			}
+			l.handles.drop(s)
 			if err := removeFile(l.fs, s.path); err != nil {
 				return nil, fmt.Errorf("open log: remove a segment that was never used: %w", err)
 			}
@@ -358,6 +374,10 @@ func (l *Log) settle(s *segment, t *tail) error {
 	s.nonce, s.end, s.first, s.last = t.nonce, t.end, t.first, t.last
 	if t.hurt != nil {
 		_ = l.report(s, t.hurt.Offset, t.hurt.Region, errors.New(t.hurt.Detail))
+		s.runs = t.runs
+		return nil
+	}
+	if !t.sealed && l.readOnly {
 		s.runs = t.runs
 		return nil
 	}

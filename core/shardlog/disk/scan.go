@@ -245,8 +245,10 @@ func (s *scanner) stretch(end int64, left *budget, dst *record.Batch) error {
 	}
 	s.announce(end)
 	p := dst.Alloc(n)
-	if err := readFull(s.f, p, s.off); err != nil {
+	if err := readFull(s.f, p, s.off); isIO(err) {
 		return fmt.Errorf("scan segment %d: %w", s.seg.id, err)
+	} else if err != nil {
+		return s.l.report(s.seg, s.off, RegionFile, err)
 	}
 	at := 0
 	for at+headerSize <= n && !left.spent() {

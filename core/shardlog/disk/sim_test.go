@@ -355,6 +355,7 @@ func (w *world) checkScan(l *Log, stored map[string]uint64) error {
 
 func (w *world) checkAttempts(l *Log, content map[record.ShardID]map[uint64]string, stored map[string]uint64) error {
 	newest := map[string]int{}
+	known := 0
 	for _, a := range w.attempts {
 		if len(a.opening) > 0 {
 			if err := w.checkReshard(l, a); err != nil {
@@ -370,6 +371,7 @@ func (w *world) checkAttempts(l *Log, content map[record.ShardID]map[uint64]stri
 				switch {
 				case is:
 					there++
+					known++
 					if a.acked && pos != a.first[i]+uint64(j) {
 						return fmt.Errorf("append %d: record is at %d of %v, acked at %d", a.id, pos, run.Shard, a.first[i]+uint64(j))
 					}
@@ -391,6 +393,9 @@ func (w *world) checkAttempts(l *Log, content map[record.ShardID]map[uint64]stri
 		if a.producer != "" && (there > 0 || a.acked && anyStored(a)) {
 			newest[a.producer] = max(newest[a.producer], a.n)
 		}
+	}
+	if known != len(stored) {
+		return fmt.Errorf("%d records can be read that nobody appended", len(stored)-known)
 	}
 	for p, n := range newest {
 		m, ok := l.Mark(p)

@@ -1,0 +1,196 @@
+package disk
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/core/vfs"
+)
+
+// Summary is what Verify looked at.
+type Summary struct {
+	Segments, Blocks int
+	Runs, Records    int64
+	Bytes            int64 // of blocks and footers
+	Damaged          int   // places reported
+}
+
+// Verify reads every byte of the log in dir that was ever acked, and compares checksums, positions and indexes. It calls
+// report for each damaged place and goes on behind it where that is possible. Nothing is written. The log should not be
+// open elsewhere. The error is about reading, not about damage.
+func Verify(fs vfs.FS, dir string, report func(Damage)) (Summary, error) {
+	v := verifier{next: map[record.ShardID]uint64{}}
+	v.report = func(d Damage) {
+		v.sum.Damaged++
+		report(d)
+	}
+	segs, err := segmentFiles(fs, dir)
+	var d *Damage
+	if errors.As(err, &d) {
+		v.report(*d)
+		return v.sum, nil
+	}
+	if err != nil {
+		return v.sum, err
+	}
+	for i, s := range segs {
+		if err := v.segment(fs, s, i == len(segs)-1); err != nil {
+			return v.sum, fmt.Errorf("verify %s: %w", s.path, err)
+		}
+	}
+	return v.sum, nil
+}
+
+type verifier struct {
+	sum    Summary
+	report func(Damage)
+	next   map[record.ShardID]uint64 // positions, as far as they are known
+	prev   uint64                    // segment before, and where its blocks end
+	end    int64
+}
+
+func (v *verifier) segment(fs vfs.FS, s *segment, newest bool) error {
+	f, err := fs.OpenRead(s.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	bad := func(off int64, region Region, err error) {
+		v.report(Damage{Path: s.path, Segment: s.id, Offset: off, Region: region, Detail: err.Error()})
+	}
+	v.sum.Segments++
+	snap, head, wrong, err := readSnapshot(f, s.id)
+	if err != nil {
+		return err
+	}
+	footer, footerErr := readTrailer(f, s.id, s.size)
+	if isIO(footerErr) {
+		return footerErr
+	}
+	sealed := footerErr == nil || !newest || wrong == nil && int64(snap.capacity) != s.size
+	r := blockReader{f: f, segment: s.id, end: s.size, nonce: head.nonce}
+	off := int64(0)
+	if wrong != nil {
+		promised, _, err := r.promisedBeyond(0)
+		if err != nil {
+			return err
+		}
+		if newest && promised == 0 && !sealed {
+			return nil // never used
+		}
+		bad(wrong.off, wrong.region, wrong.err)
+		clear(v.next)
+	} else {
+		v.chain(snap, bad)
+		off = int64(head.length)
+		v.sum.Blocks++
+	}
+	runs := map[record.ShardID]*runList{}
+	index := segment{runs: runs}
+	for {
+		h, wrong, err := r.next(off)
+		if err != nil {
+			return err
+		}
+		if wrong == nil {
+			v.sum.Blocks++
+			if h.kind == kindIndex {
+				break
+			}
+			v.block(&h, &r.table, off, &index, bad)
+			off += int64(h.length)
+			continue
+		}
+		promised, _, err := r.promisedBeyond(off)
+		if err != nil {
+			return err
+		}
+		if promised <= off && (!sealed || footerErr == nil && off >= int64(footer.index)) {
+			break // the tail, which was never acked, or a footer that is looked at below
+		}
+		after, err := r.resync(off)
+		if err != nil {
+			return err
+		}
+		if after < 0 && newest && !sealed {
+			break
+		}
+		bad(wrong.off, wrong.region, wrong.err)
+		clear(v.next)
+		if after < 0 {
+			break
+		}
+		off = after
+	}
+	v.prev, v.end = s.id, off
+	v.sum.Bytes += off
+	if footerErr != nil {
+		// An unsealed segment has no trailer; one that was cut has lost it.
+		if wrong == nil && int64(snap.capacity) != s.size {
+			bad(s.size-trailerSize, RegionFooter, footerErr)
+		}
+		return nil
+	}
+	return v.footer(f, s, &footer, &index, bad)
+}
+
+// chain compares a segment's snapshot with the end of the segment before it.
+func (v *verifier) chain(s *snapshot, bad func(int64, Region, error)) {
+	if v.prev != 0 && (s.prev != v.prev || int64(s.prevEnd) != v.end) {
+		bad(0, RegionSnapshot, fmt.Errorf("segment %d ends at %d, the snapshot says that %d ends at %d", v.prev, v.end, s.prev, s.prevEnd))
+	}
+	for i := range s.shards {
+		sh := &s.shards[i]
+		if at, known := v.next[sh.id]; known && at != sh.next {
+			bad(0, RegionSnapshot, fmt.Errorf("%v stands at %d, the snapshot says %d", sh.id, at, sh.next))
+		}
+		v.next[sh.id] = sh.next
+	}
+}
+
+func (v *verifier) block(h *blockHeader, t *blockTable, off int64, index *segment, bad func(int64, Region, error)) {
+	for i := range t.runs {
+		e := &t.runs[i]
+		if e.count == 0 || h.kind != kindRecords {
+			continue
+		}
+		v.sum.Runs++
+		v.sum.Records += int64(e.count)
+		if at, known := v.next[e.shard]; known && at != e.first {
+			bad(off+int64(h.table), RegionTable, fmt.Errorf("%v goes on at %d, where %d comes next", e.shard, e.first, at))
+		}
+		v.next[e.shard] = e.first + uint64(e.count)
+		index.add(e.shard, runRef{first: e.first, arrived: e.arrived, count: e.count, offset: uint32(off) + e.offset, length: e.length, crc: e.crc})
+	}
+	for _, op := range t.ops {
+		if op.open {
+			v.next[op.id] = 1
+		}
+	}
+}
+
+// footer compares the index with the blocks.
+func (v *verifier) footer(f vfs.File, s *segment, t *trailer, index *segment, bad func(int64, Region, error)) error {
+	body, err := readIndex(f, t)
+	if isIO(err) {
+		return err
+	}
+	if err != nil {
+		bad(int64(t.index), RegionFooter, err)
+		return nil
+	}
+	v.sum.Bytes += int64(t.length) + trailerSize
+	state := body[len(body)-int(t.state):]
+	if _, err := parseSnapshot(state); err != nil {
+		bad(int64(t.index), RegionFooter, err)
+	}
+	if want, _, _ := indexBody(index.runs, state); int64(t.index) == v.end && v.sum.Damaged == 0 && !bytes.Equal(want, body) {
+		bad(int64(t.index), RegionFooter, fmt.Errorf("the index differs from the blocks"))
+	}
+	if int64(t.index) > v.end {
+		bad(v.end, RegionHeader, fmt.Errorf("blocks end here, the trailer says at %d", t.index))
+	}
+	return nil
+}
