@@ -46,7 +46,7 @@ var (
 	line, buf []byte
 )
 
-const margin = "\n,,,,,,,," // ends the last field, and lets eight bytes be read at once from anywhere in the row
+const margin = ",,,,,,,," // ends the last field, and lets eight bytes be read at once from anywhere in the row
 
 // rowError says why a row fails; the zero value is no error.
 type rowError struct{ code, reason string }
@@ -91,7 +91,7 @@ func convertFields(end int) (ascii bool, bad rowError) {
 			seen = highs
 		} else {
 			var stop byte
-			if f, at, stop = plainField(at, end, &seen); stop == '"' {
+			if f, at, stop = plainField(at, &seen); stop == '"' {
 				return false, rowError{badQuote, "column " + c.Name + ": a quote within an unquoted field: " + excerpt(line[at:end])}
 			}
 		}
@@ -145,12 +145,12 @@ const (
 // whether there is one.
 func zeros(x uint64) uint64 { return (x - ones) &^ x & highs }
 
-// plainField cuts the unquoted field at a place of line. next is where the field after it begins, past end+1 if there is
-// none; stop is the byte that ended it, a separator or a quote, at which next then points. seen gathers the bytes that were
+// plainField cuts the unquoted field at a place of line. next is where the field after it begins, past the row if there is none; stop
+// is the byte that ended it, a separator or a quote, at which next then points. seen gathers the bytes that were
 // looked at.
 //
 // It takes eight bytes in a step, because every step of a loop is dear in a module whose time is limited.
-func plainField(at, end int, seen *uint64) (f field, next int, stop byte) {
+func plainField(at int, seen *uint64) (f field, next int, stop byte) {
 	for i := at; ; i += 8 {
 		x := binary.LittleEndian.Uint64(line[i:])
 		quote := zeros(x ^ quotes)
@@ -165,13 +165,10 @@ func plainField(at, end int, seen *uint64) (f field, next int, stop byte) {
 		below := ends&-ends - 1
 		*seen |= x & below
 		i += bits.TrailingZeros64(ends) / 8
-		if quote&(below+1) != 0 && i < end {
+		if quote&(below+1) != 0 {
 			return field{}, at, '"'
 		}
 		f.special = f.special || odd&below != 0
-		if i > end { // the separator of the margin: the line end before it is no part of the field
-			i = end
-		}
 		f.text = line[at:i]
 		return f, i + 1, ','
 	}
