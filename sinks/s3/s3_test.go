@@ -151,7 +151,9 @@ func TestObjectsCarryIDTypeAndChecksum(t *testing.T) {
 type between struct {
 	*httptest.Server
 	// swallow says whether the answer to this request is thrown away after the server has given it.
-	swallow  atomic.Pointer[func(*http.Request) bool]
+	swallow atomic.Pointer[func(*http.Request) bool]
+	// before, if set, is called with each request before the server gets it.
+	before   func(*http.Request)
 	requests atomic.Int64
 }
 
@@ -173,6 +175,9 @@ func newBetween(t *testing.T, server *miniotest.Server) *between {
 	}
 	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.requests.Add(1)
+		if b.before != nil {
+			b.before(r)
+		}
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(b.Close)
@@ -245,6 +250,37 @@ func TestALostPartIsSentAgainAlone(t *testing.T) {
 	}
 	if !bytes.Equal(server.Objects(t, bucket)[c.Key], c.Bytes) {
 		t.Errorf("the object is not the chunk's")
+	}
+}
+
+// Somebody else's object that appears while a put is under way stays: the condition is on the last request of each kind of
+// upload, not only on what was looked at before.
+func TestAForeignObjectInTheMiddleOfAPutStays(t *testing.T) {
+	server := miniotest.Start(t)
+	bucket := server.Bucket(t)
+	for _, n := range []int64{1000, threshold + 1} {
+		proxy := newBetween(t, server)
+		cfg := config(server, bucket)
+		cfg.Endpoint = proxy.URL
+		c := sinktest.Random("x/", n)
+		proxy.before = func(r *http.Request) {
+			if n < threshold && r.Method == http.MethodPut || r.Method == http.MethodPost && r.URL.Query().Has("uploadId") {
+				_, err := server.Client(t).PutObject(context.Background(), bucket, c.Key, strings.NewReader("theirs"), 6, minio.PutObjectOptions{})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		err := open(t, cfg).Put(t.Context(), &c.Chunk)
+		if fault.CodeOf(err) != "sink.conflict" || fault.ClassOf(err) != fault.Permanent {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+		if got := server.Objects(t, bucket)[c.Key]; string(got) != "theirs" {
+			t.Errorf("%d bytes: the other's object has become %d bytes", n, len(got))
+		}
+	}
+	if left := uploads(t, server, bucket); len(left) != 0 {
+		t.Errorf("%d uploads are left", len(left))
 	}
 }
 

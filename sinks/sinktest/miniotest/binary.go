@@ -58,7 +58,7 @@ func build(dir, path string) error {
 	fmt.Fprintf(os.Stderr, "miniotest: building MinIO into %s, once: about three minutes\n", path)
 	cmd := exec.Command("go", "install", "github.com/minio/minio@"+version)
 	cmd.Dir = temp // outside of any module
-	cmd.Env = append(os.Environ(), "GOBIN="+temp, "GOFLAGS=", "GOWORK=off", "CGO_ENABLED=0")
+	cmd.Env = append(os.Environ(), "GOBIN="+temp, "GOFLAGS=", "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		text := strings.TrimSpace(string(out))
 		return fmt.Errorf("minio is not on PATH, and building it failed: %w: %s", err, text[strings.LastIndexByte(text, '\n')+1:])
