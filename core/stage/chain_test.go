@@ -79,8 +79,12 @@ func input(data ...string) *record.Batch {
 // show writes what became of the roots: their outputs, or !code of the failure, or - if there is nothing.
 func show(f *Final) string {
 	var roots []string
+	named := 0
 	for i, r := range f.Roots {
+		named += r.N
 		switch {
+		case r.Fail != nil && r.N != 0:
+			roots = append(roots, "dead-with-outputs")
 		case r.Fail != nil:
 			roots = append(roots, "!"+r.Fail.Stage+"/"+r.Fail.Code)
 		case r.N == 0:
@@ -95,6 +99,9 @@ func show(f *Final) string {
 			}
 			roots = append(roots, strings.Join(outs, "+"))
 		}
+	}
+	if named != len(f.Outs) {
+		roots = append(roots, fmt.Sprintf("(%d of %d outputs are named)", named, len(f.Outs)))
 	}
 	return strings.Join(roots, " ")
 }

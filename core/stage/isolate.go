@@ -114,10 +114,7 @@ func (i *isolation) try(ctx context.Context, lo, hi int) error {
 		res.First += shift
 		out.Results[lo+j] = res
 	}
-	for _, o := range part.Outs {
-		o.Parent += lo
-		out.Outs = append(out.Outs, o)
-	}
+	out.Outs = append(out.Outs, part.Outs...) // from here on results name outs, not outs their parents
 	return nil
 }
 
