@@ -22,9 +22,10 @@ type commit struct {
 
 // committer is what the goroutine that writes the journal knows. Nobody else uses it.
 type committer struct {
-	next          uint64 // position of the journal's next record
-	sinceSnapshot int64  // bytes of journal since the last snapshot was begun
-	begun         time.Time
+	next          uint64    // position of the journal's next record
+	published     uint64    // position of the last record of the newest transaction that is durable as a whole
+	sinceSnapshot int64     // bytes of journal since the last snapshot was begun
+	begun         time.Time // of the last snapshot
 }
 
 // commitAll writes queued transactions until the store is closed. All that are queued at a time share one append.
@@ -35,11 +36,10 @@ func (s *Store) commitAll() {
 		if group == nil {
 			return
 		}
-		err := s.store(group)
-		if err != nil {
+		if err := s.store(group); err != nil {
 			s.fail(err)
 		}
-		s.snapshotIfDue(err != nil)
+		s.snapshotIfDue(false)
 	}
 }
 
@@ -64,19 +64,21 @@ func (s *Store) takeQueue() []*commit {
 // behind the first that fails share its error.
 func (s *Store) store(group []*commit) (err error) {
 	var entries []shardlog.Entry
-	bytes, whole := 0, 0 // of the entries; transactions of group that end in them
+	bytes, whole, ends := 0, 0, 0 // of entries; transactions of group that end in them; entries up to the last such end
 	flush := func() {
+		first := s.committer.next
 		if len(entries) > 0 && err == nil {
 			err = s.appendJournal(entries, int64(bytes))
 		}
 		if err == nil && whole > 0 {
+			s.committer.published = first + uint64(ends) - 1
 			s.durable.Store(group[whole-1].view)
 			for _, c := range group[:whole] {
 				c.outcome <- nil
 			}
 			group = group[whole:]
 		}
-		entries, bytes, whole = entries[:0], 0, 0
+		entries, bytes, whole, ends = entries[:0], 0, 0, 0
 	}
 	for _, c := range group {
 		if len(c.ops) > 0 {
@@ -88,7 +90,7 @@ func (s *Store) store(group []*commit) (err error) {
 				bytes += len(part)
 			}
 		}
-		whole++
+		whole, ends = whole+1, len(entries)
 	}
 	flush()
 	if err != nil {
@@ -100,7 +102,11 @@ func (s *Store) store(group []*commit) (err error) {
 }
 
 func (s *Store) appendJournal(entries []shardlog.Entry, bytes int64) error {
-	results, err := s.journal.Append(context.Background(), []shardlog.Run{{Shard: journalShard, Entries: entries}}, nil)
+	run := []shardlog.Run{{Shard: journalShard, Entries: entries}}
+	results, err := s.journal.Append(context.Background(), run, nil)
+	for errors.Is(err, shardlog.ErrFull) && s.makeRoom() {
+		results, err = s.journal.Append(context.Background(), run, nil)
+	}
 	if err == nil {
 		err = results[0].Err
 	}

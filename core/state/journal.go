@@ -2,7 +2,6 @@ package state
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"time"
 
@@ -20,8 +19,8 @@ const (
 	// replayBytes is how much of the journal is read at once.
 	replayBytes = 8 << 20
 	pinOwner    = "snapshot"
-	// fullPause is how soon after one snapshot the next may be written only to make room.
-	fullPause = time.Second
+	// failedPause is how soon after a failed snapshot the next may begin.
+	failedPause = time.Second
 )
 
 // journalReserve is how many bytes of the disk stay free at most. The journals of streams leave more, so that deliveries
@@ -92,18 +91,30 @@ func (s *Store) trimJournal() {
 	s.journal.SetRetention(shardlog.Retention{Hold: 4*due + s.opts.journalSlack})
 }
 
+// makeRoom waits for a snapshot, so that the journal before it can go, and reports whether that may have helped.
+func (s *Store) makeRoom() bool {
+	before, _ := s.snapshots.state(s.opts.SnapshotBytes)
+	s.snapshotIfDue(true)
+	s.snapshots.running.Wait()
+	after, _ := s.snapshots.state(s.opts.SnapshotBytes)
+	return after > before
+}
+
 // snapshotIfDue starts a snapshot of what is durable once enough journal was written since the last, or the journal is
-// full: a snapshot then makes room. A failed one is tried again later.
+// full and a snapshot would make room. A failed one is tried again later.
 func (s *Store) snapshotIfDue(full bool) {
 	covered, due := s.snapshots.state(s.opts.SnapshotBytes)
-	if full {
-		full = covered+1 < s.committer.next && time.Since(s.committer.begun) > fullPause
+	if covered == s.committer.published || s.committer.sinceSnapshot < due && !full {
+		return
 	}
-	if !full && s.committer.sinceSnapshot < due || !s.snapshots.begin() {
+	if s.snapshots.failure() != nil && time.Since(s.committer.begun) < failedPause {
+		return
+	}
+	if !s.snapshots.begin() {
 		return
 	}
 	s.committer.sinceSnapshot, s.committer.begun = 0, time.Now()
-	position, view := s.committer.next-1, s.durable.Load()
+	position, view := s.committer.published, s.durable.Load()
 	go func() {
 		defer s.snapshots.end()
 		if s.opts.seams.trimEarly {
@@ -119,10 +130,4 @@ func (s *Store) snapshotIfDue(full bool) {
 		s.snapshots.done(position, length, err)
 		s.trimJournal()
 	}()
-}
-
-// OpenReadOnly reads the store in dir as it is now, also while another process writes it. It changes nothing on the disk,
-// and what comes later is not seen. Update fails; Close has nothing to do.
-func OpenReadOnly(fsys vfs.FS, dir string) (*Store, error) {
-	return nil, openFailed(dir, fmt.Errorf("this build has no log engine"))
 }

@@ -150,7 +150,7 @@ func recoverStore(fsys vfs.FS, dir string, opts Options, journal shardlog.Log) (
 		return true
 	})
 	s.durable.Store(&version{all.Copy(), s.head.size})
-	s.committer = committer{next: next, sinceSnapshot: replayed}
+	s.committer = committer{next: next, published: next - 1, sinceSnapshot: replayed}
 	s.snapshots.covered, s.snapshots.length = position, length
 	return s, nil
 }

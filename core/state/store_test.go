@@ -353,3 +353,12 @@ func TestModel(t *testing.T) {
 		})
 	})
 }
+
+func waitUntil(t testing.TB, what func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !what(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it has not happened in 10 s")
+		}
+	}
+}
