@@ -187,7 +187,7 @@ func TestPartitionKeysCarryThroughLaterStages(t *testing.T) {
 }
 
 func TestARecordIsDeadAsAWhole(t *testing.T) {
-	in := input("a bad b", "c", "d bad", "bad")
+	in := input("a bad b", "c", "d bad bad", "bad") // the first failure counts
 	f := run(t, NewChain(link("split", words), link("check", failing("bad")), link("last", failing("never"))), in)
 	expect(t, f, "!check/test.bad c !check/test.bad !check/test.bad")
 	fail := f.Roots[2].Fail
