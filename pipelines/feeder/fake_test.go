@@ -46,12 +46,14 @@ type fakeStream struct {
 	largest int // records of one put
 	plan    []outcome
 	fail    func(entries []stream.Entry) error
+	delay   time.Duration
 	dead    bool
 }
 
 func newFake() *fakeStream { return &fakeStream{marks: make(map[string]shardlog.Mark)} }
 
 func (s *fakeStream) PutMarked(_ context.Context, entries []stream.Entry, mark *shardlog.Mark) ([]stream.PutResult, error) {
+	time.Sleep(s.delay)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dead {

@@ -290,6 +290,66 @@ func TestRunStopsWhileTheStreamIsFull(t *testing.T) {
 	})
 }
 
+func TestStoppedAtAnyMomentItGoesOnWhereItWas(t *testing.T) {
+	inRig(t, func(r *rig) {
+		r.cfg.BatchBytes = 4096
+		r.s.delay = time.Millisecond
+		want := make(map[string]bool)
+		for file := range 7 {
+			var b strings.Builder
+			for i := range 20_000 {
+				line := fmt.Sprintf("line %d of file %d", i, file)
+				want[line] = true
+				b.WriteString(line + "\n")
+			}
+			r.write(fmt.Sprint(file, ".log"), b.String())
+		}
+		for stop := 0; len(want) > 0; stop++ {
+			r.start()
+			r.wait(time.Duration(stop%30) * 700 * time.Microsecond)
+			r.halt()
+			got := r.s.take()
+			for _, line := range got {
+				if !want[line] {
+					t.Fatalf("%q again after %d stops", line, stop)
+				}
+				delete(want, line)
+			}
+			if stop > 1000 {
+				t.Fatalf("%d lines are missing", len(want))
+			}
+		}
+	})
+}
+
+func TestManyFilesWithFewHeldOpen(t *testing.T) {
+	inRig(t, func(r *rig) {
+		r.cfg.MaxOpen = 20
+		for i := range 1000 {
+			r.write(fmt.Sprint(i, ".log"), fmt.Sprintf("first of %d\n", i))
+		}
+		r.start()
+		r.wait(second)
+		for i := range 1000 {
+			if i%3 == 0 {
+				r.rename(fmt.Sprint(i, ".log"), fmt.Sprint(i, ".log.1"))
+				r.append(fmt.Sprint(i, ".log.1"), fmt.Sprintf("second of %d\n", i))
+			} else {
+				r.append(fmt.Sprint(i, ".log"), fmt.Sprintf("second of %d\n", i))
+			}
+		}
+		r.wait(second)
+		got := r.s.take()
+		slices.Sort(got)
+		if n := len(slices.Compact(slices.Clone(got))); n != 2000 || len(got) != 2000 {
+			t.Errorf("stored %d records, %d different ones; want 2000", len(got), n)
+		}
+		if s := r.f.Stats(); s.Files != 1000 || s.Lag != 0 || s.Truncations != 0 || s.Rotations != 334 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 func TestBadMarksAreRefused(t *testing.T) {
 	inRig(t, func(r *rig) {
 		r.write("a.log", "a\n")

@@ -115,7 +115,7 @@ func TestPowerFailuresNeitherLoseNorDoubleLines(t *testing.T) {
 					return vfs.Fault{}
 				}))
 				if round < 11 {
-					left.Store(1 + rng.Int64N(60))
+					left.Store(1 + rng.Int64N(15))
 				}
 				f, err := New(cfg, m.stream, slog.New(slog.DiscardHandler))
 				if err == nil {
