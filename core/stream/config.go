@@ -78,27 +78,35 @@ func (c Config) withDefaults() Config {
 // stream.invalid_config.
 func (c Config) Validate() error {
 	c = c.withDefaults()
-	invalid := func(format string, args ...any) error {
-		return fault.New(fault.Permanent, "stream.invalid_config", format, args...)
+	switch {
+	case c.Shards < 1 || c.Shards > MaxShards:
+		return invalidConfig("%d shards: want 1 to %d", c.Shards, MaxShards)
+	case c.Mode == OnDemand && c.Shards != OnDemandShards:
+		return invalidConfig("%d shards with mode %s: an on-demand stream starts with %d, leave the number out", c.Shards, OnDemand, OnDemandShards)
 	}
+	return c.check()
+}
+
+func invalidConfig(format string, args ...any) error {
+	return fault.New(fault.Permanent, "stream.invalid_config", format, args...)
+}
+
+// check checks what may change after the creation: all but the number of shards. Defaults are filled in.
+func (c Config) check() error {
 	switch {
 	case c.Mode != Provisioned && c.Mode != OnDemand:
-		return invalid("mode %q: want %s or %s", c.Mode, Provisioned, OnDemand)
-	case c.Mode == OnDemand && c.Shards != OnDemandShards:
-		return invalid("%d shards with mode %s: an on-demand stream starts with %d, leave the number out", c.Shards, OnDemand, OnDemandShards)
-	case c.Shards < 1 || c.Shards > MaxShards:
-		return invalid("%d shards: want 1 to %d", c.Shards, MaxShards)
+		return invalidConfig("mode %q: want %s or %s", c.Mode, Provisioned, OnDemand)
 	case c.Retention.Hold < 0:
-		return invalid("retention hold of %d bytes: want a positive size, or 0 for none", c.Retention.Hold)
+		return invalidConfig("retention hold of %d bytes: want a positive size, or 0 for none", c.Retention.Hold)
 	case c.Retention.Hold == 0 && (c.Retention.Age < MinRetention || c.Retention.Age > MaxRetention):
-		return invalid("retention of %v: want %v to %v", c.Retention.Age, MinRetention, MaxRetention)
+		return invalidConfig("retention of %v: want %v to %v", c.Retention.Age, MinRetention, MaxRetention)
 	case c.Retention.Hold > 0 && c.Retention.Age != 0 && (c.Retention.Age < time.Hour || c.Retention.Age > MaxRetention):
-		return invalid("retention of %v with a hold: want 0 for ever, or %v to %v", c.Retention.Age, time.Hour, MaxRetention)
+		return invalidConfig("retention of %v with a hold: want 0 for ever, or %v to %v", c.Retention.Age, time.Hour, MaxRetention)
 	case c.WriteLimit.BytesPerSecond < 0 || c.WriteLimit.RecordsPerSecond < 0:
-		return invalid("write limit of %d bytes and %d records per second: want positive numbers, or 0 for no limit",
+		return invalidConfig("write limit of %d bytes and %d records per second: want positive numbers, or 0 for no limit",
 			c.WriteLimit.BytesPerSecond, c.WriteLimit.RecordsPerSecond)
 	case c.MaxRecordSize < MinRecordSize || c.MaxRecordSize > MaxRecordSize:
-		return invalid("largest record of %d bytes: want %d to %d", c.MaxRecordSize, MinRecordSize, MaxRecordSize)
+		return invalidConfig("largest record of %d bytes: want %d to %d", c.MaxRecordSize, MinRecordSize, MaxRecordSize)
 	}
 	return nil
 }

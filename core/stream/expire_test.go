@@ -56,6 +56,7 @@ func TestRecordsStayForTheirRetentionAndThenGo(t *testing.T) {
 				}
 			}
 			time.Sleep(time.Hour)
+			synctest.Wait() // expiry at this very moment is over
 			checkExpiry(t, s, arrived, closed)
 		}
 		// A reader that was away all the time is told what it missed, and led on.
@@ -131,6 +132,7 @@ func TestReadCountsWhatExpired(t *testing.T) {
 			put(t, s, "k")
 			time.Sleep(2 * time.Hour)
 		}
+		synctest.Wait()
 		b := record.NewBatch()
 		defer b.Release()
 		res, err := s.Read(ctx, at, shardlog.ReadLimit{Records: 100, Bytes: 1 << 20}, b)

@@ -101,9 +101,9 @@ func (s *Stream) Iterator(ctx context.Context, shard record.ShardID, at Starting
 }
 
 func (s *Stream) checkSequenceNumber(st *shardlog.ShardState, n SequenceNumber) error {
-	m, err := s.meta(st.ID)
+	m, err := decodeMeta(st.Meta)
 	if err != nil {
-		return err
+		return s.explain(err, "get an iterator")
 	}
 	switch {
 	case n.Shard != st.ID:
@@ -125,7 +125,7 @@ func (s *Stream) checkSequenceNumber(st *shardlog.ShardState, n SequenceNumber) 
 type ReadResult struct {
 	// Next is where to read on. At the end of a shard it stays there.
 	Next Position
-	// Behind is the age of the last record that was read; 0 if there is nothing after it yet.
+	// Behind is the age of the last record that was read; 0 if there was nothing after it when the read began.
 	Behind time.Duration
 	// Expired is how many records expired before they were reached; they were passed over. It is 0 if the whole shard
 	// is gone: then nobody knows.

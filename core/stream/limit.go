@@ -33,11 +33,8 @@ type bucket struct {
 // costUnit is how many bytes perByte pays for: at high rates a single byte costs less than a nanosecond.
 const costUnit = 1 << 10
 
-// newBucket returns a full bucket, or nil if there is no limit. refusal is the error of what it refuses.
+// newBucket returns a full bucket. refusal is the error of what it refuses.
 func newBucket(l WriteLimit, refusal error) *bucket {
-	if l == (WriteLimit{}) {
-		return nil
-	}
 	b := &bucket{limit: l, refusal: refusal}
 	if l.BytesPerSecond > 0 {
 		b.perByte = time.Duration(costUnit * int64(time.Second) / int64(l.BytesPerSecond))

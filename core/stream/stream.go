@@ -117,19 +117,11 @@ func describe(st *shardlog.ShardState) (Shard, error) {
 
 // SequenceNumber returns the number of a record that was read from this stream.
 func (s *Stream) SequenceNumber(r *record.Record) (SequenceNumber, error) {
-	m, err := s.meta(r.Shard)
-	if err != nil {
-		return SequenceNumber{}, err
+	m, ok := s.table.Load().shards[r.Shard]
+	if !ok {
+		return SequenceNumber{}, s.errNoShard(r.Shard)
 	}
 	return SequenceNumber{Created: m.created, Shard: r.Shard, Position: r.Seq, Second: r.Arrived / int64(time.Second)}, nil
-}
-
-// meta returns what is known of a shard, open or closed.
-func (s *Stream) meta(id record.ShardID) (*shardMeta, error) {
-	if m, ok := s.table.Load().shards[id]; ok {
-		return m, nil
-	}
-	return nil, s.errNoShard(id)
 }
 
 // OpenShards is the number of shards that take records.
@@ -151,14 +143,10 @@ func (s *Stream) Update(ctx context.Context, change func(*Config) error) error {
 		return fault.New(fault.Permanent, "stream.invalid_config", "stream %s: the number of shards is not changed by its configuration", s.name).
 			WithHint("split or merge shards")
 	}
-	check := c.withDefaults()
-	if check.Mode == OnDemand {
-		check.Shards = OnDemandShards // a stream that changed its mode keeps the number it was created with
-	}
-	if err := check.Validate(); err != nil {
-		return err
-	}
 	c = c.withDefaults()
+	if err := c.check(); err != nil {
+		return fault.New(fault.ClassOf(err), fault.CodeOf(err), "stream %s: %w", s.name, err)
+	}
 	if err := s.owner.saveConfig(ctx, s, c); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/vfs"
+	"github.com/leatstream/leat/internal/testenv"
 )
 
 func TestNamesAreThoseOfKinesis(t *testing.T) {
@@ -43,8 +44,15 @@ func TestOneRegistryAtATime(t *testing.T) {
 	}
 }
 
-// TestABrokenStreamLeavesTheOthersAlone takes a stream's folder away, and puts folders there that are not a stream's.
+// TestABrokenStreamLeavesTheOthersAlone takes a stream's folder or its files away, and puts a folder there that is not a
+// stream's.
 func TestABrokenStreamLeavesTheOthersAlone(t *testing.T) {
+	for _, name := range []string{"no folder", "no files"} {
+		t.Run(name, func(t *testing.T) { testBrokenStream(t, name == "no folder") })
+	}
+}
+
+func testBrokenStream(t *testing.T, noFolder bool) {
 	fsys, clock := vfs.NewMem(), newClock()
 	w := mustOpen(t, fsys, clock)
 	broken := w.mustCreate(t, "broken", Config{})
@@ -62,8 +70,10 @@ func TestABrokenStreamLeavesTheOthersAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := fsys.Remove(folder); err != nil {
-		t.Fatal(err)
+	if noFolder {
+		if err := fsys.Remove(folder); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := fsys.MkdirAll("/data/streams/backup of mine"); err != nil {
 		t.Fatal(err)
@@ -92,4 +102,29 @@ func TestABrokenStreamLeavesTheOthersAlone(t *testing.T) {
 	if newStart <= oldStart {
 		t.Fatalf("the stream created again starts in second %d, the broken one had %d", newStart, oldStart)
 	}
+}
+
+func TestShardCountGoesUpAndDownByThousands(t *testing.T) {
+	w, _ := newWorld(t)
+	n := testenv.Count(1000, MaxShards)
+	s := w.mustCreate(t, "s", Config{Shards: n})
+	for _, count := range []int{n - 1, 3, n} {
+		if err := s.UpdateShardCount(context.Background(), count); err != nil {
+			t.Fatalf("to %d shards: %v", count, err)
+		}
+		if s.OpenShards() != count {
+			t.Fatalf("%d shards, want %d", s.OpenShards(), count)
+		}
+		put(t, s, "a", "b", "c")
+	}
+}
+
+func TestShardsAreLimited(t *testing.T) {
+	w, _ := newWorld(t)
+	ctx := context.Background()
+	s := w.mustCreate(t, "s", Config{Shards: MaxShards})
+	_, err := s.Split(ctx, 0, HashKey{Lo: 5})
+	wantCode(t, err, fault.Permanent, "stream.too_many_shards")
+	wantCode(t, s.UpdateShardCount(ctx, MaxShards+1), fault.Permanent, "stream.invalid_shard_count")
+	put(t, s, "a", "b", "c")
 }

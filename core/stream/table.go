@@ -44,11 +44,13 @@ func newTable(name string, states []shardlog.ShardState, limit WriteLimit, old *
 		if !st.Closed.IsZero() {
 			continue
 		}
-		b := buckets[st.ID]
-		if b == nil || b.limit != limit {
-			b = newBucket(limit, errThroughput(name, st.ID, limit))
+		o := openShard{id: st.ID}
+		if limit != (WriteLimit{}) {
+			if o.bucket = buckets[st.ID]; o.bucket == nil || o.bucket.limit != limit {
+				o.bucket = newBucket(limit, errThroughput(name, st.ID, limit))
+			}
 		}
-		t.open = append(t.open, openShard{st.ID, b})
+		t.open = append(t.open, o)
 	}
 	slices.SortFunc(t.open, func(a, b openShard) int {
 		return t.shards[a.id].hash.Start.Compare(t.shards[b.id].hash.Start)
