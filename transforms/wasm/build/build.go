@@ -1,7 +1,8 @@
 // Package build turns a folder of Go source into a WASM transform, once for each version of the source.
 //
 // A folder without go.mod needs no module of its own: it is built as if it had one that requires the Go SDK, whose source is
-// part of this program, so neither a network nor a checkout is needed. A folder with go.mod is built as it is.
+// part of this program, so neither a network nor a checkout is needed. A folder with go.mod is built as it is; if it replaces
+// modules by folders elsewhere, the go command decides each time what there is to do.
 package build
 
 import (
@@ -61,7 +62,7 @@ func Build(ctx context.Context, cfg Config) (string, error) {
 	}
 	key := src.key(tool)
 	path := filepath.Join(cfg.CacheDir, key+".wasm")
-	if _, err := os.Stat(path); err == nil {
+	if _, err := os.Stat(path); err == nil && !src.reachesOut {
 		return path, nil
 	}
 	if err := os.MkdirAll(cfg.CacheDir, 0o700); err != nil {
@@ -72,7 +73,7 @@ func Build(ctx context.Context, cfg Config) (string, error) {
 		return "", err
 	}
 	defer unlock()
-	if _, err := os.Stat(path); err == nil { // somebody else has built it meanwhile
+	if _, err := os.Stat(path); err == nil && !src.reachesOut { // somebody else has built it meanwhile
 		return path, nil
 	}
 	if cfg.Progress != nil {

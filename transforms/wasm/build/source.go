@@ -35,6 +35,8 @@ type source struct {
 	given     string // as the user wrote it
 	dir       string // absolute, without symbolic links, as the compiler sees it
 	hasModule bool
+	// reachesOut means that go.mod replaces modules by folders elsewhere, whose files are not part of digest.
+	reachesOut bool
 	files     []string // relative to dir, sorted
 	digest    [sha256.Size]byte
 }
@@ -74,7 +76,9 @@ func readSource(given string) (*source, error) {
 		if strings.HasSuffix(rel, ".go") && !strings.Contains(rel, string(filepath.Separator)) {
 			goFiles++
 		}
-		s.hasModule = s.hasModule || rel == "go.mod"
+		if rel == "go.mod" {
+			s.hasModule, s.reachesOut = true, replacesByFolder(b)
+		}
 		s.files = append(s.files, rel)
 		fmt.Fprintf(h, "%q %d\n", rel, len(b))
 		h.Write(b)
@@ -89,6 +93,17 @@ func readSource(given string) (*source, error) {
 	}
 	h.Sum(s.digest[:0])
 	return s, nil
+}
+
+// replacesByFolder reports whether a go.mod has a replace directive whose target is a folder.
+func replacesByFolder(goMod []byte) bool {
+	for line := range strings.Lines(string(goMod)) {
+		_, target, ok := strings.Cut(line, "=>")
+		if target = strings.Trim(target, " \t\r\n\"`"); ok && (strings.HasPrefix(target, ".") || filepath.IsAbs(target)) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *source) has(name string) bool {
