@@ -77,16 +77,16 @@ func (s *source) IsExpired() bool {
 	return err != nil || !os.SameFile(now, s.seen) || !now.ModTime().Equal(s.seen.ModTime()) || now.Size() != s.seen.Size() || s.file.IsExpired()
 }
 
-// RetrieveWithCredContext is Retrieve.
-func (s *source) RetrieveWithCredContext(*credentials.CredContext) (credentials.Value, error) {
-	return s.Retrieve()
+// Retrieve is what minio-go no longer calls.
+func (s *source) Retrieve() (credentials.Value, error) {
+	return s.RetrieveWithCredContext(&credentials.CredContext{})
 }
 
-// Retrieve reads the credentials.
-func (s *source) Retrieve() (credentials.Value, error) {
+// RetrieveWithCredContext reads the credentials.
+func (s *source) RetrieveWithCredContext(cc *credentials.CredContext) (credentials.Value, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	value, err := s.retrieve()
+	value, err := s.retrieve(cc)
 	if err != nil {
 		return value, err
 	}
@@ -98,7 +98,7 @@ func (s *source) Retrieve() (credentials.Value, error) {
 	return value, nil
 }
 
-func (s *source) retrieve() (credentials.Value, error) {
+func (s *source) retrieve(cc *credentials.CredContext) (credentials.Value, error) {
 	s.until, s.path = time.Now().Add(reloadEvery), ""
 	if s.from.AccessKey != nil {
 		return s.resolve()
@@ -125,7 +125,7 @@ func (s *source) retrieve() (credentials.Value, error) {
 		return credentials.Value{}, missing(err)
 	}
 	file := &credentials.FileAWSCredentials{Filename: path, Profile: s.from.Profile}
-	value, err := file.Retrieve()
+	value, err := file.RetrieveWithCredContext(cc)
 	if err != nil {
 		return credentials.Value{}, missing(err)
 	}
