@@ -64,11 +64,12 @@ func (i *instance) describe(name string, err error) *fault.Error {
 	return fault.New(fault.Permanent, CodeTrap, "%s trapped: %s%s", name, strings.TrimPrefix(cause, "wasm error: "), said)
 }
 
-// said is what the module gave as the reason in leat.fail, else the start of what it wrote to stderr during the call.
+// said is what the module gave as the reason in leat.fail, else the first paragraph of what it wrote to stderr during the
+// call: of a Go program's last words the message, without the stack, which is in the log.
 func (i *instance) said() string {
 	text := i.failure
 	if text == "" {
-		text = i.stderr.head.String()
+		text, _, _ = strings.Cut(i.stderr.head.String(), "\n\n")
 	}
 	if text = strings.TrimSpace(strings.ToValidUTF8(text, "")); text == "" {
 		return ""

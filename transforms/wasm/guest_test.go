@@ -226,6 +226,25 @@ func TestAPoisonRecordFailsAloneAndTheOthersGoOn(t *testing.T) {
 	}
 }
 
+func TestABatchFunctionThatPanicsIsCalledWithFewer(t *testing.T) {
+	m := open(t, Config{Path: guest(t, "batch")})
+	_, _, err := apply(t, m, "a", "panic")
+	if fault.CodeOf(err) != CodeTrap || !strings.HasSuffix(err.Error(), "trapped: unreachable: panic: the batch holds a panic") {
+		t.Error(err)
+	}
+	var f stage.Final
+	defer f.Release()
+	chain := stage.NewChain(stage.Link{Name: "batch", Transform: m})
+	if err := chain.Run(context.Background(), batch("a", "b", "panic", "c"), &f); err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range f.Roots {
+		if (r.Fail != nil) != (i == 2) || i != 2 && r.N != 1 {
+			t.Errorf("record %d: %+v", i, r)
+		}
+	}
+}
+
 func TestConcurrentApplyUsesABoundedPool(t *testing.T) {
 	m := open(t, Config{Path: guest(t, "probe"), Instances: 3})
 	var wg sync.WaitGroup

@@ -37,8 +37,8 @@ type source struct {
 	hasModule bool
 	// reachesOut means that go.mod replaces modules by folders elsewhere, whose files are not part of digest.
 	reachesOut bool
-	files     []string // relative to dir, sorted
-	digest    [sha256.Size]byte
+	files      []string // relative to dir, sorted
+	digest     [sha256.Size]byte
 }
 
 // readSource finds and digests the files that a build depends on. All of them count, because source may embed any.
