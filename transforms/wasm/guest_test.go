@@ -319,9 +319,8 @@ func TestAConfigThatTheModuleRefusesKeepsItFromOpening(t *testing.T) {
 }
 
 func TestADamagedCompileCacheCostsTimeOnly(t *testing.T) {
-	dir := t.TempDir()
-	path := guest(t, "identity")
-	open(t, Config{Path: path, CacheDir: dir})
+	dir, module := t.TempDir(), newAssembly().bytes()
+	open(t, Config{Bytes: module, CacheDir: dir})
 	err := filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -332,7 +331,7 @@ func TestADamagedCompileCacheCostsTimeOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	m := open(t, Config{Path: path, CacheDir: dir, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	m := open(t, Config{Bytes: module, CacheDir: dir, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	got, _, err := apply(t, m, "a")
 	want(t, got, err, "=")
 	if !strings.Contains(log.String(), "cannot be used") {
