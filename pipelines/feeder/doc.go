@@ -57,9 +57,9 @@
 // # Rotation by renaming
 //
 // Nothing is lost or doubled. If the new name matches an input, the file is simply read on. If not, it is read to its end
-// as long as it is held open ([Config.MaxOpen], those unchanged for the longest time are closed first) or is found in its old folder by its
-// inode, also after a restart; it is let go after [Config.RotateWait] without a change. A deleted file that is
-// held open is read to its end likewise. What cannot be read: the last lines of a file that was not held open, or that was
+// as long as it is held open ([Config.MaxOpen]; those unchanged for the longest time are closed first) or is found in its
+// old folder by its inode, also after a restart; it is let go after [Config.RotateWait] without a change. A deleted file
+// that is held open is read to its end likewise. What cannot be read: the last lines of a file that was not held open, or that was
 // rotated while no feeder ran, if it was deleted, compressed or moved to another folder, if none of its lines had been stored,
 // or if it was truncated as well, so that nothing proves that it is the file of the mark.
 //
@@ -81,11 +81,11 @@
 // # Pace
 //
 // Files are looked at every [Config.Poll] (250 ms), by their size and time, without a dependency on the kernel's
-// notifications, which network file systems do not have. With very many files the pauses grow so that this takes at most a twentieth of
-// a core. Up to [Config.Parallel] files are read at once. While one piece of a file is being put, the next is read and split. When
-// the stream takes nothing, the same piece is tried again, with growing pauses and jitter, and nothing is skipped; when it is
-// throttled, pieces are halved so that they fit a shard's write limit. Memory is bounded by two buffers for each file read
-// at once, and some 500 bytes for each file that matches, up to 100,000 files.
+// notifications, which network file systems do not have. With very many files the pauses grow so that this takes at most
+// a twentieth of a core. Up to [Config.Parallel] files are read at once. While one piece of a file is being put, the next
+// is read and split. When the stream takes nothing, the same piece is tried again, with growing pauses and jitter, and
+// nothing is skipped; when it is throttled, pieces are halved so that they fit a shard's write limit. Memory is bounded by
+// two buffers for each file read at once, and some 500 bytes for each file that matches, up to 100,000 files.
 //
 // A file that cannot be read is logged once and tried again every 5 s, while the others go on.
 package feeder
