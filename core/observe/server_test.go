@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,9 +86,9 @@ func TestHealthz(t *testing.T) {
 func TestHangingCheckFailsAndRunsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var health Health
-		runs := 0
+		var runs atomic.Int32
 		hang := make(chan error)
-		health.Register("disk", func() error { runs++; return <-hang })
+		health.Register("disk", func() error { runs.Add(1); return <-hang })
 		health.Register("state", func() error { return nil })
 		for range 3 {
 			started := time.Now()
@@ -99,8 +100,8 @@ func TestHangingCheckFailsAndRunsOnce(t *testing.T) {
 				t.Errorf("report %+v", report)
 			}
 		}
-		if runs != 1 {
-			t.Errorf("%d runs of a check that hangs, want 1", runs)
+		if n := runs.Load(); n != 1 {
+			t.Errorf("%d runs of a check that hangs, want 1", n)
 		}
 		hang <- nil
 		synctest.Wait()

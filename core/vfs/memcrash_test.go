@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/leatstream/leat/internal/testenv"
@@ -310,4 +311,37 @@ func TestCapacity(t *testing.T) {
 	free(600) // still open
 	must(t, f.Close())
 	free(1000)
+}
+
+// TestConcurrentUse is for the race detector: crashes are taken while others work.
+func TestConcurrentUse(t *testing.T) {
+	m := NewMem()
+	var all sync.WaitGroup
+	for w := range 4 {
+		all.Go(func() {
+			for i := range 50 {
+				name := fmt.Sprintf("/f%d-%d", w, i)
+				f, err := m.Create(name)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, err = f.WriteAt([]byte(name), 0)
+				if err := errors.Join(err, f.Sync(), m.Rename(name, name+"x"), m.SyncDir("/"), f.Close()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for seed := range uint64(20) {
+		after := m.Crash(rand.New(rand.NewPCG(seed, 0)), 50)
+		if _, err := after.ReadDir("/"); err != nil {
+			t.Error(err)
+		}
+		m.Kill()
+	}
+	all.Wait()
+	if n := len(names(t, m.Crash(rand.New(rand.NewPCG(1, 1)), 0), "/")); n != 200 {
+		t.Errorf("%d files are durable, want 200", n)
+	}
 }
