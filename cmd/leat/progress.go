@@ -131,11 +131,18 @@ func total(reports []foreground.Report) (sum foreground.SinkReport, lastError st
 
 // printSummary writes a table with a row for each sink, and where the dead letters are.
 func printSummary(out io.Writer, reports []foreground.Report) {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "SINK\tIN\tDELIVERED\tDROPPED\tDEAD\tPENDING\tEXPIRED\tSKIPPED\tOBJECTS\tRAW\tSTORED\tSECONDS\t")
+	widest := len("SINK")
 	for _, r := range reports {
 		for _, s := range r.Sinks {
-			fmt.Fprintf(w, "%s/%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%.1f\t\n", r.Pipeline, s.Sink, s.In, s.Delivered, s.Dropped, s.Dead,
+			widest = max(widest, len(r.Pipeline)+1+len(s.Sink))
+		}
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(w, "%-*s\t", widest, "SINK")
+	fmt.Fprintln(w, "IN\tDELIVERED\tDROPPED\tDEAD\tPENDING\tEXPIRED\tSKIPPED\tOBJECTS\tRAW\tSTORED\tSECONDS\t")
+	for _, r := range reports {
+		for _, s := range r.Sinks {
+			fmt.Fprintf(w, "%-*s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%.1f\t\n", widest, r.Pipeline+"/"+s.Sink, s.In, s.Delivered, s.Dropped, s.Dead,
 				s.Pending, s.Expired, s.Skipped, s.Objects, sizeText(s.RawBytes), sizeText(s.StoredBytes), r.Seconds)
 		}
 	}

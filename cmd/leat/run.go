@@ -37,7 +37,7 @@ func (runCmd) Help() string {
 
 On a terminal, a line shows the progress. At the end a table shows what each sink did in this run: "in" is what was pending before and what has come since, and is the sum of delivered, dropped, dead, pending, expired and skipped. Both go to standard error, and so do logs: by default warnings and errors alone.
 
-Exit codes: 0 idle or stopped as told, 1 a pipeline could not go on, 2 wrong use or a wrong pipeline file, 3 the data directory is in use, 130 and 143 stopped by SIGINT and SIGTERM before --until-idle was reached, or twice.
+Exit codes: 0 idle or stopped as told, 1 a pipeline could not go on, 2 wrong use or a wrong pipeline file, 3 the data directory is in use, 130 and 143 stopped by SIGINT and SIGTERM before it ran or before --until-idle was reached, or told twice.
 
 Examples:
 
@@ -76,6 +76,9 @@ func (c *runCmd) Run(a *app) error {
 	if err != nil {
 		status.Clear()
 		closeDir()
+		if sig := stopped.Load(); sig != 0 {
+			return &exitError{code: 128 + int(sig)} // told to stop before anything had begun
+		}
 		return err
 	}
 	defer registerGroup(health, group)()

@@ -6,20 +6,22 @@ import (
 
 	"github.com/leatstream/leat/pipelines/build"
 	"github.com/leatstream/leat/pipelines/serve"
+	"github.com/leatstream/leat/pipelines/spec"
 )
 
 type serveCmd struct {
-	Pipelines     string `help:"Folder whose *.yaml and *.yml files are run." default:"./pipelines" placeholder:"DIR"`
-	MetricsListen string `help:"Serve /metrics and /healthz at this address; empty for nowhere." default:"127.0.0.1:4568" placeholder:"ADDR"`
-	Insecure      bool   `help:"Allow an address that other machines reach. There is no authentication."`
-	Removed       string `help:"What to do with sealed objects of sinks that a file does not have any more: ${enum}." enum:"refuse,finish,abandon" default:"refuse"`
+	Pipelines     string        `help:"Folder whose *.yaml and *.yml files are run." default:"./pipelines" placeholder:"DIR"`
+	Poll          spec.Duration `help:"Time between two looks at the folder." default:"2s"`
+	MetricsListen string        `help:"Serve /metrics and /healthz at this address; empty for nowhere." default:"127.0.0.1:4568" placeholder:"ADDR"`
+	Insecure      bool          `help:"Allow an address that other machines reach. There is no authentication."`
+	Removed       string        `help:"What to do with sealed objects of sinks that a file does not have any more: ${enum}." enum:"refuse,finish,abandon" default:"refuse"`
 	dataFlag
 	logFlags
 }
 
 // Help is shown by leat serve --help.
 func (serveCmd) Help() string {
-	return `A file that is added or changed takes effect within some seconds, without a restart; a pipeline whose file is removed stops. A file with errors changes nothing: what ran before goes on, and the errors are in the log and in /healthz. A pipeline that cannot go on rests until its file changes; the others do not notice.
+	return `A file that is added or changed takes effect at the second look after it, without a restart; a pipeline whose file is removed stops. A file with errors changes nothing: what ran before goes on, and the errors are in the log and in /healthz. A pipeline that cannot go on rests until its file changes; the others do not notice.
 
 Logs go to standard error: by default one line for each event that matters. SIGINT and SIGTERM stop as in leat run.
 
@@ -46,7 +48,7 @@ func (c *serveCmd) Run(a *app) (err error) {
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
 	server, err := serve.New(serve.Options{
-		Dir: c.Pipelines, Health: health,
+		Dir: c.Pipelines, Poll: c.Poll.Std(), Health: health,
 		Build: build.Options{Data: dir, Logger: logger, Metrics: metrics, Stdout: a.stdout, Removed: removedChoice(c.Removed)},
 	})
 	if err != nil {
