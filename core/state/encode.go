@@ -3,7 +3,6 @@ package state
 import (
 	"encoding/binary"
 	"fmt"
-	"strings"
 )
 
 // The operations of a transaction. FORMAT.md has the byte tables.
@@ -140,7 +139,7 @@ func (j *joiner) add(part []byte) (ops []byte, whole bool, err error) {
 
 // sortedPut adds a key that must follow all keys before it; snapshots are written in order.
 func sortedPut(all *keys, key, value []byte) error {
-	if last, _, ok := all.Max(); ok && strings.Compare(last, string(key)) >= 0 {
+	if last, _, ok := all.Max(); ok && last >= string(key) {
 		return fmt.Errorf("key %.40q is not behind key %.40q", key, last)
 	}
 	all.Set(string(key), string(value))

@@ -21,11 +21,10 @@ const (
 	pinOwner    = "snapshot"
 	// failedPause is how soon after a failed snapshot the next may begin.
 	failedPause = time.Second
+	// journalReserve is how many bytes of the disk stay free at most. The logs of streams leave more, so that deliveries
+	// can commit, and streams expire, on a disk that they have filled.
+	journalReserve = 32 << 20
 )
-
-// journalReserve is how many bytes of the disk stay free at most. The journals of streams leave more, so that deliveries
-// can commit, and streams expire, on a disk that they have filled.
-const journalReserve = 32 << 20
 
 func openJournal(fsys vfs.FS, dir string, opts Options) (shardlog.Log, error) {
 	room, err := fsys.Usage(filepath.Dir(dir))
