@@ -333,7 +333,7 @@ func (w *world) checkScan(l *Log, stored map[string]uint64) error {
 	n := 0
 	for {
 		b.Reset()
-		if err := sc.Next(context.Background(), shardlog.ReadLimit{Records: 17}, b); err != nil {
+		if err := sc.Next(context.Background(), shardlog.ReadLimit{Records: 170}, b); err != nil {
 			return fmt.Errorf("scan: %w", err)
 		}
 		if b.Len() == 0 {
@@ -470,7 +470,7 @@ func (w *world) checkReshard(l *Log, a *attempt) error {
 }
 
 func TestPowerFailures(t *testing.T) {
-	runs := testenv.Count(250, 10_000)
+	runs := testenv.Count(150, 10_000)
 	base := uint64(rand.Uint32())
 	inParallel(t, runs, func(i int) error {
 		if err := simulate(base+uint64(i), seams{}); err != nil {
