@@ -42,6 +42,9 @@ func (m *Module) instantiate(ctx context.Context) (*instance, error) {
 	defer cancel()
 	mod, err := m.runtime.InstantiateModule(guarded, m.compiled, m.moduleConfig(i))
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		return nil, fault.New(fault.Permanent, CodeInvalidModule, "start %s: %w", m.cfg.name(), err)
 	}
 	i.mod = mod

@@ -188,7 +188,8 @@ func (m *Module) Describe(ctx context.Context) ([]byte, error) {
 // Counts returns the sums of what the module has counted with leat.count, by name.
 func (m *Module) Counts() map[string]int64 { return m.counts.all() }
 
-// Close frees all instances and the compiled code. Apply must have returned and must not be called again.
+// Close frees all instances and the compiled code. Apply must have returned and must not be called again. A second Close does
+// nothing.
 func (m *Module) Close(ctx context.Context) error {
 	m.stop()
 	m.warm.Wait()

@@ -88,6 +88,7 @@ func cacheError(doing string, err error) *fault.Error {
 
 // build compiles the source into path, which appears only when it is complete.
 func (s *source) build(ctx context.Context, tool goTool, cacheDir, path string) error {
+	sweep(cacheDir)
 	work, err := os.MkdirTemp(cacheDir, "work-")
 	if err != nil {
 		return cacheError("make a folder to build in", err)
@@ -126,6 +127,18 @@ func (s *source) build(ctx context.Context, tool goTool, cacheDir, path string) 
 		return cacheError("put the module into the cache", err)
 	}
 	return nil
+}
+
+// sweep removes what builds that were killed have left. It is no failure of this build if that does not work.
+func sweep(cacheDir string) {
+	for _, pattern := range []string{"work-*", "sdk-new-*"} {
+		left, _ := filepath.Glob(filepath.Join(cacheDir, pattern))
+		for _, dir := range left {
+			if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
+				os.RemoveAll(dir)
+			}
+		}
+	}
 }
 
 func syncFile(path string) error {

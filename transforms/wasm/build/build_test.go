@@ -57,6 +57,10 @@ func folder(t *testing.T, files map[string]string) string {
 
 func TestAFolderIsBuiltOnceForEachVersionOfItsSource(t *testing.T) {
 	dir, cache := folder(t, map[string]string{"main.go": upper}), t.TempDir()
+	killed := filepath.Join(cache, "work-of-a-killed-build")
+	if err := errors.Join(os.Mkdir(killed, 0o700), os.Chtimes(killed, time.Time{}, time.Now().Add(-25*time.Hour))); err != nil {
+		t.Fatal(err)
+	}
 	built := 0
 	cfg := Config{Dir: dir, CacheDir: cache, Progress: func(d string) {
 		if built++; d != dir {
