@@ -21,6 +21,7 @@ type commands struct {
 	Serve    serveCmd    `cmd:"" help:"Run the pipelines of a folder, and follow its changes."`
 	Validate validateCmd `cmd:"" help:"Check pipeline files without running them."`
 	Test     testCmd     `cmd:"" help:"Run the tests inside pipeline files."`
+	Audit    auditCmd    `cmd:"" help:"Prove from durable state that no record was lost or counted twice."`
 	Log      logCmd      `cmd:"" help:"Read logs offline."`
 	Stream   streamCmd   `cmd:"" help:"Work with the streams of a data directory offline."`
 	Schema   schemaCmd   `cmd:"" help:"Print the JSON schema of pipeline files."`
