@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 
 type logCmd struct {
 	Verify logVerifyCmd `cmd:"" help:"Check every byte of logs."`
+	Dump   logDumpCmd   `cmd:"" help:"Show what logs are made of."`
 }
 
 // Help is shown by leat log --help.
@@ -142,4 +144,40 @@ func (c *logVerifyCmd) Run(a *app) error {
 		return &exitError{code: exitFailed}
 	}
 	return nil
+}
+
+type logDumpCmd struct {
+	Dir string `arg:"" help:"Folder of a log, or a data directory."`
+}
+
+// Help is shown by leat log dump --help.
+func (logDumpCmd) Help() string {
+	return `Prints segments, blocks, runs, marks and footers, for people who look for what is wrong. FORMAT.md in the source explains them. The form may change from version to version.
+
+Exit codes: 0, 1 something cannot be read, 2 wrong use, 3 the log is in use.
+
+Example:
+
+  leat log dump ./leat-data | less`
+}
+
+// Run dumps logs.
+func (c *logDumpCmd) Run(a *app) error {
+	folders, err := logFolders(c.Dir)
+	if err != nil {
+		return err
+	}
+	unlock, err := lockAround(c.Dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	out := bufio.NewWriter(a.stdout)
+	for _, folder := range folders {
+		fmt.Fprintf(out, "log %s\n", folder)
+		if err := disk.Dump(vfs.OS(), folder, out); err != nil {
+			return errors.Join(err, out.Flush())
+		}
+	}
+	return out.Flush()
 }
