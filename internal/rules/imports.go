@@ -138,7 +138,7 @@ func corePlace(path string) int {
 
 // testLibraries are modules that only tests use.
 var testLibraries = []string{
-	"testing", "pgregory.net/rapid", "go.uber.org/goleak", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal",
+	"testing", "pgregory.net/rapid", "go.uber.org/goleak", "github.com/rogpeppe/go-internal",
 	"github.com/anishathalye/porcupine", "github.com/Shopify/toxiproxy",
 }
 

@@ -114,7 +114,7 @@ func wantProblem(t *testing.T, got []string, want string) {
 func TestCheckLinkedFindsTestLibraries(t *testing.T) {
 	wantProblem(t, CheckLinked([]Package{{ImportPath: "io"}}), "")
 	wantProblem(t, CheckLinked([]Package{{ImportPath: "testing", Standard: true}}), "for tests")
-	wantProblem(t, CheckLinked([]Package{{ImportPath: "github.com/google/go-cmp/cmp"}}), "for tests")
+	wantProblem(t, CheckLinked([]Package{{ImportPath: "pgregory.net/rapid"}}), "for tests")
 	wantProblem(t, CheckLinked([]Package{{ImportPath: "example.com/sqlite", CgoFiles: []string{"x.go"}}}), "cgo")
 }
 
