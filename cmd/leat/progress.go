@@ -137,7 +137,8 @@ func printSummary(out io.Writer, reports []foreground.Report) {
 			widest = max(widest, len(r.Pipeline)+1+len(s.Sink))
 		}
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	var table strings.Builder
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "%-*s\t", widest, "SINK")
 	fmt.Fprintln(w, "IN\tDELIVERED\tDROPPED\tDEAD\tPENDING\tEXPIRED\tSKIPPED\tOBJECTS\tRAW\tSTORED\tSECONDS\t")
 	for _, r := range reports {
@@ -146,7 +147,10 @@ func printSummary(out io.Writer, reports []foreground.Report) {
 				s.Pending, s.Expired, s.Skipped, s.Objects, sizeText(s.RawBytes), sizeText(s.StoredBytes), r.Seconds)
 		}
 	}
-	_ = w.Flush() // standard error that is gone shows nothing
+	_ = w.Flush() // a Builder takes everything
+	for line := range strings.Lines(table.String()) {
+		fmt.Fprint(out, strings.TrimPrefix(line, "  ")) // the padding before the first column
+	}
 	for _, r := range reports {
 		for _, s := range r.Sinks {
 			if s.Dead > 0 {
