@@ -122,7 +122,7 @@ func (d *Delivery) cut(b *buffer) {
 // compress is a worker that compresses blocks.
 func (d *Delivery) compress() {
 	for k := range d.press {
-		k.out = k.compression.AppendBlock(nil, k.raw)
+		k.out = k.compression.AppendBlock(make([]byte, 0, len(k.raw)/4), k.raw)
 		d.held.Add(int64(cap(k.out) - cap(k.raw)))
 		if cap(k.raw) == codec.BlockSize {
 			blockMemory.Put((*[codec.BlockSize]byte)(k.raw[:codec.BlockSize]))
@@ -146,20 +146,25 @@ func (b *buffer) inMemory() int64 {
 	return n
 }
 
-// spill writes what is in memory to the spool file, without syncing it.
-func (d *Delivery) spill(b *buffer) error { return d.spool.write(b, d.drainBlocks(b, nil), false) }
-
-// drainBlocks returns the next bytes of the object: dst, then all blocks that were cut.
-func (d *Delivery) drainBlocks(b *buffer, dst []byte) []byte {
+// spill writes what is in memory to the spool file. The last spill of an object completes it and makes it durable.
+func (d *Delivery) spill(b *buffer, last bool) error {
+	w, err := d.spool.open(b)
+	if err != nil {
+		return err
+	}
 	if b.spooled == 0 {
-		dst = b.compression.AppendHeader(dst, b.entry())
+		w.Write(b.compression.AppendHeader(nil, b.entry()))
 	}
 	for _, k := range b.blocks {
 		<-k.done
-		dst = append(dst, k.out...)
+		w.Write(k.out)
 		b.sum.Compressed += int64(len(k.out))
 		d.held.Add(-int64(cap(k.out)))
+		k.out = nil
 	}
 	b.blocks = nil
-	return dst
+	if last {
+		w.Write(b.compression.AppendTrailer(nil, b.entry(), b.sum))
+	}
+	return w.close(last)
 }

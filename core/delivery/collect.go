@@ -297,7 +297,7 @@ func (c *collector) spillLargest() error {
 		c.cut(sized[n])
 	}
 	for _, b := range sized[:n] {
-		if err := c.spill(b); err != nil {
+		if err := c.spill(b, false); err != nil {
 			return err
 		}
 		c.seams.Step("spilled")

@@ -65,9 +65,7 @@ func (d *Delivery) promise(tied *component) error {
 
 // finish completes an object's bytes in the spool and makes them durable.
 func (d *Delivery) finish(b *buffer) (*manifest, error) {
-	body := d.drainBlocks(b, nil)
-	body = b.compression.AppendTrailer(body, b.entry(), b.sum)
-	if err := d.spool.write(b, body, true); err != nil {
+	if err := d.spill(b, true); err != nil {
 		return nil, err
 	}
 	m := &manifest{

@@ -1,11 +1,13 @@
 package delivery
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/vfs"
@@ -47,32 +49,59 @@ func openSpool(fsys vfs.FS, dir string, pending map[string]*manifest, noSync boo
 
 func (s *spool) path(id string) string { return filepath.Join(s.dir, id+spoolSuffix) }
 
-// write appends p to a buffer's file and to its digest; with sync it makes all of the file durable.
-func (s *spool) write(b *buffer, p []byte, sync bool) (err error) {
+// spoolWriter appends to a buffer's file and to its digest. The first error stays, and close returns it.
+type spoolWriter struct {
+	*bufio.Writer
+	s   *spool
+	f   vfs.File
+	b   *buffer
+	err error
+}
+
+// writers keep 64 KiB each, so that the few bytes of headers and trailers cost no write of their own.
+var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10) }}
+
+func (s *spool) open(b *buffer) (*spoolWriter, error) {
 	open := s.fs.Open
 	if b.spooled == 0 {
 		open = s.fs.Create
 	}
 	f, err := open(s.path(b.id))
 	if err != nil {
-		return s.fault("open spool file", err)
+		return nil, s.fault("open spool file", err)
 	}
-	defer func() {
-		if cerr := f.Close(); err == nil && cerr != nil {
-			err = s.fault("close spool file", cerr)
+	w := &spoolWriter{Writer: writers.Get().(*bufio.Writer), s: s, f: f, b: b}
+	w.Reset((*spoolFile)(w))
+	return w, nil
+}
+
+// spoolFile is the file below a spoolWriter.
+type spoolFile spoolWriter
+
+func (w *spoolFile) Write(p []byte) (int, error) {
+	if _, err := w.f.WriteAt(p, w.b.spooled); err != nil {
+		w.err = w.s.fault("write spool file", err)
+		return 0, err
+	}
+	w.b.spooled += int64(len(p))
+	w.b.digest.Write(p)
+	return len(p), nil
+}
+
+// close makes all of the file durable if asked to.
+func (w *spoolWriter) close(sync bool) error {
+	_ = w.Flush() // what fails in it is w.err
+	w.Reset(nil)
+	writers.Put(w.Writer)
+	if sync && w.err == nil && !w.s.noSync {
+		if err := w.f.Sync(); err != nil {
+			w.err = w.s.fault("sync spool file", err)
 		}
-	}()
-	if _, err := f.WriteAt(p, b.spooled); err != nil {
-		return s.fault("write spool file", err)
 	}
-	b.spooled += int64(len(p))
-	b.digest.Write(p)
-	if sync && !s.noSync {
-		if err := f.Sync(); err != nil {
-			return s.fault("sync spool file", err)
-		}
+	if err := w.f.Close(); err != nil && w.err == nil {
+		w.err = w.s.fault("close spool file", err)
 	}
-	return nil
+	return w.err
 }
 
 // sync makes the directory's entries durable.
