@@ -61,7 +61,7 @@ type RunResult struct {
 // Mark is a producer's own position, stored atomically with the records of the append that carries it.
 type Mark struct {
 	Producer string // at most 255 bytes
-	State    []byte // at most MaxMarkState bytes
+	State    []byte // at most MaxMarkState bytes; an empty state forgets the producer
 }
 
 // Shard is a shard to open, with its owner's description.
@@ -80,7 +80,8 @@ type ShardState struct {
 	Closed      time.Time // when the shard was closed; zero while it is open
 }
 
-// ReadLimit bounds one read. A read returns at least one record, however large, if there is one.
+// ReadLimit bounds one read. A read returns at least one record, however large, if there is one. A limit of 0 is 10,000
+// records or 10 MiB.
 type ReadLimit struct {
 	Records int
 	Bytes   int
@@ -116,7 +117,8 @@ type Log interface {
 	Wait(ctx context.Context, shard record.ShardID, from uint64) error
 	// Reshard closes some shards and opens others in one durable step. A closed shard stays readable.
 	Reshard(ctx context.Context, closing []record.ShardID, opening []Shard) error
-	// State describes one shard. ok is false if there is none, or it is closed and all of it has expired.
+	// State describes one shard. ok is false if there is none, or it is closed and all of it has expired, its closing
+	// included.
 	State(shard record.ShardID) (st ShardState, ok bool)
 	// Shards describes all shards, by id.
 	Shards() []ShardState

@@ -335,3 +335,5 @@ feed:
 		t.Fatal(err)
 	}
 }
+
+func rngOf(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
