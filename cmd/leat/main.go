@@ -25,6 +25,7 @@ type commands struct {
 	Log      logCmd      `cmd:"" help:"Read logs offline."`
 	Stream   streamCmd   `cmd:"" help:"Work with the streams of a data directory offline."`
 	Schema   schemaCmd   `cmd:"" help:"Print the JSON schema of pipeline files."`
+	Bench    benchCmd    `cmd:"" help:"Measure this machine with leat and with a bare program."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -121,13 +122,15 @@ func listen(ts *testscript.TestScript, neg bool, args []string) net.Listener {
 	return l
 }
 
-// sigTerm sends SIGTERM to the commands in the background.
+// sigTerm sends SIGTERM to the commands in the background that have not ended yet.
 func sigTerm(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
 		ts.Fatalf("usage: sigterm")
 	}
 	for _, cmd := range ts.BackgroundCmds() {
-		ts.Check(cmd.Process.Signal(syscall.SIGTERM))
+		if err := cmd.Process.Signal(syscall.SIGTERM); !errors.Is(err, os.ErrProcessDone) {
+			ts.Check(err)
+		}
 	}
 }
 
@@ -152,7 +155,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 var helped = []string{
 	"", "run", "serve", "validate", "test", "stream", "stream create", "stream list", "stream describe", "stream put",
 	"audit", "log", "log verify", "log dump",
-	"stream get", "stream split", "stream merge", "schema", "version",
+	"stream get", "stream split", "stream merge", "schema", "bench", "bench log", "bench pipeline", "version",
 }
 
 func TestHelpPages(t *testing.T) {
@@ -173,7 +176,7 @@ func TestHelpPages(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if text := string(got); !strings.Contains(text, "Example") || command != "stream" && command != "log" && !strings.Contains(text, "Exit codes") {
+			if text := string(got); !strings.Contains(text, "Example") || command != "stream" && command != "log" && command != "bench" && !strings.Contains(text, "Exit codes") {
 				t.Errorf("a help page shows an example and the exit codes:\n%s", got)
 			}
 			golden := filepath.Join("testdata", "help", strings.TrimSuffix(name, "-")+".txt")
