@@ -94,12 +94,16 @@ func fetch(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // hangingStore VARIABLE sets the variable to the address of an object store that lists nothing and never ends a put.
+// When a put begins it makes the file put.
 func hangingStore(ts *testscript.TestScript, neg bool, args []string) {
+	began := ts.MkAbs("put")
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			fmt.Fprint(w, "<ListMultipartUploadsResult></ListMultipartUploadsResult>")
 			return
 		}
+		_ = os.WriteFile(began, nil, 0o666) // a script that waits for it in vain fails
+		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
 	})}
 	l := listen(ts, neg, args)
