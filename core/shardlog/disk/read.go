@@ -49,7 +49,7 @@ func (l *Log) Read(ctx context.Context, id record.ShardID, from uint64, max shar
 			}
 			return from, err
 		}
-		if got <= next {
+		if got < next || got == next && !left.spent() {
 			return from, fmt.Errorf("read %v from %d: the index leads nowhere: %w", id, next, shardlog.ErrCorrupt)
 		}
 		next = got
