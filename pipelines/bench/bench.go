@@ -4,7 +4,7 @@ package bench
 
 import (
 	"context"
-	"embed"
+	_ "embed"
 	"fmt"
 	"log/slog"
 	"os"
@@ -46,8 +46,10 @@ type Row struct {
 	Note   string  `json:"note"`
 }
 
-//go:embed identity/main.go
-var identity embed.FS
+// identity is the smallest module there can be; see identity.wat.
+//
+//go:embed identity.wasm
+var identity []byte
 
 type bench struct {
 	Options
@@ -72,7 +74,7 @@ func Pipeline(ctx context.Context, o Options, csv2json, csv string) (rows []Row,
 		return nil, fault.New(fault.Unavailable, "bench.no_dir", "make a folder to work in: %w", err)
 	}
 	defer os.RemoveAll(b.work)
-	if err := os.CopyFS(filepath.Join(b.work, "module"), identity); err != nil {
+	if err := os.WriteFile(filepath.Join(b.work, "identity.wasm"), identity, 0o644); err != nil {
 		return nil, err
 	}
 	b.input = filepath.Join(b.work, "input.ndjson")
@@ -149,10 +151,10 @@ func (b *bench) leat(dir string) (whole, alone time.Duration, err error) {
 		}
 	}()
 	feed := fmt.Sprintf("  files: [ { path: %q } ]", b.input)
-	if whole, err = b.run(data, pipelineFile("whole", feed, "./module/identity", "null", "lines", filepath.Join(dir, "out1"))); err != nil {
+	if whole, err = b.run(data, pipelineFile("whole", feed, "./identity.wasm", "null", "lines", filepath.Join(dir, "out1"))); err != nil {
 		return 0, 0, err
 	}
-	alone, err = b.run(data, pipelineFile("alone", "  from: trim_horizon", "./module/identity", "null", "lines", filepath.Join(dir, "out2")))
+	alone, err = b.run(data, pipelineFile("alone", "  from: trim_horizon", "./identity.wasm", "null", "lines", filepath.Join(dir, "out2")))
 	return whole, alone, err
 }
 
@@ -206,7 +208,7 @@ func (b *bench) run(data *datadir.Dir, file string) (time.Duration, error) {
 // warm builds and compiles the module, so that no round pays for it.
 func (b *bench) warm() error {
 	pipelines, err := spec.Parse(filepath.Join(b.work, "bench.yaml"),
-		[]byte(pipelineFile("warm", "", "./module/identity", "null", "lines", filepath.Join(b.work, "out"))), spec.Options{})
+		[]byte(pipelineFile("warm", "", "./identity.wasm", "null", "lines", filepath.Join(b.work, "out"))), spec.Options{})
 	if err != nil {
 		return err
 	}
