@@ -35,12 +35,31 @@ func Verify(fs vfs.FS, dir string, report func(Damage)) (Summary, error) {
 	if err != nil {
 		return v.sum, err
 	}
+	ends := make([]uint64, len(segs)+1) // where a segment's blocks end, as the head of the next one says; 0: unknown
+	for i, s := range segs[min(1, len(segs)):] {
+		if ends[i], err = prevEnd(fs, s); err != nil {
+			return v.sum, fmt.Errorf("verify %s: %w", s.path, err)
+		}
+	}
 	for i, s := range segs {
-		if err := v.segment(fs, s, i == len(segs)-1); err != nil {
+		if err := v.segment(fs, s, int64(ends[i])); err != nil {
 			return v.sum, fmt.Errorf("verify %s: %w", s.path, err)
 		}
 	}
 	return v.sum, nil
+}
+
+func prevEnd(fs vfs.FS, s *segment) (uint64, error) {
+	f, err := fs.OpenRead(s.path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	snap, _, bad, err := readSnapshot(f, s.id)
+	if err != nil || bad != nil {
+		return 0, err
+	}
+	return snap.prevEnd, nil
 }
 
 type verifier struct {
@@ -51,7 +70,8 @@ type verifier struct {
 	end    int64
 }
 
-func (v *verifier) segment(fs vfs.FS, s *segment, newest bool) error {
+// segment checks one segment. known is where its blocks end if the next segment's head says so.
+func (v *verifier) segment(fs vfs.FS, s *segment, known int64) error {
 	f, err := fs.OpenRead(s.path)
 	if err != nil {
 		return err
@@ -69,7 +89,8 @@ func (v *verifier) segment(fs vfs.FS, s *segment, newest bool) error {
 	if isIO(footerErr) {
 		return footerErr
 	}
-	sealed := footerErr == nil || !newest || wrong == nil && int64(snap.capacity) != s.size
+	// A file is cut only behind a durable footer, so all blocks of a cut file were acked.
+	cut := wrong == nil && int64(snap.capacity) != s.size
 	r := blockReader{f: f, segment: s.id, end: s.size, nonce: head.nonce}
 	off := int64(0)
 	if wrong != nil {
@@ -77,8 +98,9 @@ func (v *verifier) segment(fs vfs.FS, s *segment, newest bool) error {
 		if err != nil {
 			return err
 		}
-		if newest && promised == 0 && !sealed {
-			return nil // never used
+		if promised == 0 && known == 0 && footerErr != nil {
+			v.sum.Segments--
+			return nil // prepared and never used
 		}
 		bad(wrong.off, wrong.region, wrong.err)
 		clear(v.next)
@@ -107,15 +129,13 @@ func (v *verifier) segment(fs vfs.FS, s *segment, newest bool) error {
 		if err != nil {
 			return err
 		}
-		if promised <= off && (!sealed || footerErr == nil && off >= int64(footer.index)) {
+		acked := promised > off || known > off || cut && !(footerErr == nil && off >= int64(footer.index))
+		if !acked {
 			break // the tail, which was never acked, or a footer that is looked at below
 		}
 		after, err := r.resync(off)
 		if err != nil {
 			return err
-		}
-		if after < 0 && newest && !sealed {
-			break
 		}
 		bad(wrong.off, wrong.region, wrong.err)
 		clear(v.next)
@@ -128,7 +148,7 @@ func (v *verifier) segment(fs vfs.FS, s *segment, newest bool) error {
 	v.sum.Bytes += off
 	if footerErr != nil {
 		// An unsealed segment has no trailer; one that was cut has lost it.
-		if wrong == nil && int64(snap.capacity) != s.size {
+		if cut {
 			bad(s.size-trailerSize, RegionFooter, footerErr)
 		}
 		return nil
