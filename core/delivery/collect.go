@@ -122,7 +122,8 @@ func (c *collector) take(j *job) error {
 	return nil
 }
 
-// fill appends a share whose inputs are in no other, sealing buffers as they become full.
+// fill appends a share whose inputs are in no other, sealing buffers as they become full. All outputs of an input go to
+// the same buffer: it is promised with one of them.
 func (c *collector) fill(j *job, s *share) error {
 	for at := 0; at < len(s.ends); {
 		b, err := c.buffer(j, s)
@@ -135,8 +136,12 @@ func (c *collector) fill(j *job, s *share) error {
 		}
 		room := c.cfg.BufferSize - b.sum.Raw
 		n := sort.Search(len(s.ends)-at, func(i int) bool { return int64(s.ends[at+i])-base > room })
-		if n == 0 && b.records == 0 {
-			n = 1 // an output larger than the buffer is an object of its own
+		for n > 0 && at+n < len(s.roots) && s.roots[at+n] < 0 {
+			n--
+		}
+		if n == 0 && b.records == 0 { // an input larger than the buffer is an object of its own
+			for n = 1; at+n < len(s.roots) && s.roots[at+n] < 0; n++ {
+			}
 		}
 		c.append(b, j, s, at, at+n)
 		at += n

@@ -38,6 +38,7 @@ type share struct {
 	ends  []int32 // end in data of each output
 	roots []int32 // input of each output; its complement if the input is counted with another of its outputs
 	index int     // of the share in its job
+	tied  *share  // nil, or another share on the way to the one that stands for all that are tied together
 }
 
 // savings is the length that a share had before the input in work.
@@ -145,19 +146,30 @@ func (d *Delivery) place(j *job, input int, root *stage.Root) error {
 			continue
 		}
 		s.roots = append(s.roots, ^int32(input))
-		if s != home {
-			j.tie(home, s)
-		}
+	}
+	for _, was := range j.undo[min(1, len(j.undo)):] { // only now: an input that fails ties nothing
+		j.tie(home, was.share)
 	}
 	return nil
 }
 
-// tie notes that two buffers must be sealed together.
+// tie notes that the buffers of two shares must be sealed together, unless that follows from earlier ties.
 func (j *job) tie(a, b *share) {
-	pair := [2]*share{a, b}
-	if !slices.Contains(j.ties, pair) {
-		j.ties = append(j.ties, pair)
+	if ra, rb := a.tiedTo(), b.tiedTo(); ra != rb {
+		rb.tied = ra
+		j.ties = append(j.ties, [2]*share{a, b})
 	}
+}
+
+// tiedTo returns the share that stands for all those which are tied to s.
+func (s *share) tiedTo() *share {
+	for s.tied != nil {
+		if s.tied.tied != nil {
+			s.tied = s.tied.tied
+		}
+		s = s.tied
+	}
+	return s
 }
 
 // share returns the share of an output's group.

@@ -90,7 +90,7 @@ func (s *schedule) checkOne(id int, f *found, acked bool) error {
 	case f.dead > 1 || f.dead == 1 && len(f.outputs) > 0:
 		return fmt.Errorf("record %d is %d times among the dead letters and has %d outputs", id, f.dead, len(f.outputs))
 	case f.dead == 1:
-		if !ends(fateFailed) {
+		if !ends(fateFailed) && !ends(fateAstray) {
 			return fmt.Errorf("record %d is dead, and no version fails it", id)
 		}
 		return nil

@@ -119,6 +119,7 @@ const (
 	fateDropped
 	fateFailed
 	fateMany
+	fateAstray // many outputs, and the last of them has no group: it is dead
 )
 
 // fate says what a version of the transform does to a record, and how many outputs it makes of it.
@@ -130,6 +131,8 @@ func fate(id, version int) (what, outputs int) {
 		return fateFailed, 0
 	case 8, 9, 10:
 		return fateMany, 2 + (id+version)%3
+	case 11:
+		return fateAstray, 3
 	}
 	return fateOne, 1
 }
@@ -153,7 +156,7 @@ func (t *transform) Apply(_ context.Context, in *record.Batch, out *stage.Output
 			o := it
 			o.Sub, o.Version, o.Nonce = sub, t.version, t.calls.Add(1)
 			part := o.Part
-			if sub > 0 {
+			if sub > 0 && (it.ID+sub)%3 > 0 { // else it stays with its sibling
 				part = fmt.Sprintf("split%d", (it.ID+sub)%5)
 			} else if t.version%3 == 0 {
 				part += "-new"
@@ -162,9 +165,11 @@ func (t *transform) Apply(_ context.Context, in *record.Batch, out *stage.Output
 			if err != nil {
 				return err
 			}
-			out.Outs = append(out.Outs, stage.Out{
-				Parent: i, Key: in.Records[i].Key, Data: out.Arena.Bytes(data), Partition: record.Attrs{{Name: "p", Value: part}},
-			})
+			made := stage.Out{Parent: i, Key: in.Records[i].Key, Data: out.Arena.Bytes(data)}
+			if what != fateAstray || sub < n-1 {
+				made.Partition = record.Attrs{{Name: "p", Value: part}}
+			}
+			out.Outs = append(out.Outs, made)
 		}
 		out.Results = append(out.Results, res)
 	}
