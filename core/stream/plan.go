@@ -48,10 +48,17 @@ func (p *plan) release() {
 // route finds the shard of each pending entry.
 func (p *plan) route(t *table, entries []Entry) {
 	p.shard = p.shard[:0]
-	for _, i := range p.pending {
+	last := -1 // the entry before, if its shard follows from its key
+	for n, i := range p.pending {
 		e := &entries[i]
+		if last >= 0 && e.ExplicitHashKey == "" && e.Key == entries[last].Key {
+			p.shard = append(p.shard, p.shard[n-1])
+			continue
+		}
+		last = -1
 		var k HashKey
 		if e.ExplicitHashKey == "" {
+			last = int(i)
 			k = HashOf(e.Key)
 		} else {
 			k, _ = parseHashKey(e.ExplicitHashKey) // CheckEntry saw to it that it is one

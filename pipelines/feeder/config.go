@@ -96,7 +96,7 @@ type Input struct {
 	AllowBinary bool
 }
 
-// Key says where a line's partition key comes from. The zero Key is random: a new key for each line, so that the lines
+// Key says where a line's partition key comes from. The zero Key is random: a new key every few lines, so that the lines
 // of a file spread over all shards and keep no order between them. At most one field is set.
 type Key struct {
 	// CSVColumn is the column of a comma-separated line that holds the key; the first is 1.

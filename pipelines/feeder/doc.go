@@ -29,7 +29,7 @@
 //
 // # Keys
 //
-// A [Key] is a column, a JSON field, a constant, or random for each line. A line in which it is not found gets [Keyless],
+// A [Key] is a column, a JSON field, a constant, or random (new every few lines). A line in which it is not found gets [Keyless],
 // is counted, and goes into the stream like all others: judging rows is the transforms' business. Columns are counted as RFC
 // 4180 has them; a line whose quotes are broken up to the key's column is keyless. A key is cut off after 256 characters,
 // and its invalid UTF-8 becomes U+FFFD.

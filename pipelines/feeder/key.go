@@ -36,8 +36,19 @@ func newKeyer(k Key) keyer {
 		}
 	}
 	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
-	return func([]byte) (string, bool) { return randomKeys[random.Uint32()%uint32(len(randomKeys))], true }
+	key, left := "", 0
+	return func([]byte) (string, bool) {
+		if left == 0 {
+			key, left = randomKeys[random.Uint32()%uint32(len(randomKeys))], linesPerKey
+		}
+		left--
+		return key, true
+	}
 }
+
+// linesPerKey is how many lines in a row get the same random key. They still spread evenly, and a stream that sees the
+// same key again need not hash it again: hashing each line's key was 6 % of a whole pipeline.
+const linesPerKey = 32
 
 // randomKeys are what random keys are drawn from: enough to spread evenly over some hundred shards, and made once,
 // because a key a line would cost more than to find the line.

@@ -61,17 +61,23 @@ func TestKeys(t *testing.T) {
 }
 
 func TestRandomKeysSpread(t *testing.T) {
-	seen := make(map[string]int)
 	key := newKeyer(Key{})
-	for range 10_000 {
-		k, found := key([]byte("line"))
-		if !found || k == "" || k == Keyless {
-			t.Fatal(k, found)
+	seen := map[string]int{}
+	const lines = 10_000 * linesPerKey
+	for range lines {
+		k, ok := key([]byte("x"))
+		if !ok || k == "" {
+			t.Fatal("no key")
 		}
 		seen[k]++
 	}
 	if len(seen) < 5000 {
-		t.Errorf("%d keys for 10,000 lines", len(seen))
+		t.Fatalf("%d keys for %d lines", len(seen), lines)
+	}
+	for k, n := range seen {
+		if n%linesPerKey != 0 || n > 20*linesPerKey {
+			t.Fatalf("%d of %d lines have the key %s", n, lines, k)
+		}
 	}
 }
 
