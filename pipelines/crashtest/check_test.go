@@ -23,7 +23,7 @@ import (
 // drain runs the pipeline until it is idle and proves the ledger of each sink.
 func (w *world) drain(t failer) {
 	t.Helper()
-	r, err := open(w.dir, true, nil)
+	r, err := open(w.dir, true)
 	if err != nil {
 		t.Fatalf("open the data directory: %v", err)
 	}

@@ -25,11 +25,8 @@ const (
 	producers = 3
 )
 
-// Defects of a child, for the tests that show that the checks find them.
-const (
-	bugAckEarly    = "ack early"    // a put is reported before it is made
-	bugForgetFiles = "forget files" // the feeder finds no positions of the rounds before
-)
+// bugAckEarly makes a child report each put before it makes it.
+const bugAckEarly = "ack early"
 
 // running is a data directory with its pipeline.
 type running struct {
@@ -38,15 +35,12 @@ type running struct {
 	runner   *engine.Runner
 }
 
-// open opens the data directory of a world and builds its pipeline, which change may alter before.
-func open(dir string, untilIdle bool, change func(*spec.Pipeline)) (*running, error) {
+// open opens the data directory of a world and builds its pipeline.
+func open(dir string, untilIdle bool) (*running, error) {
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	pipelines, err := spec.Load(pipelineFile(dir), spec.Options{})
 	if err != nil {
 		return nil, err
-	}
-	if change != nil {
-		change(pipelines[0])
 	}
 	data, err := datadir.Open(vfs.OS(), dataDir(dir), logger)
 	if err != nil {
@@ -62,12 +56,7 @@ func open(dir string, untilIdle bool, change func(*spec.Pipeline)) (*running, er
 // work is the child. It returns only on an error, or when nobody killed it.
 func work(dir string) error {
 	round, bug := os.Getenv(roundEnv), os.Getenv(bugEnv)
-	r, err := open(dir, false, func(p *spec.Pipeline) {
-		if bug == bugForgetFiles {
-			p.Source.Files[0].Path += round // another pattern for the same files does not matter, but
-			p.Name += round                 // a feeder is known by the pipeline's name
-		}
-	})
+	r, err := open(dir, false)
 	if err != nil {
 		return err
 	}

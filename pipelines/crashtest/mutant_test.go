@@ -1,0 +1,149 @@
+package crashtest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// recorder remembers the first failure.
+type recorder struct{ why string }
+
+func (r *recorder) Helper() {}
+
+func (r *recorder) Errorf(format string, args ...any) {
+	if r.why == "" {
+		r.why = fmt.Sprintf(format, args...)
+	}
+}
+
+func (r *recorder) Fatalf(format string, args ...any) { r.Errorf(format, args...); runtime.Goexit() }
+
+// verdict is what checks say.
+func verdict(checks ...func(failer)) string {
+	var r recorder
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, check := range checks {
+			check(&r)
+		}
+	}()
+	<-done
+	return r.why
+}
+
+// TestTheChecksFindEachDefect damages, one after the other, what a pipeline left that was killed and has run dry since.
+func TestTheChecksFindEachDefect(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	stop := w.writeFiles(t, rand.New(rand.NewPCG(1, 1)))
+	w.runAndKill(t, 0, plan{afterReady: true, life: 1200 * time.Millisecond})
+	stop()
+	offline := func(f failer) { w.auditOffline(f, 0) }
+	finds := func(defect string, checks ...func(failer)) {
+		t.Helper()
+		why := verdict(checks...)
+		if t.Logf("%s: %s", defect, why); why == "" {
+			t.Errorf("%s: not found", defect)
+		}
+	}
+	holds := func(checks ...func(failer)) {
+		t.Helper()
+		if why := verdict(checks...); why != "" {
+			t.Fatal(why)
+		}
+	}
+
+	holds(offline)
+	segments := w.glob(t, "data", "streams", "*", "*.seg")
+	newest := segments[len(segments)-1]
+	intact := read(t, newest)
+	if err := os.Truncate(newest, 1<<16); err != nil {
+		t.Fatal(err)
+	}
+	finds("the newest segment of the log was cut", offline)
+	write(t, newest, intact)
+	holds(offline, w.drain, w.check)
+
+	object := w.glob(t, "grouped", "group=a", "*")[0]
+	rename(t, object, filepath.Join(w.dir, "aside"))
+	finds("an object was lost", w.check)
+	rename(t, filepath.Join(w.dir, "aside"), object)
+	write(t, filepath.Join(filepath.Dir(object), "copy.gz"), read(t, object))
+	finds("an object is there twice", w.check)
+	if err := os.Remove(filepath.Join(filepath.Dir(object), "copy.gz")); err != nil {
+		t.Fatal(err)
+	}
+	plain := w.glob(t, "plain", "*", "*", "*", "*", "*")[0]
+	whole := read(t, plain)
+	write(t, plain, append(whole[:len(whole):len(whole)], lineOf("0/0", 0)+"\n"...))
+	finds("a record is in two objects", w.check)
+	write(t, plain, whole)
+	holds(w.check)
+
+	segments = w.glob(t, "data", "streams", "*", "*.seg")
+	newest = segments[len(segments)-1]
+	rename(t, newest, filepath.Join(w.dir, "aside"))
+	finds("the newest segment of the log was lost", offline)
+	rename(t, filepath.Join(w.dir, "aside"), newest)
+	holds(offline, w.check)
+
+	log := w.glob(t, "files", "app.log.1")[0]
+	if err := os.CopyFS(filepath.Join(w.dir, "old"), os.DirFS(filepath.Join(w.data(), "state"))); err != nil {
+		t.Fatal(err)
+	}
+	write(t, log, append(read(t, log), lineOf(fileSource(0), w.files[0])+"\n"...))
+	w.files[0]++
+	holds(w.drain, w.check)
+	rename(t, filepath.Join(w.data(), "state"), filepath.Join(w.dir, "new"))
+	rename(t, filepath.Join(w.dir, "old"), filepath.Join(w.data(), "state"))
+	finds("the state went back to an earlier one", w.drain, w.check)
+}
+
+func TestTheCheckFindsPutsThatWereAckedTooEarly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.runAndKill(t, 0, plan{afterReady: true, life: 200 * time.Millisecond, bug: bugAckEarly})
+	if why := verdict(w.drain, w.check); why == "" {
+		t.Error("not found")
+	}
+}
+
+// glob returns the paths below the world that match, sorted; there must be one.
+func (w *world) glob(t testing.TB, pattern ...string) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(append([]string{w.dir}, pattern...)...))
+	if err != nil || len(found) == 0 {
+		t.Fatalf("%q: found %q, %v", pattern, found, err)
+	}
+	return found
+}
+
+func read(t testing.TB, path string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+// write changes a file in place, as the feeder's files are.
+func write(t testing.TB, path string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func rename(t testing.TB, from, to string) {
+	t.Helper()
+	if err := os.Rename(from, to); err != nil {
+		t.Fatal(err)
+	}
+}
