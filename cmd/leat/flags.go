@@ -16,7 +16,7 @@ type dataFlag struct {
 
 // open opens the data directory for this process alone. metrics may be nil.
 func (f *dataFlag) open(logger *slog.Logger, metrics *observe.Metrics) (*datadir.Dir, error) {
-	return datadir.Open(observe.MeasureFS(vfs.OS(), metrics), f.Data, logger)
+	return datadir.OpenMeasured(vfs.OS(), f.Data, logger, metrics)
 }
 
 // jsonFlag asks for output for programs.

@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/core/state"
 	"github.com/leatstream/leat/core/stream"
 	"github.com/leatstream/leat/core/vfs"
@@ -36,7 +37,13 @@ type Dir struct {
 }
 
 // Open opens the directory at path, and makes it if it is missing. Only one process can have it open.
-func Open(fsys vfs.FS, path string, logger *slog.Logger) (_ *Dir, err error) {
+func Open(fsys vfs.FS, path string, logger *slog.Logger) (*Dir, error) {
+	return OpenMeasured(fsys, path, logger, nil)
+}
+
+// OpenMeasured is Open with metrics, nil for none, of the file system and of what the streams take in.
+func OpenMeasured(fsys vfs.FS, path string, logger *slog.Logger, metrics *observe.Metrics) (_ *Dir, err error) {
+	fsys = observe.MeasureFS(fsys, metrics)
 	path, err = filepath.Abs(path)
 	if err != nil {
 		return nil, failed("find", path, err)
@@ -63,7 +70,7 @@ func Open(fsys vfs.FS, path string, logger *slog.Logger) (_ *Dir, err error) {
 	if d.State, err = state.Open(fsys, filepath.Join(path, "state"), state.Options{Logger: logger}); err != nil {
 		return nil, err
 	}
-	d.Streams, err = stream.Open(fsys, filepath.Join(path, "streams"), d.State, stream.Options{Logger: logger})
+	d.Streams, err = stream.Open(fsys, filepath.Join(path, "streams"), d.State, stream.Options{Logger: logger, Metrics: metrics})
 	return d, err
 }
 

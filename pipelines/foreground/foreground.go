@@ -12,6 +12,7 @@ import (
 	"github.com/leatstream/leat/core/delivery"
 	"github.com/leatstream/leat/core/engine"
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/pipelines/build"
 	"github.com/leatstream/leat/pipelines/spec"
 )
@@ -19,6 +20,7 @@ import (
 // Group is some pipelines that run at the same time. One that fails leaves the others alone.
 type Group struct {
 	members []*member
+	metrics *observe.Metrics
 }
 
 // member is one pipeline of a group.
@@ -36,7 +38,7 @@ type member struct {
 
 // Open builds the pipelines. If one cannot be built, none is, and the errors of all are returned.
 func Open(ctx context.Context, pipelines []*spec.Pipeline, o build.Options) (*Group, error) {
-	g := &Group{}
+	g := &Group{metrics: o.Metrics}
 	var built []*engine.Pipeline
 	var errs []error
 	for _, p := range pipelines {
@@ -104,7 +106,10 @@ func (g *Group) Run(ctx context.Context, o RunOptions) error {
 		m.mu.Lock()
 		m.began = time.Now()
 		m.mu.Unlock()
-		wg.Go(func() { m.run(ctx, o) })
+		wg.Go(func() {
+			defer build.WatchLedgers(g.metrics, m.spec.Name, m.runner)()
+			m.run(ctx, o)
+		})
 	}
 	wg.Wait()
 	var errs []error

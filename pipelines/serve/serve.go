@@ -15,6 +15,7 @@ package serve
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -109,6 +110,7 @@ func (s *Server) Run(ctx context.Context) {
 		defer s.mu.Unlock()
 		return s.folder
 	})()
+	defer s.opts.Health.Register("streams", s.checkStreams)()
 	tick := time.NewTicker(s.opts.Poll)
 	defer tick.Stop()
 	for first := true; ; first = false {
@@ -119,6 +121,24 @@ func (s *Server) Run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// checkStreams reports the first stream that takes no records: its disk is full, or an i/o error has stopped it.
+func (s *Server) checkStreams() error {
+	if s.opts.Build.Data == nil {
+		return nil
+	}
+	streams := s.opts.Build.Data.Streams
+	for _, name := range streams.List() {
+		stream, err := streams.Get(name)
+		if err == nil {
+			err = stream.Log().Err()
+		}
+		if err != nil {
+			return fmt.Errorf("stream %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // scan looks at the folder once. At the first look everything is taken as it is.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/leatstream/leat/core/engine"
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/pipelines/build"
 	"github.com/leatstream/leat/pipelines/spec"
 )
 
@@ -167,6 +168,7 @@ func (s *slot) version(ctx context.Context, changed <-chan struct{}, p *spec.Pip
 	}
 	s.set(p, Running, runner, problem)
 	s.log.Info("pipeline runs", "file", p.File)
+	defer build.WatchLedgers(s.opts.Build.Metrics, s.name, runner)()
 	err = runner.Run(ctx, false)
 	if err == nil {
 		s.log.Info("pipeline stopped", "file", p.File)
