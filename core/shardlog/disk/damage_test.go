@@ -185,6 +185,9 @@ func (w *written) flip(segment uint64, off int64, bit uint, s seams) (detected b
 			if err != nil || next == from {
 				break
 			}
+			if next < from || b.Len() > len(want) {
+				return detected, fmt.Errorf("a read of %v from %d goes on at %d", id, from, next)
+			}
 			from = next
 		}
 		if st, _ := l.State(id); st.Next != uint64(len(want))+1 {
