@@ -120,9 +120,9 @@ type benchPipelineCmd struct {
 
 // Help is shown by leat bench pipeline --help.
 func (benchPipelineCmd) Help() string {
-	return `"whole pipeline": lines of a file go into a stream of 16 shards, through a transform (the identity, in Go, guard off), and gzip level 1 into files; the bare program reads the file, appends and fdatasyncs it, compresses on all cores and writes durable objects. "delivery alone": from the filled stream into files; the bare program compresses on all cores, from memory to nowhere.
+	return `"whole pipeline": lines of a file go into a stream of 16 shards, through a transform (the identity, guard off), and gzip level 1 into files; the bare program reads the file, appends and fdatasyncs it, compresses on all cores and writes durable objects. "delivery alone": from the filled stream into files; the bare program compresses on all cores, from memory to nowhere.
 
-Needs Go on PATH for the transform, and three times the size on the disk.
+Needs three times the size on the disk, and Go on PATH for a transform from source.
 
 Exit codes: 0 measured, 1 failed, 2 wrong use.
 

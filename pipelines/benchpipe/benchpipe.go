@@ -10,6 +10,7 @@ package benchpipe
 import (
 	"bufio"
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -52,14 +53,10 @@ type Result struct {
 	Ratio float64 `json:"ratio"`
 }
 
-const identity = `package main
-
-import leat "github.com/leatstream/leat/transforms/sdk/go"
-
-func init() { leat.Each(func(r leat.Record) leat.Result { return leat.Keep() }) }
-
-func main() {}
-`
+// identity is the smallest module there can be, so that the host is measured and not a guest; see identity.wat.
+//
+//go:embed identity.wasm
+var identity []byte
 
 // bench is one measurement.
 type bench struct {
@@ -111,11 +108,8 @@ func median(r Result, rounds []Result) Result {
 func (b *bench) prepare() error {
 	b.Progress("writing the input")
 	if b.Module == "" {
-		b.Module = filepath.Join(b.dir, "identity")
-		if err := os.Mkdir(b.Module, 0o777); err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(b.Module, "main.go"), []byte(identity), 0o666); err != nil {
+		b.Module = filepath.Join(b.dir, "identity.wasm")
+		if err := os.WriteFile(b.Module, identity, 0o666); err != nil {
 			return err
 		}
 	}
@@ -226,7 +220,7 @@ source:
 %stransforms:
   - { name: transform, wasm: { module: %q, guard: none }%s }
 sinks:
-  - { name: out, file: { dir: %q }, prefix: "!{timestamp:yyyy}/", compression: gzip, compression_level: 1 }
+  - { name: out, file: { dir: %q }, prefix: "!{timestamp:yyyy}/", format: lines, compression: gzip, compression_level: 1 }
 `, name, files, b.Module, config, filepath.Join(dir, name))
 	pipelines, err := spec.Parse("bench.yaml", []byte(text), spec.Options{})
 	if err != nil {
