@@ -2,6 +2,8 @@ package disk
 
 import (
 	"time"
+
+	"github.com/leatstream/leat/core/fault"
 )
 
 // monotonic is the time since the log was opened, which no clock setting changes.
@@ -27,6 +29,19 @@ func (l *Log) checkUsage() {
 
 // hasRoomFor reports whether the disk keeps its reserve if so many bytes are allocated, and sets the refusal if not.
 func (l *Log) hasRoomFor(bytes int64) error {
+	full := l.lackOfRoom(bytes)
+	if full == nil {
+		return nil
+	}
+	if l.full.Swap(full) == nil {
+		l.logger.Error("log refuses writes: disk nearly full", "dir", l.dir, "err", full)
+	}
+	l.usage.Store(max(l.monotonic(), 1))
+	return full
+}
+
+// lackOfRoom is nil if the disk keeps its reserve when so many bytes are allocated.
+func (l *Log) lackOfRoom(bytes int64) *fault.Error {
 	if l.opts.Reserve < 0 {
 		return nil
 	}
@@ -41,11 +56,15 @@ func (l *Log) hasRoomFor(bytes int64) error {
 	if u.Free >= reserve+uint64(bytes) {
 		return nil
 	}
-	full := l.fullError("log.disk_full", "%d bytes free on its disk of %d, %d are kept in reserve", u.Free, u.Total, reserve).
+	return l.fullError("log.disk_full", "%d bytes free on its disk of %d, %d are kept in reserve, %d are needed", u.Free, u.Total, reserve, bytes).
 		WithHint("free space on the disk; writes resume by themselves")
-	if l.full.Swap(full) == nil {
-		l.logger.Error("log refuses writes: disk nearly full", "dir", l.dir, "free", u.Free, "reserve", reserve)
+}
+
+// fitting halves a segment's capacity until the disk keeps its reserve with it, but not below need or the smallest size:
+// a disk is full when no segment fits, not when a large one does not.
+func (l *Log) fitting(capacity, need int64) int64 {
+	for least := max(need, l.opts.FirstSegment); capacity/2 >= least && l.lackOfRoom(capacity) != nil; {
+		capacity /= 2
 	}
-	l.usage.Store(max(l.monotonic(), 1))
-	return full
+	return capacity
 }

@@ -111,9 +111,13 @@ func (l *Log) prepareSpare() {
 	go func() {
 		defer l.back.Done()
 		defer close(sp.ready)
-		if sp.err = l.hasRoomFor(sp.capacity); sp.err == nil {
-			sp.f, sp.err = l.createFile(sp.id, sp.capacity)
+		// Without room there is no spare, but that is no reason yet to refuse writes: the active segment has room.
+		sp.capacity = l.fitting(sp.capacity, 0)
+		if full := l.lackOfRoom(sp.capacity); full != nil {
+			sp.err = full
+			return
 		}
+		sp.f, sp.err = l.createFile(sp.id, sp.capacity)
 	}()
 }
 
@@ -137,7 +141,7 @@ func (l *Log) nextFile(id uint64, need int64) (vfs.File, int64, error) {
 			}
 		}
 	}
-	capacity := l.segmentCapacity(need)
+	capacity := l.fitting(l.segmentCapacity(need), need)
 	if err := l.holdRoom(capacity); err != nil {
 		return nil, 0, err
 	}
