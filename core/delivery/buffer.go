@@ -32,7 +32,8 @@ type buffer struct {
 	sum     codec.Sum
 	pending []byte   // not yet cut into a block
 	blocks  []*block // cut, not yet in the spool file; in order
-	spooled int64    // bytes in the spool file
+	created bool     // there is a spool file
+	spooled int64    // bytes in it
 	digest  hash.Hash
 }
 
@@ -148,11 +149,12 @@ func (b *buffer) inMemory() int64 {
 
 // spill writes what is in memory to the spool file. The last spill of an object completes it and makes it durable.
 func (d *Delivery) spill(b *buffer, last bool) error {
+	first := !b.created
 	w, err := d.spool.open(b)
 	if err != nil {
 		return err
 	}
-	if b.spooled == 0 {
+	if first {
 		w.Write(b.compression.AppendHeader(nil, b.entry()))
 	}
 	for _, k := range b.blocks {

@@ -63,7 +63,7 @@ func (c *collector) abandon() {
 			<-k.done
 			c.held.Add(-int64(cap(k.out)))
 		}
-		if b.spooled > 0 {
+		if b.created {
 			if err := c.spool.remove(b.id); err != nil {
 				c.log.Warn("could not remove the spool file of an open buffer; the next start will", "error", err)
 			}

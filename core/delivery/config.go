@@ -106,7 +106,7 @@ type Config struct {
 	// BufferInterval is how long the first record of an object waits at most, 0 to MaxBufferInterval.
 	BufferInterval time.Duration
 	Retry          Retry
-	// Memory bounds the buffers, in bytes; 0 is DefaultMemory. Batches in flight (at most a few MiB) come on top.
+	// Memory bounds the buffers, in bytes; 0 is DefaultMemory. Batches in flight come on top: 2*Workers+4 of up to 3 MiB.
 	Memory int64
 	// Covered bounds the set of covered positions, in bytes; 0 is DefaultCovered.
 	Covered int64

@@ -63,13 +63,14 @@ var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10
 
 func (s *spool) open(b *buffer) (*spoolWriter, error) {
 	open := s.fs.Open
-	if b.spooled == 0 {
+	if !b.created {
 		open = s.fs.Create
 	}
 	f, err := open(s.path(b.id))
 	if err != nil {
 		return nil, s.fault("open spool file", err)
 	}
+	b.created = true
 	w := &spoolWriter{Writer: writers.Get().(*bufio.Writer), s: s, f: f, b: b}
 	w.Reset((*spoolFile)(w))
 	return w, nil
@@ -126,6 +127,10 @@ func (s *spool) remove(id string) error {
 // body opens a sealed object.
 func (s *spool) body(m *manifest) (Body, error) {
 	f, err := s.fs.OpenRead(s.path(m.ID))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.Permanent, codeSpoolDamaged, "the spool file of object %s is gone: %w", m.ID, err).
+			WithHint("the spool directory %s was changed or the disk lost data", s.dir)
+	}
 	if err != nil {
 		return nil, s.fault("open spool file", err)
 	}
