@@ -18,10 +18,12 @@ import (
 	"github.com/leatstream/leat/core/fault"
 )
 
-// The pause before a failed delivery is made anew doubles from firstPause to lastPause, with full jitter.
+// The pause before a failed delivery is made anew doubles from firstPause to lastPause, with full jitter. What fails a
+// delivery as a whole is this machine (most often a full disk), so it is tried about as soon as the log is after that:
+// trying costs no other party anything.
 const (
 	firstPause = 200 * time.Millisecond
-	lastPause  = 30 * time.Second
+	lastPause  = 5 * time.Second
 )
 
 // Feeder brings records into the pipeline's stream. Run returns nil when its source is exhausted, or soon after ctx is

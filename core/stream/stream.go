@@ -147,6 +147,9 @@ func (s *Stream) Update(ctx context.Context, change func(*Config) error) error {
 	if err := c.check(); err != nil {
 		return fault.New(fault.ClassOf(err), fault.CodeOf(err), "stream %s: %w", s.name, err)
 	}
+	if c == s.Config() {
+		return nil // also on a full disk
+	}
 	if err := s.owner.saveConfig(ctx, s, c); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -23,7 +24,7 @@ import (
 // drain runs the pipeline until it is idle and proves the ledger of each sink.
 func (w *world) drain(t failer) {
 	t.Helper()
-	r, err := open(w.dir, true)
+	r, err := open(w.dir, true, slog.DiscardHandler)
 	if err != nil {
 		t.Fatalf("open the data directory: %v", err)
 	}

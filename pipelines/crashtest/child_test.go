@@ -36,8 +36,8 @@ type running struct {
 }
 
 // open opens the data directory of a world and builds its pipeline.
-func open(dir string, untilIdle bool) (*running, error) {
-	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+func open(dir string, untilIdle bool, log slog.Handler) (*running, error) {
+	logger := slog.New(log)
 	pipelines, err := spec.Load(pipelineFile(dir), spec.Options{})
 	if err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func open(dir string, untilIdle bool) (*running, error) {
 // work is the child. It returns only on an error, or when nobody killed it.
 func work(dir string) error {
 	round, bug := os.Getenv(roundEnv), os.Getenv(bugEnv)
-	r, err := open(dir, false)
+	r, err := open(dir, false, slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	if err != nil {
 		return err
 	}
