@@ -72,6 +72,42 @@ func TestTheFirstCommandOfTheREADME(t *testing.T) {
 	compareDead(t, broken, filepath.Join(tree, example, "out-errors"))
 }
 
+// The README's files of the reader's first transform are written and run as it says.
+func TestTheFirstTransformOfTheREADME(t *testing.T) {
+	if os.Getenv("LEAT_QUICKSTART") != "1" {
+		t.Skip("builds and runs leat in a copy of the tree; LEAT_QUICKSTART=1, which .ci/run sets, turns it on")
+	}
+	tree := t.TempDir()
+	copyTree(t, "../..", tree)
+	_, section, ok := strings.Cut(strings.Join(readLines(t, filepath.Join(tree, "README.md")), "\n"), "\n## Your first transform\n")
+	if !ok {
+		t.Fatal("the README has no section Your first transform")
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	if err := os.MkdirAll(filepath.Join(tree, "mine", "shout"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for name, language := range map[string]string{"mine/shout/main.go": "go", "mine/pipeline.yaml": "yaml"} {
+		_, block, _ := strings.Cut(section, "```"+language+"\n")
+		block, _, ok := strings.Cut(block, "```\n")
+		if !ok {
+			t.Fatalf("the section has no block for %s", name)
+		}
+		if err := os.WriteFile(filepath.Join(tree, name), []byte(block), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var output string
+	for line := range strings.Lines(section) {
+		if command, ok := strings.CutPrefix(line, "    "); ok {
+			output += run(t, tree, strings.TrimSpace(command))
+		}
+	}
+	if !strings.Contains(output, "pass  mine: it shouts") || !strings.Contains(output, "\nGOOD MORNING\n") {
+		t.Errorf("the commands print %s", output)
+	}
+}
+
 // copyTree copies what a clone would have.
 func copyTree(t *testing.T, from, to string) {
 	t.Helper()
@@ -119,7 +155,7 @@ func firstCommand(t *testing.T, readme string) string {
 	return ""
 }
 
-func run(t *testing.T, tree, command string) {
+func run(t *testing.T, tree, command string) string {
 	t.Helper()
 	began := time.Now()
 	cmd := exec.Command("sh", "-c", command)
@@ -129,6 +165,7 @@ func run(t *testing.T, tree, command string) {
 		t.Fatalf("%s: %v\n%s", command, err, out)
 	}
 	t.Logf("%s (%.1f s)\n%s", command, time.Since(began).Seconds(), out)
+	return string(out)
 }
 
 func readLines(t *testing.T, path string) []string {
