@@ -85,9 +85,9 @@ func Audit(store *state.Store, id ID, shards []shardlog.ShardState, fsys vfs.FS,
 			r.problem("%s: in %d is not delivered %d + dropped %d + dead %d + pending %d + expired %d + skipped %d",
 				l.Shard, l.In, l.Delivered, l.Dropped, l.Dead, l.Pending, l.Expired, l.Skipped)
 		}
-		if l.Checkpoint > l.Next {
-			r.problem("%s: the checkpoint %d is beyond the end of the log %d", l.Shard, l.Checkpoint, l.Next)
-		}
+	}
+	for _, lost := range t.behind(have.pending, shards) {
+		r.problem("the log is behind: %s", lost)
 	}
 	promised := &coverage{}
 	for _, m := range have.pending {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -95,6 +96,11 @@ func New(ctx context.Context, cfg Config) (*Delivery, error) {
 		}
 	}
 	d.tracker = newTracker(d.prefix, have)
+	if lost := d.tracker.behind(have.pending, cfg.Source.Log.Shards()); len(lost) > 0 {
+		return nil, fault.New(fault.Permanent, "delivery.log_behind", "delivery %s/%s: stream %s is not what was delivered: %s",
+			cfg.Pipeline, cfg.Name, cfg.Source.Name, strings.Join(lost, "; ")).
+			WithHint("its log has lost its end or comes from a backup; run leat log verify, and restore log and state together")
+	}
 	d.skip = skipSets(d.tracker, have.pending, cfg.Seams.IgnoreCovered)
 	for _, m := range have.pending {
 		d.sealed = append(d.sealed, m)

@@ -1,6 +1,9 @@
 package delivery
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/shardlog"
 )
@@ -52,10 +55,46 @@ func (t *tracker) ledger(shards []shardlog.ShardState) []ShardLedger {
 	}
 	for id, s := range t.shards {
 		if !seen[id] { // closed, and all of it has expired from the log
-			out = append(out, t.shardLedger(id, s.checkpoint))
+			out = append(out, t.shardLedger(id, s.end()))
 		}
 	}
 	return out
+}
+
+// end is the position after the last that is committed.
+func (s *shardTrack) end() uint64 {
+	if s.done.IsEmpty() {
+		return s.checkpoint
+	}
+	return s.done.Maximum() + 1
+}
+
+// behind says which shards of the log are shorter than what was committed or promised of them, and by which the log is
+// poorer. It has lost its end then, or is another log.
+func (t *tracker) behind(pending map[string]*manifest, shards []shardlog.ShardState) []string {
+	ends := map[record.ShardID]uint64{}
+	for id, s := range t.shards {
+		ends[id] = s.end()
+	}
+	for _, m := range pending {
+		for id, top := range highest(m.covers) {
+			ends[id] = max(ends[id], top+1)
+		}
+	}
+	var lost []string
+	for i := range shards {
+		if at, ok := ends[shards[i].ID]; ok && at > shards[i].Next {
+			lost = append(lost, fmt.Sprintf("%s ends before position %d, and its positions up to %d are delivered or promised",
+				shards[i].ID, shards[i].Next, at-1))
+		}
+	}
+	for id := range ends {
+		if n := len(shards); n == 0 || id > shards[n-1].ID {
+			lost = append(lost, fmt.Sprintf("there is no %s", id))
+		}
+	}
+	slices.Sort(lost)
+	return lost
 }
 
 func (t *tracker) shardLedger(id record.ShardID, next uint64) ShardLedger {
@@ -78,7 +117,7 @@ func (t *tracker) shardLedger(id record.ShardID, next uint64) ShardLedger {
 	if next > s.checkpoint {
 		l.Pending = next - s.checkpoint
 		if s.done != nil {
-			l.Pending -= s.done.GetCardinality()
+			l.Pending -= s.done.Rank(next - 1) // all of it, unless the log has lost its end
 		}
 	}
 	return l

@@ -55,13 +55,29 @@ func skipSets(t *tracker, pending map[string]*manifest, ignore bool) map[record.
 	return sets
 }
 
-// read scans the log and hands batches, in order, to the workers and to the collector.
-func (d *Delivery) read(ctx context.Context) {
+// positions is where the scan begins. Shards that were opened since the delivery first ran are named too: those that are
+// not would begin at their trim horizon, and what has expired before it would not be counted.
+func (d *Delivery) positions() shardlog.Positions {
 	from := make(shardlog.Positions, len(d.skip))
 	for id, s := range d.skip {
 		from[id] = s.from
 	}
-	scan, err := d.cfg.Source.Log.Scan(from)
+	var known record.ShardID // the shards from this one on were opened since: ids only grow
+	for id := range d.tracker.start {
+		known = max(known, id+1)
+	}
+	shards := d.cfg.Source.Log.Shards()
+	for id := known; len(shards) > 0 && id <= shards[len(shards)-1].ID; id++ { // also those of which nothing is left
+		if _, ok := from[id]; !ok {
+			from[id] = 1
+		}
+	}
+	return from
+}
+
+// read scans the log and hands batches, in order, to the workers and to the collector.
+func (d *Delivery) read(ctx context.Context) {
+	scan, err := d.cfg.Source.Log.Scan(d.positions())
 	if err != nil {
 		d.fail(d.readError(err))
 		return
