@@ -41,11 +41,13 @@ func (b *backlog) watch() chan struct{} {
 	return b.changed
 }
 
-// room waits until another object may be sealed.
-func (b *backlog) room(ctx context.Context, failed <-chan struct{}) error {
+// room waits until another object may be sealed. fits says whether the disk has room for one more; it is not asked when
+// none is on its way.
+func (b *backlog) room(ctx context.Context, failed <-chan struct{}, fits func() bool) error {
 	for {
 		changed := b.watch()
-		if b.objects.Load() < maxPending && b.bytes.Load() < maxSpooled {
+		objects := b.objects.Load()
+		if objects < maxPending && b.bytes.Load() < maxSpooled && (objects == 0 || fits()) {
 			return nil
 		}
 		select {

@@ -266,7 +266,7 @@ func (c *collector) sealAll(tied *component) error {
 		delete(c.open, b.mapKey)
 		c.byAge.Remove(b.age)
 	}
-	if err := c.backlog.room(c.ctx, c.failed); err != nil {
+	if err := c.roomToSeal(); err != nil {
 		return err
 	}
 	for range tied.buffers {

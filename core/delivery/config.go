@@ -75,7 +75,8 @@ type DeadLetters struct {
 
 // Retry says how often a failing put is tried.
 type Retry struct {
-	// For is how long an object is tried, from its first put; then it goes to the dead letters as it is. 0: for ever.
+	// For is how long an object is tried, from its first put in this run; then it goes to the dead letters as it is. Time
+	// in which nobody tried, because leat was down or other objects were before it, does not count. 0: for ever.
 	For time.Duration
 	// Initial and Max bound the pause between two tries: it doubles from Initial to Max, with full jitter.
 	Initial, Max time.Duration

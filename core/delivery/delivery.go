@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -105,6 +106,7 @@ func New(ctx context.Context, cfg Config) (*Delivery, error) {
 	for _, m := range have.pending {
 		d.sealed = append(d.sealed, m)
 	}
+	slices.SortFunc(d.sealed, func(a, b *manifest) int { return strings.Compare(a.ID, b.ID) }) // the oldest first
 	if d.spool, err = openSpool(cfg.FS, cfg.Spool, have.pending, cfg.Seams.NoSpoolSync); err != nil {
 		return nil, err
 	}

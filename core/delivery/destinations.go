@@ -3,7 +3,9 @@ package delivery
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"sync"
+	"time"
 
 	"github.com/leatstream/leat/core/fault"
 )
@@ -16,14 +18,21 @@ type sinks struct {
 	opened map[string]Sink
 }
 
+// closeTimeout bounds the closing of sinks.
+const closeTimeout = 10 * time.Second
+
 func (s *sinks) init(cfg *Config) { s.cfg, s.opened = cfg, map[string]Sink{} }
 
-// destination of a sink; the zero value if it cannot tell.
+// destination of a sink, in the form that it has in a manifest; the zero value if it cannot tell.
 func destination(s Sink) Destination {
-	if d, ok := s.(Destiner); ok {
-		return d.Destination()
+	var d Destination
+	if sink, ok := s.(Destiner); ok {
+		d = sink.Destination()
 	}
-	return Destination{}
+	if p, err := json.Marshal(d.Config); err == nil { // as a part of the manifest, it gets compact
+		d.Config = p
+	}
+	return d
 }
 
 func same(a, b Destination) bool { return a.Kind == b.Kind && bytes.Equal(a.Config, b.Config) }
@@ -55,7 +64,10 @@ func (s *sinks) get(m *manifest) (Sink, error) {
 	return sink, nil
 }
 
+// close closes what was opened, also when ctx is done already.
 func (s *sinks) close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, sink := range s.opened {

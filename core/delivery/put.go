@@ -27,12 +27,12 @@ func (d *Delivery) put(run, puts context.Context) {
 			kind = kindDead
 		}
 		d.seams.Step("put")
+		d.totals.objects.Add(1) // before the commit, so that whoever waits for that finds it
+		d.totals.raw.Add(m.Raw)
+		d.totals.stored.Add(m.Size)
 		if !d.seams.CommitBeforePut {
 			d.ends <- outcome{kind: kind, object: m.ID, size: m.Size, covers: m.covers}
 		}
-		d.totals.objects.Add(1)
-		d.totals.raw.Add(m.Raw)
-		d.totals.stored.Add(m.Size)
 		d.cfg.Observer.Delivered(m.Records, m.Raw, m.Size, time.Since(m.Oldest), m.Dead)
 		d.log.Info("delivered", "key", m.Key, "records", m.Records, "bytes", m.Raw, "stored", m.Size, "dead", m.Dead)
 	}
@@ -40,6 +40,7 @@ func (d *Delivery) put(run, puts context.Context) {
 
 // attempt puts one object, again and again. It returns nil once the object is at its destination.
 func (d *Delivery) attempt(run, puts context.Context, m *manifest) error {
+	first := time.Now()
 	for try := 0; ; try++ {
 		d.seams.Step("putting")
 		if d.seams.CommitBeforePut && try == 0 {
@@ -61,7 +62,7 @@ func (d *Delivery) attempt(run, puts context.Context, m *manifest) error {
 		msg := err.Error()
 		d.totals.lastError.Store(&msg)
 		d.totals.retries.Add(1)
-		spent := d.cfg.Retry.For > 0 && time.Since(m.Sealed) >= d.cfg.Retry.For
+		spent := d.cfg.Retry.For > 0 && time.Since(first) >= d.cfg.Retry.For
 		if !m.Dead && (class == fault.Permanent || spent) {
 			d.log.Error("object goes to the dead letters", "key", m.Key, "records", m.Records, "class", class, "code", code, "error", err)
 			if err := d.giveUp(m, err); err != nil {

@@ -80,7 +80,11 @@ func (s *spool) open(b *buffer) (*spoolWriter, error) {
 type spoolFile spoolWriter
 
 func (w *spoolFile) Write(p []byte) (int, error) {
-	if _, err := w.f.WriteAt(p, w.b.spooled); err != nil {
+	err := w.s.lacks(int64(len(p)))
+	if err == nil {
+		_, err = w.f.WriteAt(p, w.b.spooled)
+	}
+	if err != nil {
 		w.err = w.s.fault("write spool file", err)
 		return 0, err
 	}

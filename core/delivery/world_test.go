@@ -42,7 +42,7 @@ type world struct {
 	main  *objects // where the sink delivers to
 	dead  *objects // where dead letters go
 	cfg   Config
-	said  bytes.Buffer // what the delivery logged
+	said  journal // what the deliveries logged
 }
 
 const spoolDir = "/data/spool"
@@ -84,19 +84,26 @@ func (w *world) open() {
 		BufferSize: MinBufferSize, BufferInterval: MaxBufferInterval,
 		Retry: Retry{Initial: time.Millisecond, Max: 4 * time.Millisecond},
 		FS:    w.fs, Spool: spoolDir, State: w.state,
-		Logger: slog.New(slog.NewTextHandler(&lockedWriter{w: &w.said}, nil)),
+		Logger: slog.New(slog.NewTextHandler(&w.said, nil)),
 	}
 }
 
-type lockedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
+// journal keeps what is written to it.
+type journal struct {
+	mu   sync.Mutex
+	text strings.Builder
 }
 
-func (l *lockedWriter) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
 }
 
 func (w *world) close() {
