@@ -64,10 +64,13 @@ func main() {
 
 // command runs one command line and returns the exit code.
 func command(args []string) int {
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		args = []string{"--help"}
-	} else if args[0] == "help" {
+	case args[0] == "help":
 		args = append(args[1:len(args):len(args)], "--help")
+	case args[0] == "--version":
+		args[0] = "version"
 	}
 	var cli commands
 	exited := -1 // by kong, which ends the process after --help
