@@ -35,12 +35,15 @@ func TestAFullDiskStopsWritesAndNothingElse(t *testing.T) {
 	if err := unix.Mount("leat-test", w.data(), "tmpfs", 0, fmt.Sprintf("size=%d", diskSize)); err != nil {
 		testenv.Missing(t, "a tmpfs cannot be mounted (%v): run as root", err)
 	}
+	d := &fullDisk{t: t, world: w}
 	t.Cleanup(func() {
+		if d.stop != nil {
+			d.stop()
+		}
 		if err := unix.Unmount(w.data(), 0); err != nil {
 			t.Errorf("unmount: %v", err)
 		}
 	})
-	d := &fullDisk{t: t, world: w}
 	w.files = []int{0}
 	d.appendToFile(100)
 	d.fill("ballast", 24<<20)
@@ -114,6 +117,7 @@ func (d *fullDisk) start() {
 	d.stop = func() {
 		d.t.Helper()
 		cancel()
+		d.stop = nil
 		if err := errors.Join(<-ended, d.run.data.Close()); err != nil {
 			d.t.Errorf("stop: %v", err)
 		}

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/vfs"
 	"github.com/leatstream/leat/internal/testenv"
@@ -48,7 +50,7 @@ func TestMain(m *testing.M) {
 			return
 		}
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // failer is the part of testing.T that the checks use.

@@ -60,10 +60,10 @@ func (l *Log) lackOfRoom(bytes int64) *fault.Error {
 		WithHint("free space on the disk; writes resume by themselves")
 }
 
-// fitting halves a segment's capacity until the disk keeps its reserve with it, but not below need or the smallest size:
-// a disk is full when no segment fits, not when a large one does not.
+// fitting halves a segment's capacity until the disk keeps its reserve with it, but not below need: a disk is full when no
+// segment fits, not when a large one does not.
 func (l *Log) fitting(capacity, need int64) int64 {
-	for least := max(need, l.opts.FirstSegment); capacity/2 >= least && l.lackOfRoom(capacity) != nil; {
+	for least := max(need, minSegment); capacity/2 >= least && l.lackOfRoom(capacity) != nil; {
 		capacity /= 2
 	}
 	return capacity
