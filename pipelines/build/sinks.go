@@ -4,14 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/leatstream/leat/core/codec"
 	"github.com/leatstream/leat/core/delivery"
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/pipelines/spec"
-	"github.com/leatstream/leat/pipelines/spec/jq"
-	"github.com/leatstream/leat/pipelines/spec/prefix"
 	"github.com/leatstream/leat/sinks/file"
 	"github.com/leatstream/leat/sinks/s3"
 	"github.com/leatstream/leat/sinks/stdout"
@@ -19,14 +18,10 @@ import (
 
 // sink makes the configuration of one sink's delivery; source, chain and dead letters come later.
 func (b *builder) sink(s *spec.Sink) (cfg delivery.Config, err error) {
-	if s.Isolation == "process" {
-		return cfg, fault.New(fault.Permanent, "build.no_isolation", "isolation: process is not available in this version").
-			At(s.PlaceOf("isolation")).WithHint("leave it out: the sink runs in this process")
-	}
 	cfg = delivery.Config{
 		Pipeline: b.spec.Name, Name: s.Name, Extension: s.FileExtension, Open: b.reopen,
 		BufferSize: int64(s.Buffer.Size), BufferInterval: time.Duration(s.Buffer.Interval), Retry: retry(&s.Retry),
-		Memory: int64(s.Memory), Logger: b.opts.Logger,
+		Memory: int64(s.Memory), Uploads: s.Uploads, Logger: b.opts.Logger,
 	}
 	if b.opts.Metrics != nil {
 		cfg.Observer = b.opts.Metrics.Delivery(b.spec.Name, s.Name, kind(s))
@@ -40,7 +35,7 @@ func (b *builder) sink(s *spec.Sink) (cfg delivery.Config, err error) {
 	if cfg.Compression, err = codec.ByName(s.Compression, s.CompressionLevel); err != nil {
 		return cfg, placed(s.PlaceOf("compression"), err)
 	}
-	cfg.Sink, err = b.open(destination{file: s.File, s3: s.S3, stdout: s.Stdout})
+	cfg.Sink, err = b.open(destination{file: s.File, s3: s.S3, stdout: s.Stdout, prefix: s.Prefix})
 	return cfg, placed(s.Place(), err)
 }
 
@@ -59,27 +54,15 @@ func retry(r *spec.Retry) delivery.Retry {
 	return delivery.Retry{For: max(time.Duration(r.For), 1), Initial: time.Duration(r.Initial), Max: time.Duration(r.Max)}
 }
 
-func newLayout(s *spec.Sink) (*layout, error) {
-	zone, err := time.LoadLocation(s.TimeZone)
-	if err != nil {
-		return nil, fault.New(fault.Permanent, "build.bad_zone", "time zone %q: %w", s.TimeZone, err).At(s.PlaceOf("time_zone"))
-	}
-	l := &layout{}
-	var queries []jq.Query
-	var names []string
-	for _, key := range s.Partition {
-		queries = append(queries, jq.Query{Name: key.Name, Text: key.Query})
-		names = append(names, key.Name)
-	}
-	if len(queries) > 0 {
-		if l.query, err = jq.Compile(queries); err != nil {
+func newLayout(s *spec.Sink) (l *layout, err error) {
+	l = &layout{}
+	if len(s.Partition) > 0 {
+		if l.query, err = s.Partition.Compile(); err != nil {
 			return nil, placed(s.PlaceOf("partition"), err)
 		}
 	}
-	if l.prefix, err = prefix.Compile(s.Prefix, prefix.Options{Zone: zone, QueryKeys: names}); err != nil {
-		return nil, placed(s.PlaceOf("prefix"), err)
-	}
-	return l, nil
+	l.prefix, err = s.CompilePrefix()
+	return l, placed(s.PlaceOf("prefix"), err)
 }
 
 // destination is one of the kinds of sink; the others are nil.
@@ -87,6 +70,7 @@ type destination struct {
 	file   *spec.File
 	s3     *spec.S3
 	stdout *spec.Stdout
+	prefix string // of the keys
 }
 
 func s3Config(d *spec.S3) s3.Config {
@@ -117,7 +101,9 @@ func (b *builder) open(d destination) (sink delivery.Sink, err error) {
 	case d.file != nil:
 		sink, err = file.New(file.Config{Dir: d.file.Dir})
 	case d.s3 != nil:
-		sink, err = s3.New(s3Config(d.s3))
+		cfg := s3Config(d.s3)
+		cfg.KeyPrefix, _, _ = strings.Cut(d.prefix, "!{") // the part that does not change
+		sink, err = s3.New(cfg)
 	default:
 		sink = stdout.New(stdout.Config{Writer: b.opts.Stdout})
 	}
@@ -137,17 +123,13 @@ func (b *builder) deadLetters() (dead delivery.DeadLetters, err error) {
 		dead.Compression, _ = codec.ByName("none", 0)
 		return dead, err
 	}
-	if dead.Sink, err = b.open(destination{file: d.File, s3: d.S3}); err != nil {
+	if dead.Sink, err = b.open(destination{file: d.File, s3: d.S3, prefix: d.Prefix}); err != nil {
 		return dead, placed(d.Place(), err)
 	}
 	if dead.Compression, err = codec.ByName(d.Compression, d.CompressionLevel); err != nil {
 		return dead, placed(d.PlaceOf("compression"), err)
 	}
-	zone, err := time.LoadLocation(d.TimeZone)
-	if err != nil {
-		return dead, fault.New(fault.Permanent, "build.bad_zone", "time zone %q: %w", d.TimeZone, err).At(d.PlaceOf("time_zone"))
-	}
-	template, err := prefix.Compile(d.Prefix, prefix.Options{Zone: zone, DeadLetters: true})
+	template, err := d.CompilePrefix()
 	if err != nil {
 		return dead, placed(d.PlaceOf("prefix"), err)
 	}

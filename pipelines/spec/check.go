@@ -101,7 +101,6 @@ func (c *checker) deadLetters(d *DeadLetters) {
 	c.fault(err, d.PlaceOf("prefix"))
 	c.timeZone(d.TimeZone, d.PlaceOf("time_zone"))
 	c.compression(d.Compression, d.CompressionLevel, d.PlaceOf("compression_level"))
-	c.retry(&d.Retry)
 	if d.S3 != nil {
 		c.s3(d.S3)
 	}

@@ -49,7 +49,7 @@ func TestDefaults(t *testing.T) {
 	check(t, "compression", s.Compression, "none")
 	check(t, "time zone", s.TimeZone, "UTC")
 	check(t, "memory", s.Memory, "64MiB")
-	check(t, "lanes", s.Lanes, 1)
+	check(t, "uploads", s.Uploads, 4)
 	check(t, "isolation", s.Isolation, "in_process")
 	check(t, "dead letters", p.DeadLetters == nil, true)
 	check(t, "whether the buffer is given", s.Has("buffer"), false)
@@ -233,8 +233,8 @@ func TestSettings(t *testing.T) {
 	}{
 		{"sinks.archive.buffer.size=1MiB", func(p *Pipeline) any { return p.Sinks[0].Buffer.Size }, "1MiB"},
 		{"sinks[archive].buffer.size=1MiB", func(p *Pipeline) any { return p.Sinks[0].Buffer.Size }, "1MiB"},
-		{"sinks[1].lanes=4", func(p *Pipeline) any { return p.Sinks[1].Lanes }, 4},
-		{"sinks.0.lanes=4", func(p *Pipeline) any { return p.Sinks[0].Lanes }, 4},
+		{"sinks[1].uploads=4", func(p *Pipeline) any { return p.Sinks[1].Uploads }, 4},
+		{"sinks.0.uploads=4", func(p *Pipeline) any { return p.Sinks[0].Uploads }, 4},
 		{"sinks.print.retry.for=1m", func(p *Pipeline) any { return p.Sinks[3].Retry.For }, "1m"},
 		{"source.from=latest", func(p *Pipeline) any { return p.Source.From.Kind }, "latest"},
 		{"source.stream.shards=9", func(p *Pipeline) any { return p.Source.Stream.Shards }, 9},
@@ -261,13 +261,13 @@ func TestSettingErrorsNameThePath(t *testing.T) {
 		"a..b=x":                     "this is not a path",
 		"sinks[=x":                   "this is not a path",
 		"sinks[0]x=y":                "this is not a path",
-		"sinks.nope.lanes=1":         `no item is named "nope"`,
-		"sinks[7].lanes=1":           "the list has 4 items",
+		"sinks.nope.uploads=1":       `no item is named "nope"`,
+		"sinks[7].uploads=1":         "the list has 4 items",
 		"sinks.archive.bufer.size=1": `did you mean "buffer"`,
 		"pipeline.x=1":               "x is a key of a mapping, but there is the text",
 		"source[0]=1":                "[0] is an item of a list, but there is a mapping",
-		"sinks.archive.lanes=many":   "--set sinks.archive.lanes: lanes wants a whole number",
-		"sinks.archive.lanes=65":     "--set sinks.archive.lanes: lanes: 65 is out of range",
+		"sinks.archive.uploads=many": "--set sinks.archive.uploads: uploads wants a whole number",
+		"sinks.archive.uploads=65":   "--set sinks.archive.uploads: uploads: 65 is out of range",
 	} {
 		_, err := Load("testdata/good/full.yaml", Options{Set: []string{set}, Env: fixedEnv})
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--set") {
@@ -373,7 +373,7 @@ func FuzzParse(f *testing.F) {
 			if err != nil {
 				f.Fatal(err)
 			}
-			f.Add(src, "sinks.out.lanes=2")
+			f.Add(src, "sinks.out.uploads=2")
 		}
 	}
 	f.Fuzz(func(t *testing.T, src []byte, set string) {

@@ -138,7 +138,7 @@ type Sink struct {
 	TimeZone         string    `yaml:"time_zone" default:"UTC" doc:"Time zone of timestamps in keys, such as Europe/Vienna."`
 	Retry            Retry     `yaml:"retry" doc:"How long and how often a put is tried."`
 	Memory           Bytes     `yaml:"memory" default:"64MiB" range:"1MiB..64GiB" doc:"Open buffers beyond this go to disk."`
-	Lanes            int       `yaml:"lanes" default:"1" range:"1..64" doc:"Deliveries that share the stream's shards."`
+	Uploads          int       `yaml:"uploads" default:"4" range:"1..64" doc:"Objects that are put at the same time."`
 	Isolation        string    `yaml:"isolation" default:"in_process" enum:"in_process|process" doc:"Where the sink runs."`
 }
 
@@ -200,17 +200,15 @@ type Credentials struct {
 	Profile         string `yaml:"profile" doc:"Profile within the file. Default: default."`
 }
 
-// DeadLetters is where records go that no sink can take. A pipeline without it leaves the place to whoever runs it.
+// DeadLetters is where records go that no sink can take. Their objects are complete when the sink's buffer settings say so. A pipeline without it leaves the place to whoever runs it.
 type DeadLetters struct {
 	Node
 	File             *File  `yaml:"file" oneof:"destination" doc:"Objects as files below a folder."`
 	S3               *S3    `yaml:"s3" oneof:"destination" doc:"Objects in a bucket of an S3-compatible store."`
 	Prefix           string `yaml:"prefix" default:"!{firehose:error-output-type}/!{timestamp:yyyy/MM/dd/HH}/" doc:"What object keys start with; may hold !{…} expressions."`
-	Buffer           Buffer `yaml:"buffer" doc:"When an object is complete."`
 	Compression      string `yaml:"compression" default:"none" enum:"none|gzip|zip|snappy" doc:"How objects are compressed."`
 	CompressionLevel int    `yaml:"compression_level" default:"0" range:"0..9" doc:"1 is fastest, 9 is smallest, 0 is the codec's default."`
 	TimeZone         string `yaml:"time_zone" default:"UTC" doc:"Time zone of timestamps in keys."`
-	Retry            Retry  `yaml:"retry" doc:"How long and how often a put is tried."`
 }
 
 // Test is one test inside a pipeline file.
