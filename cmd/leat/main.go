@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -32,8 +33,8 @@ type commands struct {
 const about = `leat: durable streams, transforms and delivery in one binary.
 
 Every flag can also be given as the environment variable that its help names (LEAT_DATA for --data,
-and so on). Results (--json, records of stdout sinks) go to standard output; progress, summaries,
-logs and errors go to standard error.
+and so on); an empty variable counts as none. Results (--json, records of stdout sinks) go to
+standard output; progress, summaries, logs and errors go to standard error.
 
 Exit codes:
 
@@ -71,6 +72,11 @@ func command(args []string) int {
 		args = append(args[1:len(args):len(args)], "--help")
 	case args[0] == "--version":
 		args[0] = "version"
+	}
+	for _, v := range os.Environ() {
+		if name, value, _ := strings.Cut(v, "="); strings.HasPrefix(name, "LEAT_") && value == "" {
+			_ = os.Unsetenv(name) // an empty variable, as compose files leave it, is none
+		}
 	}
 	var cli commands
 	exited := -1 // by kong, which ends the process after --help
