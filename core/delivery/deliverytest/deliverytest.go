@@ -129,7 +129,7 @@ func (s *schedule) round(round int, last bool) error {
 		s.fs = s.fs.Crash(s.rng, []int{0, 30, 70, 100}[s.rng.IntN(4)])
 		return nil
 	}
-	drain, stop := context.WithTimeout(ctx, 60*time.Second)
+	drain, stop := context.WithTimeout(ctx, 2*time.Minute)
 	defer stop()
 	err = d.Drain(drain)
 	if err == nil {
@@ -162,7 +162,11 @@ func (s *schedule) crashPoint(last bool, cancel context.CancelFunc) func(string)
 func (s *schedule) config(round int, last bool, log *disk.Log, st *state.Store, at func(string)) (delivery.Config, error) {
 	version := s.rng.IntN(1000)
 	s.versions = append(s.versions, version)
-	gz, err := codec.ByName("gzip", 1+s.rng.IntN(9))
+	level := 1 + s.rng.IntN(9)
+	if s.input.big {
+		level = min(level, 3) // the highest levels take seconds for its data
+	}
+	gz, err := codec.ByName("gzip", level)
 	if err != nil {
 		return delivery.Config{}, err
 	}
