@@ -8,7 +8,7 @@ import (
 )
 
 func TestEveryRecordIsInOneObjectThroughCrashes(t *testing.T) {
-	for seed := range uint64(testenv.Count(12, 400)) {
+	for seed := range uint64(testenv.Count(12, 100)) {
 		if err := deliverytest.Schedule(seed, &deliverytest.Memory{}, deliverytest.None); err != nil {
 			t.Fatal(err)
 		}
