@@ -66,7 +66,7 @@ func Build(ctx context.Context, cfg Config) (string, error) {
 		return path, nil
 	}
 	if err := os.MkdirAll(cfg.CacheDir, 0o700); err != nil {
-		return "", cacheError("make the build cache", err)
+		return "", cacheError("make the build cache", err).WithHint("set XDG_CACHE_HOME to a folder that this user may write to")
 	}
 	unlock, err := lock(ctx, filepath.Join(cfg.CacheDir, key+".lock"))
 	if err != nil {
@@ -103,7 +103,8 @@ func (s *source) build(ctx context.Context, tool goTool, cacheDir, path string) 
 			return err
 		}
 		args = append(args, "-overlay", overlay, "-mod=mod")
-		env = append(env, "GOFLAGS=", "GOPROXY=off", "GOTOOLCHAIN=local")
+		// Nothing is downloaded, but the go command wants a module cache, and finds none where HOME is not set, as in services.
+		env = append(env, "GOFLAGS=", "GOPROXY=off", "GOTOOLCHAIN=local", "GOMODCACHE="+filepath.Join(cacheDir, "mod"))
 	}
 	cmd := exec.CommandContext(ctx, tool.path, append(args, ".")...)
 	cmd.Dir, cmd.Env = s.dir, env

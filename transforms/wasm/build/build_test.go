@@ -97,6 +97,21 @@ func TestAFolderIsBuiltOnceForEachVersionOfItsSource(t *testing.T) {
 	}
 }
 
+func TestAFolderIsBuiltWhereNoHomeIsSet(t *testing.T) {
+	dir, cache := folder(t, map[string]string{"main.go": upper}), t.TempDir()
+	goCache, err := exec.Command("go", "env", "GOCACHE").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"HOME", "GOPATH", "GOMODCACHE"} {
+		t.Setenv(name, "") // t.Setenv restores it; the go command takes an empty one for none
+	}
+	t.Setenv("GOCACHE", strings.TrimSpace(string(goCache)))
+	if _, err := Build(context.Background(), Config{Dir: dir, CacheDir: cache}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestConcurrentBuildsOfOneFolderBuildOnce(t *testing.T) {
 	dir, cache := folder(t, map[string]string{"main.go": upper}), t.TempDir()
 	var built atomic.Int32
