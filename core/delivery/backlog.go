@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // backlog counts what has been sealed and not been committed, so that a sink that is down does not fill the disk.
@@ -12,14 +13,16 @@ type backlog struct {
 	bytes   atomic.Int64 // their bytes in the spool
 	other   atomic.Int64 // commits without an object
 
+	// What covered positions take in memory, in bytes: those of the sealed objects, and the committed ones above the
+	// checkpoints.
+	promised, covered atomic.Int64
+
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when something was committed
 }
 
 func (b *backlog) init() {
-	b.mu.Lock()
 	b.changed = make(chan struct{})
-	b.mu.Unlock()
 }
 
 func (b *backlog) add(bytes int64) {
@@ -41,9 +44,9 @@ func (b *backlog) watch() chan struct{} {
 	return b.changed
 }
 
-// room waits until another object may be sealed. fits says whether the disk has room for one more; it is not asked when
-// none is on its way.
-func (b *backlog) room(ctx context.Context, failed <-chan struct{}, fits func() bool) error {
+// room waits until another object may be sealed. fits says whether there is room for one more; it is not asked when none
+// is on its way, because then nothing would make any. tell is called once a second while it waits.
+func (b *backlog) room(ctx context.Context, failed <-chan struct{}, fits func() bool, tell func()) error {
 	for {
 		changed := b.watch()
 		objects := b.objects.Load()
@@ -52,6 +55,8 @@ func (b *backlog) room(ctx context.Context, failed <-chan struct{}, fits func() 
 		}
 		select {
 		case <-changed:
+		case <-time.After(checkEvery):
+			tell()
 		case <-failed:
 			return context.Canceled
 		case <-ctx.Done():

@@ -17,12 +17,17 @@ type collector struct {
 	free    coverage  // dropped inputs that no commit covers yet
 	freed   time.Time // when free got its first
 	checked time.Time // when the covered set was last measured
+	holding bool      // whether there was anything then
+	warned  time.Time // when a buffer was last sealed early, as far as the log was told
 	timer   *time.Timer
 }
 
 // freeDelay is how long the end of dropped inputs may wait to be committed, so that a pipeline that drops most of its
 // input does not commit every batch.
 const freeDelay = time.Second
+
+// checkEvery is how often the covered set is measured, and what a delivery holds is told.
+const checkEvery = time.Second
 
 // collect is the collector's goroutine.
 func (d *Delivery) collect(ctx context.Context) {
@@ -88,7 +93,7 @@ func (c *collector) take(j *job) error {
 			if tied[s.index] != nil {
 				continue
 			}
-			b, err := c.buffer(j, s)
+			b, err := c.buffer(j, s, 0)
 			if err != nil {
 				return err
 			}
@@ -115,6 +120,12 @@ func (c *collector) take(j *job) error {
 		if err := c.spillLargest(); err != nil {
 			return err
 		}
+		if err := c.overspooled(); err != nil {
+			return err
+		}
+	}
+	if err := c.crowded(); err != nil {
+		return err
 	}
 	if len(j.drains) > 0 {
 		return c.drainAll(j.drains)
@@ -126,7 +137,7 @@ func (c *collector) take(j *job) error {
 // the same buffer: it is promised with one of them.
 func (c *collector) fill(j *job, s *share) error {
 	for at := 0; at < len(s.ends); {
-		b, err := c.buffer(j, s)
+		b, err := c.buffer(j, s, at)
 		if err != nil {
 			return err
 		}
@@ -154,8 +165,8 @@ func (c *collector) fill(j *job, s *share) error {
 	return nil
 }
 
-// buffer returns the open buffer of a share's group.
-func (c *collector) buffer(j *job, s *share) (*buffer, error) {
+// buffer returns the open buffer of a share's group. If there is none, output at of the share begins one.
+func (c *collector) buffer(j *job, s *share, at int) (*buffer, error) {
 	key := "g" + s.group
 	if s.dead {
 		key = "d" + s.group
@@ -163,7 +174,7 @@ func (c *collector) buffer(j *job, s *share) (*buffer, error) {
 	if b := c.open[key]; b != nil {
 		return b, nil
 	}
-	input := s.roots[0]
+	input := s.roots[at]
 	if input < 0 {
 		input = ^input
 	}
@@ -204,8 +215,11 @@ func (c *collector) append(b *buffer, j *job, s *share, from, to int) {
 // wake returns how long the collector may sleep.
 func (c *collector) wake() time.Duration {
 	wait := time.Hour
+	if c.holding {
+		wait = time.Until(c.checked.Add(checkEvery))
+	}
 	if e := c.byAge.Front(); e != nil {
-		wait = time.Until(e.Value.(*buffer).opened.Add(c.interval()))
+		wait = min(wait, time.Until(e.Value.(*buffer).opened.Add(c.interval())))
 	}
 	if !c.free.empty() {
 		wait = min(wait, time.Until(c.freed.Add(freeDelay)))
@@ -235,24 +249,33 @@ func (c *collector) ripe() error {
 	if !c.free.empty() && now.Sub(c.freed) >= freeDelay {
 		c.commitFree()
 	}
-	if now.Sub(c.checked) < time.Second {
+	if now.Sub(c.checked) < checkEvery {
 		return nil
 	}
 	c.checked = now
-	covered := c.covered.Load()
-	for e := c.byAge.Front(); e != nil; e = e.Next() {
-		covered += e.Value.(*buffer).covers.size()
-	}
-	c.cfg.Observer.Holding(c.byAge.Len(), c.held.Load(), covered, c.backlog.objects.Load(), c.backlog.bytes.Load())
+	covered := c.tell()
 	for e := c.byAge.Front(); e != nil && covered > c.cfg.Covered; e = c.byAge.Front() {
 		b := e.Value.(*buffer)
-		covered -= b.covers.size()
-		c.log.Warn("covered set is full: sealing the oldest buffer early", "key", b.key, "age", now.Sub(b.opened))
-		if err := c.sealAll(b.tied); err != nil {
+		for _, other := range b.tied.buffers {
+			covered -= other.covers.size()
+		}
+		if err := c.sealEarly(b, "the set of covered positions is full"); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// tell tells the observer what is held, and returns what the covered positions take, in bytes.
+func (c *collector) tell() (covered int64) {
+	covered = c.backlog.covered.Load() + c.backlog.promised.Load()
+	for e := c.byAge.Front(); e != nil; e = e.Next() {
+		covered += e.Value.(*buffer).covers.size()
+	}
+	objects, bytes := c.backlog.objects.Load(), c.backlog.bytes.Load()
+	c.holding = c.byAge.Len() > 0 || objects > 0
+	c.cfg.Observer.Holding(c.byAge.Len(), c.held.Load(), covered, objects, bytes)
+	return covered
 }
 
 // sealAll takes the buffers of a component off the table and hands them to a sealer, when there is room for their objects.

@@ -45,7 +45,7 @@ func (d *Delivery) commitAll(outcomes []outcome) error {
 	}
 	d.seams.Step("committed")
 	d.mu.Lock()
-	d.covered.Store(d.tracker.size())
+	d.backlog.covered.Store(d.tracker.size())
 	d.mu.Unlock()
 	for _, o := range outcomes {
 		if o.object == "" {
@@ -57,6 +57,7 @@ func (d *Delivery) commitAll(outcomes []outcome) error {
 		}
 		d.backlog.objects.Add(-1)
 		d.backlog.bytes.Add(-o.size)
+		d.backlog.promised.Add(-o.covers.size())
 	}
 	d.backlog.committed()
 	d.pin()

@@ -22,7 +22,8 @@ const (
 	MaxBufferSize     = 128 << 20
 	MaxBufferInterval = 900 * time.Second
 	DefaultMemory     = 64 << 20
-	// DefaultCovered bounds the set of covered positions above the checkpoints; it must fit a transaction of core/state.
+	// DefaultCovered bounds the set of covered positions above the checkpoints; stored, where it takes less than in memory,
+	// it must fit a transaction of core/state.
 	DefaultCovered = 32 << 20
 	// DefaultGrace is how long puts under way may take after a stop.
 	DefaultGrace = 20 * time.Second
@@ -33,6 +34,12 @@ const (
 	maxPending = 64
 	// maxSpooled bounds their bytes on disk.
 	maxSpooled = 1 << 30
+	// bufferCost is what an open buffer takes in memory besides its bytes (positions, checksums, names), roughly: there are
+	// at most Memory/bufferCost of them, and at least minOpen.
+	bufferCost = 8 << 10
+	minOpen    = 64
+	// maxOpenSpool bounds what open buffers take on disk.
+	maxOpenSpool = 8 << 30
 	// scanRecords and scanBytes bound the batches that travel through a delivery.
 	scanRecords = 4000
 	scanBytes   = 512 << 10
@@ -109,7 +116,7 @@ type Config struct {
 	Retry          Retry
 	// Memory bounds the buffers, in bytes; 0 is DefaultMemory. Batches in flight come on top: 2*Workers+4 of up to 3 MiB.
 	Memory int64
-	// Covered bounds the set of covered positions, in bytes; 0 is DefaultCovered.
+	// Covered bounds the set of covered positions in memory, in bytes; 0 is DefaultCovered.
 	Covered int64
 	// Workers transform and compress; 0 is one for each processor.
 	Workers int

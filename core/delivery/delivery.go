@@ -44,7 +44,6 @@ type Delivery struct {
 	opened  sinks
 	totals  totals
 	held    atomic.Int64 // bytes of buffers in memory
-	covered atomic.Int64 // bytes of committed positions above the checkpoints
 	waits   sync.WaitGroup
 	seams   *seams.Seams
 
@@ -171,8 +170,10 @@ func (d *Delivery) Run(ctx context.Context) error {
 	d.puts = make(chan *manifest, maxPending)
 	d.ends = make(chan outcome, maxPending)
 	d.backlog.init()
+	d.backlog.covered.Store(d.tracker.size())
 	for _, m := range d.sealed {
 		d.backlog.add(m.Size)
+		d.backlog.promised.Add(m.covers.size())
 	}
 
 	// Each group of goroutines ends when the channel it reads is closed, and then closes the one it writes: what has been

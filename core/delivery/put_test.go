@@ -70,7 +70,7 @@ func TestWhatIsGivenUpStaysSoThroughACrash(t *testing.T) {
 	w.main.on(func(context.Context, *Chunk) error { return fault.New(fault.Permanent, "test.refused", "never") })
 	w.dead.on(func(context.Context, *Chunk) error { return errDown })
 	w.put(0, "k", "a")
-	w.cfg.BufferInterval = 0
+	w.cfg.BufferInterval = soon
 	r := w.start()
 	eventually(t, "the dead letters refuse it", func() bool { return r.Stats().Retries > 3 })
 	w.crash()
@@ -103,7 +103,7 @@ func TestAnObjectIsGivenUpWhenItsTimeIsSpent(t *testing.T) {
 // The time of an object runs while it is tried: what was sealed long ago, before leat was stopped, gets all of it.
 func TestTimeInWhichNobodyTriedDoesNotCount(t *testing.T) {
 	w := newWorld(t, 1)
-	w.cfg.BufferInterval, w.cfg.Retry.For = 0, time.Hour
+	w.cfg.BufferInterval, w.cfg.Retry.For = soon, time.Hour
 	w.main.on(func(context.Context, *Chunk) error { return errDown })
 	w.put(0, "k", "a")
 	r := w.start()
@@ -127,7 +127,7 @@ func TestAConflictStopsTheDelivery(t *testing.T) {
 	for _, code := range []string{CodeConflict, CodeBodyChanged} {
 		t.Run(code, func(t *testing.T) {
 			w := newWorld(t, 1)
-			w.cfg.BufferInterval = 0
+			w.cfg.BufferInterval = soon
 			w.main.on(func(context.Context, *Chunk) error {
 				return fmt.Errorf("put: %w", fault.New(fault.Permanent, code, "somebody else"))
 			})
@@ -198,7 +198,7 @@ func TestAStopFinishesPutsAndLeavesOpenBuffersToTheLog(t *testing.T) {
 
 func TestAStopWaitsForAPutNoLongerThanTheGrace(t *testing.T) {
 	w := newWorld(t, 1)
-	w.cfg.BufferInterval, w.cfg.Grace = 0, 200*time.Millisecond
+	w.cfg.BufferInterval, w.cfg.Grace = soon, 200*time.Millisecond
 	entered := make(chan struct{})
 	w.main.on(func(ctx context.Context, _ *Chunk) error {
 		close(entered)
@@ -222,7 +222,7 @@ func TestAStopWaitsForAPutNoLongerThanTheGrace(t *testing.T) {
 // The objects of a sealed destination go there, although the delivery has another one by now.
 func TestPendingObjectsGoWhereTheyWereSealedFor(t *testing.T) {
 	w := newWorld(t, 1)
-	w.cfg.BufferInterval = 0
+	w.cfg.BufferInterval = soon
 	old := w.main
 	old.on(func(context.Context, *Chunk) error { return errDown })
 	w.put(0, "k", "a")
@@ -261,7 +261,7 @@ func (spaced) Destination() Destination {
 
 func TestADestinationIsRecognizedHoweverItIsWritten(t *testing.T) {
 	w := newWorld(t, 1)
-	w.cfg.BufferInterval, w.cfg.Sink = 0, spaced{w.main}
+	w.cfg.BufferInterval, w.cfg.Sink = soon, spaced{w.main}
 	w.main.on(func(context.Context, *Chunk) error { return errDown })
 	w.put(0, "k", "a")
 	r := w.start()

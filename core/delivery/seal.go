@@ -33,6 +33,7 @@ func (d *Delivery) promise(tied *component) error {
 			return err
 		}
 		d.backlog.bytes.Add(manifests[i].Size)
+		d.backlog.promised.Add(b.covers.size())
 	}
 	if err := d.spool.sync(); err != nil {
 		return err

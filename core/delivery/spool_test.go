@@ -97,7 +97,7 @@ const slack = (2*1 + 4) * 3 << 20
 // A sealed object whose file is gone cannot be put, now or later.
 func TestALostSpoolFileStopsTheDelivery(t *testing.T) {
 	w := newWorld(t, 1)
-	w.cfg.BufferInterval = 0
+	w.cfg.BufferInterval = soon
 	w.main.on(func(context.Context, *Chunk) error { return errDown })
 	w.put(0, "k", "a")
 	r := w.start()

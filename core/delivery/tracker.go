@@ -193,7 +193,9 @@ func (t *tracker) checkpoints() shardlog.Positions {
 func (t *tracker) size() int64 {
 	var n int64
 	for _, s := range t.shards {
-		n += int64(s.done.GetSizeInBytes())
+		if !s.done.IsEmpty() {
+			n += sizeOf(s.done)
+		}
 	}
 	return n
 }

@@ -45,6 +45,9 @@ type world struct {
 	said  journal // what the deliveries logged
 }
 
+// soon is a buffer interval for tests that wait for an object.
+const soon = 10 * time.Millisecond
+
 const spoolDir = "/data/spool"
 
 func newWorld(t testing.TB, shards int) *world {
