@@ -23,10 +23,13 @@ func (b *builder) transform(t *spec.Transform) (stage.Link, error) {
 		return link, placed(t.Wasm.PlaceOf("module"), err)
 	}
 	m, err := wasm.Open(b.ctx, wasm.Config{
-		Path: path, Config: json.RawMessage(t.Config), Pipeline: b.spec.Name, Stage: t.Name,
+		Path: path, Name: t.Wasm.Module, Config: json.RawMessage(t.Config), Pipeline: b.spec.Name, Stage: t.Name,
 		MemoryLimit: int64(t.Wasm.Memory), Guard: wasm.Guard(t.Wasm.Guard), Timeout: time.Duration(t.Wasm.Timeout),
 		Instances: t.Wasm.Pool, Logger: b.logger(),
 	})
+	if fault.CodeOf(err) == wasm.CodeConfigRefused && len(t.Config) > 0 {
+		err = placed(t.PlaceOf("config"), err)
+	}
 	if err != nil {
 		return link, err
 	}

@@ -46,6 +46,8 @@ type Config struct {
 	// Path is the module's file. Bytes, if not nil, is the module itself; Path is then only its name in messages.
 	Path  string
 	Bytes []byte
+	// Name is what messages call the module, such as the folder of its source; Path if empty.
+	Name string
 	// Config is the value of config in the pipeline file, as JSON; empty is null.
 	Config json.RawMessage
 	// Pipeline and Stage are names that the module is told, and that logs carry.

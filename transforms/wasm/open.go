@@ -7,6 +7,7 @@
 package wasm
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -68,10 +69,7 @@ func Open(ctx context.Context, cfg Config) (*Module, error) {
 }
 
 func (c *Config) name() string {
-	if c.Path == "" {
-		return "the module"
-	}
-	return c.Path
+	return cmp.Or(c.Name, c.Path, "the module")
 }
 
 // start compiles and checks the module and fills the pool.
