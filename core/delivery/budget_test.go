@@ -180,7 +180,7 @@ func TestOpenBuffersLeaveRoomOnTheDisk(t *testing.T) {
 	w := newWorld(t, 1)
 	w.cfg.BufferSize, w.cfg.Memory = MaxBufferSize, 1<<20
 	w.cfg.Compression, _ = codec.ByName("none", 0)
-	w.fs.SetCapacity(24 << 20)
+	w.fs.SetCapacity(40 << 20) // of which the log takes 18
 	r := w.start()
 	var want []string
 	for range 16 {
