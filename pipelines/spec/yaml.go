@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -84,15 +85,18 @@ func explain(e *fault.Error, src []byte, t *token.Token) *fault.Error {
 		e.Hint = `inside { } and [ ] put quotes around "${…}"`
 	case strings.Contains(line, "\t"):
 		e.Hint = "indent with spaces, not tabs"
-	case strings.Contains(line, "!{"):
+	case unquotedExpression.MatchString(line):
 		e.Hint = `put quotes around text that begins with "!{…}"`
 	case strings.Contains(e.Message, "must be specified"):
 		e.Hint = "check the brackets, and inside { } and [ ] put quotes around text that has one of , [ ] { }"
-	case strings.Contains(e.Message, "mapping value is not allowed"):
+	case strings.Contains(e.Message, "value is not allowed"):
 		e.Hint = `check the indentation of this line and the next, and put quotes around text that contains ": "`
 	}
 	return e
 }
+
+// unquotedExpression is a value that begins with an expression without quotes, which YAML takes for a tag.
+var unquotedExpression = regexp.MustCompile(`(^|[:,{\[-])\s*!\{`)
 
 func firstInvalid(src []byte) (line, col int, found bool) {
 	line, col = 1, 1
