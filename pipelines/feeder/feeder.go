@@ -215,7 +215,7 @@ func (f *Feeder) warnSplit(t *file, at int64) {
 	f.counters.interrupted.Add(1)
 	if !t.warned.split {
 		t.warned.split = true
-		f.log.Warn("a last line grew after it had been taken without a newline, so its rest is a record of its own; a longer settle time helps", "file", t.path, "byte", at)
+		f.log.Warn("a last line grew after it had been taken without a newline, so its rest is a record of its own; programs should append whole lines", "file", t.path, "byte", at)
 	}
 }
 
