@@ -11,7 +11,7 @@ import (
 
 // dataFlag names the data directory.
 type dataFlag struct {
-	Data string `help:"Data directory: streams, state and objects on their way." default:"./leat-data" placeholder:"DIR"`
+	Data string `help:"Data directory: streams, state and objects on their way." default:"./leat-data"`
 }
 
 // open opens the data directory for this process alone. metrics may be nil.
