@@ -1,3 +1,5 @@
+//go:build !race // the race detector changes what is measured
+
 // Package scaletest measures what many streams and long logs cost a process: memory, disk, and the time until it is ready.
 //
 // The test binary runs itself as the process that is measured, so that nothing but leat is in it.
