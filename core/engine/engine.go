@@ -49,6 +49,7 @@ type Runner struct {
 	feed     context.CancelFunc // stops the feeders
 	feeding  sync.WaitGroup
 	started  chan struct{}
+	ended    chan struct{} // closed when Run returns
 }
 
 // lane is one supervised delivery.
@@ -64,7 +65,7 @@ type lane struct {
 
 // New returns a runner. It owns the pipeline from then on: Run closes it.
 func New(p Pipeline, logger *slog.Logger) *Runner {
-	r := &Runner{pipeline: p, log: logger.With("pipeline", p.Name), started: make(chan struct{})}
+	r := &Runner{pipeline: p, log: logger.With("pipeline", p.Name), started: make(chan struct{}), ended: make(chan struct{})}
 	for _, cfg := range p.Deliveries {
 		r.lanes = append(r.lanes, &lane{cfg: cfg, changed: make(chan struct{})})
 	}
@@ -75,6 +76,7 @@ func New(p Pipeline, logger *slog.Logger) *Runner {
 // ends when the feeders are exhausted and everything is delivered. An error is permanent: a feeder or a delivery cannot
 // go on until somebody changes something.
 func (r *Runner) Run(ctx context.Context, untilIdle bool) error {
+	defer close(r.ended)
 	run, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var feed context.Context
@@ -89,8 +91,12 @@ func (r *Runner) Run(ctx context.Context, untilIdle bool) error {
 	}
 	for _, f := range r.pipeline.Feeders {
 		r.feeding.Go(func() {
-			if err := f.Run(feed); err != nil && feed.Err() == nil {
+			switch err := f.Run(feed); {
+			case err == nil:
+			case feed.Err() == nil:
 				stop(err)
+			case !errors.Is(err, context.Canceled):
+				r.log.Warn("feeder failed while it was stopped", "error", err)
 			}
 		})
 	}
@@ -108,7 +114,7 @@ func (r *Runner) Run(ctx context.Context, untilIdle bool) error {
 	r.feeding.Wait()
 	delivering.Wait()
 	err := context.Cause(run)
-	if errors.Is(err, context.Canceled) || ctx.Err() != nil {
+	if err == context.Canceled || ctx.Err() != nil && err == context.Cause(ctx) { // told to stop, or idle
 		err = nil
 	}
 	if r.pipeline.Close != nil {
@@ -120,23 +126,51 @@ func (r *Runner) Run(ctx context.Context, untilIdle bool) error {
 }
 
 // Drain stops the feeders and returns when everything that the stream holds is delivered, whatever the buffers' size and
-// age. The pipeline keeps running until Run's context is done.
+// age. The pipeline keeps running until Run's context is done. Drain fails when ctx is done before, or Run has returned.
 func (r *Runner) Drain(ctx context.Context) error {
-	<-r.started
+	select {
+	case <-r.started:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	r.feed()
-	r.feeding.Wait()
+	fed := make(chan struct{})
+	go func() {
+		defer close(fed)
+		r.feeding.Wait() // Run waits for them too
+	}()
+	select {
+	case <-fed:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	return r.drain(ctx)
 }
 
 func (r *Runner) drain(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	var wg sync.WaitGroup
 	errs := make([]error, len(r.lanes))
 	for i, l := range r.lanes {
 		wg.Go(func() { errs[i] = l.drain(ctx) })
 	}
-	wg.Wait()
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		wg.Wait()
+	}()
+	select {
+	case <-drained:
+	case <-r.ended:
+		cancel(errEnded)
+		<-drained
+	}
 	return errors.Join(errs...)
 }
+
+// errEnded says that a pipeline was drained which had ended.
+var errEnded = errors.New("the pipeline has ended")
 
 // supervise keeps a delivery running.
 func (r *Runner) supervise(ctx context.Context, l *lane) error {
@@ -149,6 +183,9 @@ func (r *Runner) supervise(ctx context.Context, l *lane) error {
 		}
 		l.set(nil, err)
 		if ctx.Err() != nil {
+			if err != nil && !errors.Is(err, context.Canceled) {
+				r.log.Warn("delivery failed while it was stopped; the next run goes on", "sink", l.cfg.Name, "error", err)
+			}
 			return nil
 		}
 		if fault.ClassOf(err) == fault.Permanent {
@@ -197,10 +234,13 @@ func (l *lane) drain(ctx context.Context) error {
 		if d != nil && d.Drain(ctx) == nil {
 			return nil
 		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 	}
 }
