@@ -143,6 +143,12 @@ func TestUntilIdleFailsForWhatWasNotRead(t *testing.T) {
 		if _, err := r.untilIdle(); fault.CodeOf(err) != "feeder.no_match" {
 			t.Errorf("no file: %v", err)
 		}
+		pattern := r.cfg.Inputs[0].Paths
+		r.cfg.Inputs[0].Paths = []string{r.path("")}
+		if _, err := r.untilIdle(); fault.CodeOf(err) != "feeder.no_match" || !strings.Contains(err.Error(), "is a folder") {
+			t.Errorf("a folder: %v", err)
+		}
+		r.cfg.Inputs[0].Paths = pattern
 		r.cfg.AllowNoMatch = true
 		if _, err := r.untilIdle(); err != nil {
 			t.Errorf("no file, allowed: %v", err)

@@ -121,7 +121,8 @@ func (w *watch) match(in *Input, now time.Time) {
 			case fi.IsDir():
 				continue
 			case !fi.Mode().IsRegular():
-				w.troubles[path] = fault.New(fault.Permanent, "feeder.not_a_file", "%s is not a regular file", path)
+				w.troubles[path] = fault.New(fault.Permanent, "feeder.not_a_file", "%s is not a regular file", path).
+					WithHint("what comes through a pipe is put into the stream by leat stream put")
 			default:
 				w.matched(in, path, fi, now)
 			}
@@ -389,7 +390,13 @@ func (w *watch) verdict() error {
 	if !w.f.cfg.AllowNoMatch {
 		for i := range w.f.cfg.Inputs {
 			if in := &w.f.cfg.Inputs[i]; w.unfound[in] {
-				return fault.New(fault.Permanent, "feeder.no_match", "no file matches %q", in.Paths).WithHint("check the path; relative ones start at the pipeline file's folder")
+				e := fault.New(fault.Permanent, "feeder.no_match", "no file matches %q", in.Paths)
+				for _, path := range in.Paths {
+					if fi, err := os.Stat(path); err == nil && fi.IsDir() {
+						return e.WithHint("%s is a folder; for its files, write %s", path, filepath.Join(path, "*"))
+					}
+				}
+				return e.WithHint("check the path; relative ones start at the pipeline file's folder")
 			}
 		}
 	}
