@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/pipelines/build"
 	"github.com/leatstream/leat/pipelines/foreground"
@@ -200,6 +201,9 @@ func serveMetrics(addr string, insecure bool, logger *slog.Logger) (*observe.Met
 	}
 	metrics := observe.NewMetrics(observe.MetricsOptions{})
 	server, err := observe.NewServer(observe.ServerConfig{Addr: addr, Insecure: insecure, Metrics: metrics, Health: health})
+	if err != nil && fault.ClassOf(err) == fault.Permanent { // the address is no good, whatever the state of the machine
+		err = &exitError{exitUsage, err}
+	}
 	if err != nil {
 		return nil, nil, nil, err
 	}
