@@ -109,16 +109,25 @@ func New(ctx context.Context, cfg Config) (*Delivery, error) {
 	if d.spool, err = openSpool(cfg.FS, cfg.Spool, have.pending, cfg.Seams.NoSpoolSync); err != nil {
 		return nil, err
 	}
-	pending := func(id string) bool { return have.pending[id] != nil }
-	for _, s := range []Sink{cfg.Sink, cfg.DeadLetters.Sink} {
+	d.cleanUp(ctx, func(id string) bool { return have.pending[id] != nil })
+	d.pin()
+	return d, nil
+}
+
+// cleanUpTime bounds how long the sinks may clean up after an earlier run: a store that takes connections and does not
+// answer must not keep records from being collected.
+const cleanUpTime = 30 * time.Second
+
+func (d *Delivery) cleanUp(ctx context.Context, pending func(id string) bool) {
+	ctx, cancel := context.WithTimeout(ctx, cleanUpTime)
+	defer cancel()
+	for _, s := range []Sink{d.cfg.Sink, d.cfg.DeadLetters.Sink} {
 		if starter, ok := s.(Starter); ok {
 			if err := starter.Start(ctx, pending); err != nil {
 				d.log.Warn("could not clean up after an earlier run", "error", err)
 			}
 		}
 	}
-	d.pin()
-	return d, nil
 }
 
 // begin decides, durably, where the delivery starts.
