@@ -283,11 +283,11 @@ func TestAnInstanceKeepsItsStateBetweenCalls(t *testing.T) {
 
 func TestTheLogIsPassedOnWithinLimits(t *testing.T) {
 	var log bytes.Buffer
-	m := open(t, Config{Path: guest(t, "probe"), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	m := open(t, Config{Path: guest(t, "probe"), Pipeline: "p", Stage: "probe", Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if _, _, err := apply(t, m, "log hello\x00\xff"); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []string{"level=WARN", "source=transform", "source=stdout", "to stdout: hello"} {
+	for _, s := range []string{"level=WARN", "source=transform", "pipeline=p stage=probe", "source=stdout", "to stdout: hello"} {
 		if !strings.Contains(log.String(), s) {
 			t.Errorf("the log lacks %q: %s", s, log.String())
 		}

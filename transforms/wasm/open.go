@@ -59,7 +59,7 @@ func Open(ctx context.Context, cfg Config) (*Module, error) {
 	if err := checkHeader(cfg.name(), cfg.Bytes); err != nil {
 		return nil, err
 	}
-	m := &Module{cfg: cfg, log: newGuestLog(cfg.Logger)}
+	m := &Module{cfg: cfg, log: newGuestLog(cfg.Logger.With("pipeline", cfg.Pipeline, "stage", cfg.Stage))}
 	m.pool.init(cfg.Instances)
 	if err := m.start(ctx); err != nil {
 		return nil, errors.Join(err, m.closeRuntime(context.WithoutCancel(ctx)))
