@@ -28,6 +28,7 @@ const (
 
 // TestAFullDiskStopsWritesAndNothingElse fills a real file system of 64 MiB that holds nothing but the data directory.
 func TestAFullDiskStopsWritesAndNothingElse(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	if err := os.Mkdir(w.data(), 0o755); err != nil {
 		t.Fatal(err)
@@ -46,7 +47,7 @@ func TestAFullDiskStopsWritesAndNothingElse(t *testing.T) {
 	})
 	w.files = []int{0}
 	d.appendToFile(100)
-	d.fill("ballast", 24<<20)
+	d.fill("ballast", 40<<20)
 	d.fill("reserve", 4<<20)
 	d.start()
 

@@ -62,6 +62,7 @@ type failer interface {
 
 // TestEachRecordIsDeliveredOnceThroughKill9 runs rounds of work and sudden death on one data directory.
 func TestEachRecordIsDeliveredOnceThroughKill9(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))

@@ -23,6 +23,7 @@ const (
 // TestTheQuickstartDeliversEachRowOnceThroughKill9 kills the README's first command at random moments, runs it to its end,
 // and compares what is there then with what a run has made that nobody disturbed.
 func TestTheQuickstartDeliversEachRowOnceThroughKill9(t *testing.T) {
+	t.Parallel()
 	testenv.Program(t, "go", "it builds leat and the example's transform")
 	leat := filepath.Join(t.TempDir(), "leat")
 	if out, err := exec.Command("go", "build", "-o", leat, "../../cmd/leat").CombinedOutput(); err != nil {
