@@ -25,7 +25,7 @@ const (
 	producers = 3
 )
 
-// bugAckEarly makes a child report each put before it makes it.
+// bugAckEarly makes a child report each put before it makes the one before.
 const bugAckEarly = "ack early"
 
 // running is a data directory with its pipeline.
@@ -111,6 +111,7 @@ func (r *running) reportReady() error {
 
 // produce puts numbered records for ever, each call after the one before was acked and reported.
 func produce(ctx context.Context, s *stream.Stream, source, bug string) error {
+	var held []stream.Entry // of a call that was acked too early
 	for n := 0; ; n += perCall {
 		var entries []stream.Entry
 		for i := n; i < n+perCall; i++ {
@@ -118,7 +119,7 @@ func produce(ctx context.Context, s *stream.Stream, source, bug string) error {
 		}
 		if bug == bugAckEarly {
 			report("put %s %d", source, n+perCall)
-			time.Sleep(20 * time.Millisecond)
+			entries, held = held, entries
 		}
 		results, err := s.Put(ctx, entries)
 		if err != nil {
