@@ -21,6 +21,7 @@ type streamCmd struct {
 	Get      streamGetCmd      `cmd:"" help:"Read records."`
 	Split    streamSplitCmd    `cmd:"" help:"Split a shard into two."`
 	Merge    streamMergeCmd    `cmd:"" help:"Merge two adjacent shards into one."`
+	Delete   streamDeleteCmd   `cmd:"" help:"Delete a stream and all its records."`
 }
 
 // Help is shown by leat stream --help.
@@ -265,4 +266,31 @@ func describeStream(a *app, s *stream.Stream) error {
 		out.Shards = append(out.Shards, j)
 	}
 	return a.printJSON(out)
+}
+
+type streamDeleteCmd struct {
+	Name string `arg:"" help:"Name of the stream."`
+	dataFlag
+}
+
+// Help is shown by leat stream delete --help.
+func (streamDeleteCmd) Help() string {
+	return `Records that are not delivered yet are gone too. A pipeline that uses the stream makes it anew, and reads its files from their beginning.
+
+Exit codes: 0 deleted, 1 failed, 2 wrong use, 3 the data directory is in use.
+
+Example:
+
+  leat stream delete orders`
+}
+
+// Run deletes a stream, one that cannot be opened included.
+func (c *streamDeleteCmd) Run(a *app) error {
+	return c.withStreams(a, func(streams *stream.Streams) error {
+		if err := streams.Delete(a.ctx, c.Name); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.stdout, "deleted %s\n", c.Name)
+		return nil
+	})
 }
