@@ -41,6 +41,7 @@ type Delivery struct {
 	drains chan *drain
 
 	backlog backlog
+	revival revival
 	opened  sinks
 	totals  totals
 	held    atomic.Int64 // bytes of buffers in memory

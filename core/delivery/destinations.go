@@ -35,6 +35,9 @@ func destination(s Sink) Destination {
 	return d
 }
 
+// name tells destinations apart.
+func (d Destination) name() string { return d.Kind + "\x00" + string(d.Config) }
+
 func same(a, b Destination) bool { return a.Kind == b.Kind && bytes.Equal(a.Config, b.Config) }
 
 func (s *sinks) get(m *manifest) (Sink, error) {
@@ -47,7 +50,7 @@ func (s *sinks) get(m *manifest) (Sink, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	name := m.Destination.Kind + "\x00" + string(m.Destination.Config)
+	name := m.Destination.name()
 	if sink := s.opened[name]; sink != nil {
 		return sink, nil
 	}

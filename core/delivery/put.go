@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
@@ -50,6 +51,7 @@ func (d *Delivery) attempt(run, puts context.Context, m *manifest) error {
 		err := d.deliver(puts, m)
 		d.cfg.Observer.Put(time.Since(started), err)
 		if err == nil {
+			d.revival.happened(m.Destination.name())
 			return nil
 		}
 		if puts.Err() != nil {
@@ -72,9 +74,15 @@ func (d *Delivery) attempt(run, puts context.Context, m *manifest) error {
 			continue
 		}
 		pause := d.backOff(try, class)
+		var revived chan struct{}
+		if class == fault.Unavailable && pause > d.cfg.Retry.Initial {
+			revived = d.revival.next(m.Destination.name())
+		}
 		d.log.Warn("put failed", "key", m.Key, "try", try+1, "class", class, "code", code, "error", err, "next", pause.Round(time.Millisecond))
 		select {
 		case <-time.After(pause):
+		case <-revived:
+			try = -1
 		case <-run.Done():
 			return run.Err()
 		case <-d.failed:
@@ -95,6 +103,35 @@ func (d *Delivery) backOff(try int, class fault.Class) time.Duration {
 		pause = bound/2 + pause/2
 	}
 	return pause
+}
+
+// revival lets a put that succeeds end the pauses of those that found the same destination unavailable: once it is back,
+// they need not wait for as long as it was away.
+type revival struct {
+	mu   sync.Mutex
+	ends map[string]chan struct{} // by destination, where somebody waits
+}
+
+// next is closed with the next put to a destination that succeeds.
+func (r *revival) next(destination string) chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ends == nil {
+		r.ends = map[string]chan struct{}{}
+	}
+	if r.ends[destination] == nil {
+		r.ends[destination] = make(chan struct{})
+	}
+	return r.ends[destination]
+}
+
+func (r *revival) happened(destination string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if end := r.ends[destination]; end != nil {
+		close(end)
+		delete(r.ends, destination)
+	}
 }
 
 // deliver puts an object once.

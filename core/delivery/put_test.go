@@ -161,6 +161,35 @@ func TestBackOffStaysWithinItsBounds(t *testing.T) {
 	}
 }
 
+// While the sink was down, pauses grew. The first put that succeeds ends those of the others.
+func TestASuccessEndsThePausesOfOtherPuts(t *testing.T) {
+	w := newWorld(t, 1)
+	w.cfg.Retry = Retry{Initial: 10 * time.Millisecond, Max: time.Hour}
+	var up atomic.Bool
+	var tries atomic.Int64
+	w.main.on(func(_ context.Context, c *Chunk) error {
+		tries.Add(1)
+		if up.Load() && strings.HasPrefix(c.Key, "probe/") || up.Load() && w.main.len() > 0 {
+			return nil
+		}
+		return errDown
+	})
+	for i := range 3 {
+		w.put(0, fmt.Sprint("k", i), "a")
+	}
+	w.cfg.BufferInterval = soon
+	r := w.start()
+	eventually(t, "pauses have grown to seconds", func() bool { return strings.Count(w.said.String(), "try=9") == 3 })
+	up.Store(true)
+	w.put(0, "probe", "b")
+	began := time.Now()
+	eventually(t, "all is delivered", func() bool { return r.Stats().Delivered == 4 })
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	w.must(r.stop())
+}
+
 // SIGTERM lets a put under way end and commits it; what is not sealed stays in the log.
 func TestAStopFinishesPutsAndLeavesOpenBuffersToTheLog(t *testing.T) {
 	w := newWorld(t, 1)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
-	"sync"
 	"sync/atomic"
 
 	"github.com/leatstream/leat/core/fault"
@@ -110,7 +109,6 @@ func (in *input) payload(id int, rng *rand.Rand) []byte {
 type transform struct {
 	version int
 	calls   atomic.Int64
-	once    sync.Once
 }
 
 // Fates of a record under a version.
