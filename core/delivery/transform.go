@@ -49,12 +49,12 @@ type savings struct {
 }
 
 var jobs = sync.Pool{New: func() any {
-	return &job{byGroup: map[string]*share{}, finished: make(chan struct{}, 1)}
+	return &job{byGroup: map[string]*share{}}
 }}
 
 func newJob() *job {
 	j := jobs.Get().(*job)
-	j.batch = record.NewBatch()
+	j.batch, j.finished = record.NewBatch(), make(chan struct{}, 1)
 	return j
 }
 
@@ -71,10 +71,6 @@ func (j *job) release() {
 	clear(j.ties)
 	j.shares, j.ties = j.shares[:0], j.ties[:0]
 	j.expired, j.free, j.drains, j.err = coverage{}, coverage{}, nil, nil
-	select {
-	case <-j.finished:
-	default:
-	}
 	jobs.Put(j)
 }
 

@@ -1,0 +1,197 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/leatstream/leat/core/shardlog"
+	"github.com/leatstream/leat/core/stage"
+)
+
+// polled is a log whose scanners look for records again and again: what disk logs wait with is shared by all tests, and a
+// bubble of synctest must not use it.
+type polled struct{ shardlog.Log }
+
+func (p polled) Scan(from shardlog.Positions) (shardlog.Scanner, error) {
+	s, err := p.Log.Scan(from)
+	return polledScanner{s}, err
+}
+
+type polledScanner struct{ shardlog.Scanner }
+
+const pollEvery = 50 * time.Millisecond
+
+func (polledScanner) Wait(ctx context.Context) error {
+	select {
+	case <-time.After(pollEvery):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// inBubble runs a test with a clock of its own.
+func inBubble(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.cfg.Source.Log = polled{w.log}
+		test(t, w)
+	})
+}
+
+// exactly is a datum whose line has n bytes.
+func exactly(n int) string { return strings.Repeat("x", n-1) }
+
+func TestABufferRollsWhenARecordFillsItExactly(t *testing.T) {
+	const part = MinBufferSize / 8
+	for _, c := range []struct {
+		name  string
+		sizes []int
+		want  []int // sizes of the objects, before compression
+	}{
+		{"exactly full", []int{part, part, part, part, part, part, part, part}, []int{MinBufferSize}},
+		{"one byte is free", []int{7 * part, part - 1}, nil},
+		{"the next does not fit", []int{7 * part, part - 1, 2}, []int{MinBufferSize - 1}},
+		{"one byte too much", []int{7 * part, part + 1}, []int{7 * part}},
+		{"an output larger than the buffer, alone", []int{MinBufferSize + 1}, []int{MinBufferSize + 1}},
+		{"an output larger than the buffer, behind another", []int{10, MinBufferSize + 1}, []int{10, MinBufferSize + 1}},
+		{"an output of exactly the buffer's size", []int{MinBufferSize, 10}, []int{MinBufferSize}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, w *world) {
+				var data []string
+				for _, n := range c.sizes {
+					data = append(data, exactly(n))
+				}
+				w.put(0, "k", data...)
+				r := w.start()
+				time.Sleep(time.Second)
+				synctest.Wait()
+				var got []int
+				w.main.mu.Lock()
+				keys := w.main.chunks
+				w.main.mu.Unlock()
+				all := w.main.contents(t)
+				for _, k := range keys {
+					got = append(got, len(all[k.Key]))
+				}
+				slices.Sort(got)
+				if !slices.Equal(got, c.want) {
+					t.Errorf("objects of %v bytes, want %v", got, c.want)
+				}
+				w.must(r.stop())
+			})
+		})
+	}
+}
+
+// The age of a buffer counts from its own first record; a record that comes later does not make it younger.
+func TestABufferRollsAtTheAgeOfItsFirstRecord(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.cfg.BufferInterval = 60 * time.Second
+		r := w.start()
+		w.put(0, "early", "a")
+		time.Sleep(30 * time.Second)
+		w.put(0, "late", "b")
+		w.put(0, "early", "c")
+		time.Sleep(29 * time.Second)
+		synctest.Wait()
+		if n := w.main.len(); n != 0 {
+			t.Fatalf("%d objects after 59 s", n)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if got := w.main.lines(t); fmt.Sprint(got) != "[a c]" {
+			t.Fatalf("after 61 s: %v", got)
+		}
+		time.Sleep(27 * time.Second)
+		synctest.Wait()
+		if n := w.main.len(); n != 1 {
+			t.Fatalf("%d objects after 88 s", n)
+		}
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		w.main.wantLines(t, []string{"a", "b", "c"})
+		w.must(r.stop())
+		if c := w.holds(); c.Delivered != 3 {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+func TestAnIntervalOfZeroMeansASecond(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.cfg.BufferInterval = 0
+		r := w.start()
+		for i := range 8 { // two seconds
+			w.put(0, "k", fmt.Sprint(i))
+			time.Sleep(250 * time.Millisecond)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if n := w.main.len(); n < 2 || n > 3 {
+			t.Errorf("%d objects of 8 records in two seconds", n)
+		}
+		if c := r.Stats(); c.Delivered != 8 {
+			t.Errorf("%+v", c)
+		}
+		w.must(r.stop())
+	})
+}
+
+// Inputs that a transform drops are committed, although no object is.
+func TestDroppedInputsMoveTheCheckpoint(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.cfg.Chain = stage.NewChain(stage.Link{Name: "t", Transform: toKeys{}})
+		r := w.start()
+		w.put(0, "k", "", "", "")
+		time.Sleep(freeDelay + 2*pollEvery)
+		synctest.Wait()
+		if c := w.holds(); c.Dropped != 3 || c.Pending != 0 {
+			t.Errorf("%+v", c)
+		}
+		w.must(r.stop())
+	})
+}
+
+// Twenty seconds are what a put gets after a stop, if nothing else is configured.
+func TestTheGraceIsTwentySecondsByDefault(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.cfg.BufferInterval = soon
+		entered := make(chan struct{})
+		w.main.on(func(ctx context.Context, _ *Chunk) error {
+			close(entered)
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		w.put(0, "k", "a")
+		r := w.start()
+		<-entered
+		began := time.Now()
+		w.must(r.stop())
+		if took := time.Since(began); took != DefaultGrace {
+			t.Errorf("the stop takes %s, want %s", took, DefaultGrace)
+		}
+	})
+}
+
+// A delivery that is full of dead letters rolls them as it rolls what is well.
+func TestDeadLettersRollToo(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.cfg.BufferInterval = 10 * time.Second
+		w.put(0, "bad", "a", "b")
+		r := w.start()
+		time.Sleep(11 * time.Second)
+		synctest.Wait()
+		if c := w.holds(); c.Dead != 2 || w.dead.len() != 1 {
+			t.Errorf("%+v, %d objects", c, w.dead.len())
+		}
+		w.must(r.stop())
+	})
+}
