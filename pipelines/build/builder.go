@@ -161,9 +161,6 @@ func retention(s *spec.Stream) shardlog.Retention {
 // feeder reads the pipeline's files into its stream.
 func (b *builder) feeder(s *stream.Stream) (*feeder.Feeder, error) {
 	cfg := feeder.Config{Name: b.spec.Name, UntilIdle: b.opts.UntilIdle}
-	if b.opts.UntilIdle {
-		cfg.Settle = 200 * time.Millisecond // the user waits for the end of the files, which nobody is writing
-	}
 	for i := range b.spec.Source.Files {
 		f := &b.spec.Source.Files[i]
 		path, err := filepath.Abs(f.Path)
