@@ -156,12 +156,6 @@ func (b *syncBuffer) Write(p []byte) (int, error) {
 	return b.Buffer.Write(p)
 }
 
-func (b *syncBuffer) has(s string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return bytes.Contains(b.Bytes(), []byte(s))
-}
-
 // inRig runs a test on a folder, with a feeder of all *.log files unless the test changes it.
 func inRig(t *testing.T, test func(r *rig)) {
 	t.Helper()

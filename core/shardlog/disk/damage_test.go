@@ -125,15 +125,6 @@ func (w *written) survey(t testing.TB) {
 	}
 }
 
-func (w *written) regionAt(segment uint64, off int64) Region {
-	for _, s := range w.regions[segment] {
-		if off < s.end {
-			return s.region
-		}
-	}
-	return RegionFile
-}
-
 // flip turns one bit of a copy of the log and returns what the log then says: detected is how damage was reported. The
 // error is about a log that shows something wrong, or less, without a word.
 func (w *written) flip(segment uint64, off int64, bit uint, s seams) (detected bool, err error) {

@@ -38,7 +38,6 @@ type world struct {
 	marks    map[string]int              // newest mark number handed out
 	shards   record.ShardID              // next unused id
 	open     []record.ShardID            // believed open
-	expect   int                         // records that must be there
 }
 
 func payload(attempt, run, i int, rng *rand.Rand) string {
