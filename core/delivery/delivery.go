@@ -40,13 +40,14 @@ type Delivery struct {
 	ends   chan outcome // outcomes to commit
 	drains chan *drain
 
-	backlog backlog
-	revival revival
-	opened  sinks
-	totals  totals
-	held    atomic.Int64 // bytes of buffers in memory
-	waits   sync.WaitGroup
-	seams   *seams.Seams
+	complaints complaints
+	backlog    backlog
+	revival    revival
+	opened     sinks
+	totals     totals
+	held       atomic.Int64 // bytes of buffers in memory
+	waits      sync.WaitGroup
+	seams      *seams.Seams
 
 	failed  chan struct{} // closed with the first error
 	ended   chan struct{} // closed when Run returns

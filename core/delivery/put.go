@@ -78,7 +78,7 @@ func (d *Delivery) attempt(run, puts context.Context, m *manifest) error {
 		if class == fault.Unavailable && pause > d.cfg.Retry.Initial {
 			revived = d.revival.next(m.Destination.name())
 		}
-		d.log.Warn("put failed", "key", m.Key, "try", try+1, "class", class, "code", code, "error", err, "next", pause.Round(time.Millisecond))
+		d.complaints.putFailed(d.log, code, "try", try+1, "class", class, "error", err, "next", pause.Round(time.Millisecond))
 		select {
 		case <-time.After(pause):
 		case <-revived:
