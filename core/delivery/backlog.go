@@ -12,6 +12,7 @@ type backlog struct {
 	objects atomic.Int64 // sealed objects
 	bytes   atomic.Int64 // their bytes in the spool
 	other   atomic.Int64 // commits without an object
+	writing atomic.Int64 // of the objects, those that are not yet whole in the spool
 
 	// What covered positions take in memory, in bytes: those of the sealed objects, and the committed ones above the
 	// checkpoints.

@@ -294,6 +294,7 @@ func (c *collector) sealAll(tied *component) error {
 	}
 	for range tied.buffers {
 		c.backlog.add(0)
+		c.backlog.writing.Add(1)
 	}
 	c.seals <- tied
 	return nil

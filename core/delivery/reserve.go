@@ -33,7 +33,8 @@ func (s *spool) lacks(bytes int64) error {
 // the disk and for its positions in memory, or none is on its way whose end would make some.
 func (c *collector) roomToSeal() error {
 	return c.backlog.room(c.ctx, c.failed, func() bool {
-		return c.backlog.promised.Load()+c.backlog.covered.Load() <= c.cfg.Covered && c.spool.lacks(c.cfg.BufferSize) == nil
+		return c.backlog.promised.Load()+c.backlog.covered.Load() <= c.cfg.Covered &&
+			c.spool.lacks((1+c.backlog.writing.Load())*c.cfg.BufferSize) == nil
 	}, func() { c.tell() })
 }
 

@@ -29,6 +29,7 @@ func (d *Delivery) promise(tied *component) error {
 		if manifests[i], err = d.finish(b); err != nil {
 			return err
 		}
+		d.backlog.writing.Add(-1)
 		if covers[i], err = b.covers.encode(); err != nil {
 			return err
 		}
