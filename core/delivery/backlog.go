@@ -11,7 +11,6 @@ import (
 type backlog struct {
 	objects atomic.Int64 // sealed objects
 	bytes   atomic.Int64 // their bytes in the spool
-	other   atomic.Int64 // commits without an object
 	writing atomic.Int64 // of the objects, those that are not yet whole in the spool
 
 	// What covered positions take in memory, in bytes: those of the sealed objects, and the committed ones above the
@@ -19,16 +18,37 @@ type backlog struct {
 	promised, covered atomic.Int64
 
 	mu      sync.Mutex
-	changed chan struct{} // closed and replaced when something was committed
+	changed chan struct{}  // closed and replaced when something was committed
+	epoch   uint64         // drains so far
+	left    map[uint64]int // commits to come of what was begun in each epoch
 }
 
 func (b *backlog) init() {
-	b.changed = make(chan struct{})
+	b.changed, b.left = make(chan struct{}), map[uint64]int{}
 }
 
-func (b *backlog) add(bytes int64) {
+// add counts an object, and begins its commit.
+func (b *backlog) add(bytes int64) (epoch uint64) {
 	b.objects.Add(1)
 	b.bytes.Add(bytes)
+	return b.begin()
+}
+
+// begin counts a commit to come.
+func (b *backlog) begin() (epoch uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left[b.epoch]++
+	return b.epoch
+}
+
+// end counts a commit that was begun in an epoch.
+func (b *backlog) end(epoch uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.left[epoch]--; b.left[epoch] == 0 {
+		delete(b.left, epoch)
+	}
 }
 
 // committed tells those who wait.
@@ -66,11 +86,24 @@ func (b *backlog) room(ctx context.Context, failed <-chan struct{}, fits func() 
 	}
 }
 
-// empty waits until everything is committed.
-func (b *backlog) empty(ctx context.Context) error {
+// turn begins a new epoch and returns the one before.
+func (b *backlog) turn() (epoch uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.epoch++
+	return b.epoch - 1
+}
+
+// empty waits until everything that was begun up to an epoch is committed. What came after may still be under way.
+func (b *backlog) empty(ctx context.Context, epoch uint64) error {
 	for {
-		changed := b.watch()
-		if b.objects.Load() == 0 && b.other.Load() == 0 {
+		changed, done := b.watch(), true
+		b.mu.Lock()
+		for begun := range b.left {
+			done = done && begun > epoch
+		}
+		b.mu.Unlock()
+		if done {
 			return nil
 		}
 		select {

@@ -28,6 +28,7 @@ type buffer struct {
 	oldest      time.Time // arrival of the first record
 	records     int
 	covers      coverage
+	epoch       uint64 // of the backlog, once it is sealed
 
 	sum     codec.Sum
 	pending []byte   // not yet cut into a block

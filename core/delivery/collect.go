@@ -292,8 +292,8 @@ func (c *collector) sealAll(tied *component) error {
 	if err := c.roomToSeal(); err != nil {
 		return err
 	}
-	for range tied.buffers {
-		c.backlog.add(0)
+	for _, b := range tied.buffers {
+		b.epoch = c.backlog.add(0)
 		c.backlog.writing.Add(1)
 	}
 	c.seals <- tied
@@ -307,7 +307,7 @@ func (c *collector) commitFree() {
 }
 
 func (c *collector) end(o outcome) {
-	c.backlog.other.Add(1)
+	o.epoch = c.backlog.begin()
 	c.ends <- o
 }
 
@@ -334,7 +334,7 @@ func (c *collector) spillLargest() error {
 	return nil
 }
 
-// drainAll seals everything and tells those who asked when all is committed.
+// drainAll seals everything and tells those who asked when all that was read so far is committed.
 func (c *collector) drainAll(asked []*drain) error {
 	for e := c.byAge.Front(); e != nil; e = c.byAge.Front() {
 		if err := c.sealAll(e.Value.(*buffer).tied); err != nil {
@@ -344,8 +344,9 @@ func (c *collector) drainAll(asked []*drain) error {
 	if !c.free.empty() {
 		c.commitFree()
 	}
+	epoch := c.backlog.turn()
 	c.waits.Go(func() {
-		if c.backlog.empty(c.ctx) != nil {
+		if c.backlog.empty(c.ctx, epoch) != nil {
 			return
 		}
 		for _, req := range asked {

@@ -49,7 +49,7 @@ func (d *Delivery) commitAll(outcomes []outcome) error {
 	d.mu.Unlock()
 	for _, o := range outcomes {
 		if o.object == "" {
-			d.backlog.other.Add(-1)
+			d.backlog.end(o.epoch)
 			continue
 		}
 		if err := d.spool.remove(o.object); err != nil {
@@ -58,6 +58,7 @@ func (d *Delivery) commitAll(outcomes []outcome) error {
 		d.backlog.objects.Add(-1)
 		d.backlog.bytes.Add(-o.size)
 		d.backlog.promised.Add(-o.covers.size())
+		d.backlog.end(o.epoch)
 	}
 	d.backlog.committed()
 	d.pin()

@@ -183,7 +183,7 @@ func (d *Delivery) Run(ctx context.Context) error {
 	d.backlog.init()
 	d.backlog.covered.Store(d.tracker.size())
 	for _, m := range d.sealed {
-		d.backlog.add(m.Size)
+		m.epoch = d.backlog.add(m.Size)
 		d.backlog.promised.Add(m.covers.size())
 	}
 
@@ -273,8 +273,9 @@ func (d *Delivery) broken() bool {
 // drain is a request to deliver everything up to the log's present end.
 type drain struct{ done chan struct{} }
 
-// Drain reads to the present end of the log, seals all buffers whatever their size and age, and returns when everything
-// is committed. It fails when ctx is done before, or when the delivery ends.
+// Drain reads to the end of the log, seals all buffers whatever their size and age, and returns when what it has read is
+// committed. It fails when ctx is done before, or when the delivery ends. Records that keep arriving may be left behind,
+// but while they come faster than they can be read the end of the log is not reached, and Drain does not return.
 func (d *Delivery) Drain(ctx context.Context) error {
 	req := &drain{done: make(chan struct{})}
 	select {

@@ -94,7 +94,7 @@ func (l *Leftover) settle(ctx context.Context, end func(*manifest) (kind int, er
 			return err
 		}
 		err = l.State.Update(ctx, func(tx *state.Tx) error {
-			return t.commit(tx, []outcome{{kind: kind, object: m.ID, covers: m.covers}})
+			return t.commit(tx, []outcome{m.outcome(kind)})
 		})
 		if err != nil {
 			return fault.New(fault.ClassOf(err), "delivery.state_failed", "commit an object of the removed sink %s: %w", l.ID.Sink, err)

@@ -32,7 +32,7 @@ func (d *Delivery) put(run, puts context.Context) {
 		d.totals.raw.Add(m.Raw)
 		d.totals.stored.Add(m.Size)
 		if !d.seams.CommitBeforePut {
-			d.ends <- outcome{kind: kind, object: m.ID, size: m.Size, covers: m.covers}
+			d.ends <- m.outcome(kind)
 		}
 		d.cfg.Observer.Delivered(m.Records, m.Raw, m.Size, time.Since(m.Oldest), m.Dead)
 		d.log.Info("delivered", "key", m.Key, "records", m.Records, "bytes", m.Raw, "stored", m.Size, "dead", m.Dead)
@@ -45,7 +45,7 @@ func (d *Delivery) attempt(run, puts context.Context, m *manifest) error {
 	for try := 0; ; try++ {
 		d.seams.Step("putting")
 		if d.seams.CommitBeforePut && try == 0 {
-			d.ends <- outcome{kind: kindDelivered, object: m.ID, size: m.Size, covers: m.covers}
+			d.ends <- m.outcome(kindDelivered)
 		}
 		started := time.Now()
 		err := d.deliver(puts, m)

@@ -72,7 +72,7 @@ func (d *Delivery) finish(b *buffer) (*manifest, error) {
 	}
 	m := &manifest{
 		ID: b.id, Dead: b.dead, Key: b.key, Size: b.spooled, SHA256: b.digest.Sum(nil),
-		Records: b.records, Raw: b.sum.Raw, Sealed: time.Now().UTC(), Oldest: b.oldest, covers: &b.covers,
+		Records: b.records, Raw: b.sum.Raw, Sealed: time.Now().UTC(), Oldest: b.oldest, covers: &b.covers, epoch: b.epoch,
 	}
 	contentType, sink := d.cfg.Format.ContentType(), d.cfg.Sink
 	if b.dead {

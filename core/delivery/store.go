@@ -55,6 +55,12 @@ type manifest struct {
 	Failed string `json:"failed,omitempty"`
 
 	covers *coverage
+	epoch  uint64 // of the backlog, in which its commit was begun
+}
+
+// outcome is the manifest's end.
+func (m *manifest) outcome(kind int) outcome {
+	return outcome{kind: kind, object: m.ID, size: m.Size, covers: m.covers, epoch: m.epoch}
 }
 
 // startRecord says which positions a delivery is responsible for. Shards that are missing were opened later, and are

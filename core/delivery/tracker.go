@@ -76,6 +76,7 @@ type outcome struct {
 	kind   int
 	object string // id of the object whose manifest this commits; empty if there is none
 	size   int64  // of the object in the spool, in bytes
+	epoch  uint64 // of the backlog
 	covers *coverage
 }
 
