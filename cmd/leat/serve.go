@@ -21,7 +21,7 @@ type serveCmd struct {
 
 // Help is shown by leat serve --help.
 func (serveCmd) Help() string {
-	return `A file that is added or changed takes effect at the second look after it, without a restart; a pipeline whose file is removed stops. A file with errors changes nothing: what ran before goes on, and the errors are in the log and in /healthz. A pipeline that cannot go on rests until its file changes; the others do not notice.
+	return `A file that is added or changed takes effect at the second look after it, without a restart; a pipeline whose file is removed stops. A file with errors changes nothing: what ran before goes on, and the errors are in the log and in /healthz. A pipeline that cannot go on rests until its file changes; the others do not notice. The answer of /healthz is 200 while a version of every pipeline runs, with the status degraded if a newer one does not, and 503 when a pipeline does not run.
 
 Logs go to standard error: by default one line for each event that matters. SIGINT and SIGTERM stop as in leat run.
 

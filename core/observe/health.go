@@ -3,6 +3,7 @@ package observe
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -24,7 +25,8 @@ type check struct {
 	pending chan error // the answer of a run that has not been waited for; nil if none is under way
 }
 
-// Register adds a check: nil is well, an error says what is not. It is called at each request and should answer at once.
+// Register adds a check: nil is well, an error says what is not, and one made by [Degraded] that it does not keep anything
+// from running. It is called at each request and should answer at once.
 // A check of the same name is replaced. The returned function removes it.
 func (h *Health) Register(name string, run func() error) (remove func()) {
 	c := &check{run: run}
@@ -43,21 +45,35 @@ func (h *Health) Register(name string, run func() error) (remove func()) {
 	}
 }
 
+// Degraded marks the error of a check as one that somebody should look at although everything that should run does.
+// Degraded(nil) is nil.
+func Degraded(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &degraded{err}
+}
+
+type degraded struct{ error }
+
+func (d *degraded) Unwrap() error { return d.error }
+
 // HealthReport is the body of /healthz.
 type HealthReport struct {
-	Status string                 `json:"status"` // ok or failing
+	Status string                 `json:"status"` // ok, degraded or failing: the worst of its checks
 	Checks map[string]CheckReport `json:"checks"`
 }
 
 // CheckReport is the outcome of one check.
 type CheckReport struct {
-	Status string `json:"status"` // ok or failing
+	Status string `json:"status"` // ok, degraded or failing
 	Error  string `json:"error,omitempty"`
 }
 
 const (
-	statusOK      = "ok"
-	statusFailing = "failing"
+	statusOK       = "ok"
+	statusDegraded = "degraded"
+	statusFailing  = "failing"
 )
 
 // Check runs all checks and reports them.
@@ -79,8 +95,13 @@ func (h *Health) Check() HealthReport {
 	for name, answer := range answers {
 		outcome := CheckReport{Status: statusOK}
 		if err := checks[name].await(ctx, answer); err != nil {
-			report.Status = statusFailing
 			outcome = CheckReport{Status: statusFailing, Error: err.Error()}
+			if mild := new(degraded); errors.As(err, &mild) {
+				outcome.Status = statusDegraded
+			}
+			if report.Status != statusFailing {
+				report.Status = outcome.Status
+			}
 		}
 		report.Checks[name] = outcome
 	}
@@ -120,12 +141,12 @@ func (c *check) await(ctx context.Context, answer chan error) error {
 	return err
 }
 
-// ServeHTTP answers with a HealthReport: 200 if all is well, else 503.
+// ServeHTTP answers with a HealthReport: 503 if a check fails, else 200, also if one is degraded.
 func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	report := h.Check()
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	if report.Status != statusOK {
+	if report.Status == statusFailing {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	out := json.NewEncoder(w)

@@ -3,6 +3,7 @@ package observe
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -79,8 +80,14 @@ func TestHealthz(t *testing.T) {
 	check(200, HealthReport{"ok", map[string]CheckReport{"log birds": {Status: "ok"}, "state": {Status: "ok"}}})
 	broken = errors.New("poisoned")
 	check(503, HealthReport{"failing", map[string]CheckReport{"log birds": {"failing", "poisoned"}, "state": {Status: "ok"}}})
+	removeMild := health.Register("file", func() error { return fmt.Errorf("a.yaml: %w", Degraded(errors.New("a typo"))) })
+	mild := CheckReport{"degraded", "a.yaml: a typo"}
+	check(503, HealthReport{"failing", map[string]CheckReport{"log birds": {"failing", "poisoned"}, "file": mild, "state": {Status: "ok"}}})
 	remove()
-	check(200, HealthReport{"ok", map[string]CheckReport{"state": {Status: "ok"}}})
+	check(200, HealthReport{"degraded", map[string]CheckReport{"file": mild, "state": {Status: "ok"}}})
+	removeMild()
+	health.Register("file", func() error { return Degraded(nil) })
+	check(200, HealthReport{"ok", map[string]CheckReport{"file": {Status: "ok"}, "state": {Status: "ok"}}})
 }
 
 func TestHangingCheckFailsAndRunsOnce(t *testing.T) {

@@ -9,7 +9,9 @@
 //   - a version that cannot be built gives way to the one that ran before it;
 //   - a pipeline that cannot go on rests until its file changes. The others do not notice.
 //
-// Each of these is logged and shown by the health checks file/<name> and pipeline/<name>.
+// Each of these is logged and shown by the health checks file/<name> and pipeline/<name>. As long as a version of every
+// pipeline runs they are degraded at most; they fail for a file of which nothing was ever taken, and for a pipeline that
+// waits or rests.
 package serve
 
 import (
@@ -148,7 +150,9 @@ func (s *Server) scan(ctx context.Context, first bool) {
 	if err != nil && s.folder == nil {
 		s.log.Error("the folder for pipelines cannot be read; what runs goes on", "folder", s.opts.Dir, "error", err)
 	}
-	s.folder = err
+	if s.folder = err; len(s.files) > 0 { // what they say runs on
+		s.folder = observe.Degraded(err)
+	}
 	s.mu.Unlock()
 	if err != nil {
 		return
@@ -232,7 +236,9 @@ func (s *Server) load(ctx context.Context, path string, f *file, src []byte) (re
 		}
 	}
 	f.mu.Lock()
-	f.err = err
+	if f.err = err; len(f.names) > 0 { // what was taken before runs on, or its own check says that it does not
+		f.err = observe.Degraded(err)
+	}
 	f.mu.Unlock()
 	if err != nil {
 		s.log.Error("pipeline file has errors; nothing of it is taken", "file", path, "error", err, "running", f.names)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/leatstream/leat/core/engine"
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/pipelines/build"
 	"github.com/leatstream/leat/pipelines/spec"
 )
@@ -90,6 +91,10 @@ func (s *slot) current() (want *spec.Pipeline, changed <-chan struct{}) {
 func (s *slot) check() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	switch s.status.State {
+	case Starting, Running: // the version before, if there is an error
+		return observe.Degraded(s.status.Err)
+	}
 	return s.status.Err
 }
 
