@@ -21,6 +21,7 @@ type job struct {
 	final    stage.Final
 	shares   []*share
 	byGroup  map[string]*share
+	last     *share   // found last
 	free     coverage // inputs that were dropped
 	ties     [][2]*share
 	err      error
@@ -32,6 +33,7 @@ type job struct {
 
 // share is what a batch adds to the buffer of one group.
 type share struct {
+	key   string // in the job's table
 	group string
 	dead  bool // for the dead letters; group is the error type then
 	data  []byte
@@ -68,6 +70,7 @@ func (j *job) release() {
 	}
 	clear(j.shares)
 	clear(j.byGroup)
+	j.last = nil
 	clear(j.ties)
 	j.shares, j.ties = j.shares[:0], j.ties[:0]
 	j.expired, j.free, j.drains, j.err = coverage{}, coverage{}, nil, nil
@@ -179,11 +182,16 @@ func (d *Delivery) share(j *job, out *stage.Out) (*share, error) {
 
 // share returns the share with a key: 'g' and a group's identity, or 'd' and an error type of the dead letters.
 func (j *job) share(key []byte) *share {
+	if s := j.last; s != nil && s.key == string(key) { // neighbours often share a group
+		return s
+	}
 	if s := j.byGroup[string(key)]; s != nil {
+		j.last = s
 		return s
 	}
 	s := shares.Get().(*share)
 	k := string(key)
+	s.key, j.last = k, s
 	s.group, s.dead, s.index = k[1:], k[0] == 'd', len(j.shares)
 	j.shares = append(j.shares, s)
 	j.byGroup[k] = s
