@@ -22,7 +22,7 @@ type runCmd struct {
 	Files     []string `arg:"" name:"file" help:"Pipeline files, or folders of them."`
 	UntilIdle bool     `help:"End when the sources are exhausted and everything is delivered."`
 	Drain     bool     `help:"When told to stop, deliver what is in the stream first, whatever the buffers' size and age."`
-	Removed   string   `help:"What to do with sealed objects of sinks that the file does not have any more: ${enum}." enum:"refuse,finish,abandon" default:"refuse"`
+	Removed   string   `help:"What to do with sealed objects of sinks that the file does not have any more: ${enum}. With abandon these sinks are forgotten altogether; else one that comes back goes on from its checkpoint." enum:"refuse,finish,abandon" default:"refuse"`
 	Metrics   string   `help:"Serve /metrics and /healthz at this address; off if absent." placeholder:"ADDR"`
 	Insecure  bool     `help:"Allow --metrics at an address that other machines reach."`
 	Quiet     bool     `short:"q" help:"Show neither progress nor the summary."`

@@ -14,7 +14,7 @@ type serveCmd struct {
 	Poll          spec.Duration `help:"Time between two looks at the folder." default:"2s"`
 	MetricsListen string        `help:"Serve /metrics and /healthz at this address; empty for nowhere." default:"127.0.0.1:4568"`
 	Insecure      bool          `help:"Allow an address that other machines reach. There is no authentication."`
-	Removed       string        `help:"What to do with sealed objects of sinks that a file does not have any more: ${enum}." enum:"refuse,finish,abandon" default:"refuse"`
+	Removed       string        `help:"What to do with sealed objects of sinks that a file does not have any more: ${enum}. With abandon these sinks are forgotten altogether; else one that comes back goes on from its checkpoint." enum:"refuse,finish,abandon" default:"refuse"`
 	dataFlag
 	logFlags
 }

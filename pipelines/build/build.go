@@ -26,19 +26,20 @@ type Options struct {
 	Progress func(what string)
 	// Connect makes Probe ask the destinations.
 	Connect bool
-	// Removed says what to do with sealed objects of sinks that the file does not have any more.
+	// Removed says what to do with what sinks have left that the file does not have any more.
 	Removed Removed
 }
 
-// Removed is a decision about objects that were sealed for a sink that has been removed since.
+// Removed is a decision about a sink that has been removed from the file: about the objects that were sealed for it, and
+// about the position it would go on from if it came back, which is kept, with a warning, unless it is abandoned.
 type Removed string
 
 const (
-	// RefuseRemoved fails with an error that names the other two.
+	// RefuseRemoved fails with an error that names the other two, if there are such objects.
 	RefuseRemoved Removed = ""
 	// FinishRemoved puts them where they were sealed for.
 	FinishRemoved Removed = "finish"
-	// AbandonRemoved counts their records as skipped and forgets them.
+	// AbandonRemoved gives them up and forgets the sink.
 	AbandonRemoved Removed = "abandon"
 )
 

@@ -72,9 +72,6 @@ func (b *builder) pipeline() (p *engine.Pipeline, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := b.removed(source); err != nil {
-		return nil, err
-	}
 	from := delivery.From{Latest: b.spec.Source.From.Kind == spec.FromLatest, At: b.spec.Source.From.At}
 	for i := range p.Deliveries {
 		cfg := &p.Deliveries[i]
@@ -92,6 +89,9 @@ func (b *builder) pipeline() (p *engine.Pipeline, err error) {
 			return nil, err
 		}
 		p.Feeders = append(p.Feeders, f)
+	}
+	if err := b.removed(source); err != nil {
+		return nil, err
 	}
 	return p, nil
 }

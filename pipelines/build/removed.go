@@ -10,13 +10,14 @@ import (
 	"github.com/leatstream/leat/core/stream"
 )
 
-// removed looks after objects that were sealed for sinks which the file does not have any more.
+// removed looks after what sinks have left which the file does not have any more: sealed objects, and the position that
+// they would go on from. It is the last step, so that nothing is forgotten for a version that cannot be built.
 func (b *builder) removed(source *stream.Stream) error {
 	o := &b.opts
 	var waiting []string
 	for _, id := range delivery.List(o.Data.State, b.spec.Name) {
-		configured := id.Incarnation == source.Incarnation().String() && b.hasSink(id.Sink)
-		if configured {
+		current := id.Incarnation == source.Incarnation().String() // else its stream was deleted
+		if current && b.hasSink(id.Sink) {
 			continue
 		}
 		left := delivery.Leftover{
@@ -26,18 +27,26 @@ func (b *builder) removed(source *stream.Stream) error {
 		if err != nil {
 			return err
 		}
-		switch {
-		case n == 0 && id.Incarnation != source.Incarnation().String():
-			err = left.Forget(b.ctx) // its stream is gone
-		case n == 0: // the sink goes on from its checkpoint if it comes back
-		case o.Removed == FinishRemoved:
-			err = left.Finish(b.ctx, b.reopen)
-		case o.Removed == AbandonRemoved:
-			err = left.Abandon(b.ctx)
-		default:
-			waiting = append(waiting, fmt.Sprintf("%s (%d)", id.Sink, n))
+		if n > 0 {
+			switch o.Removed {
+			case FinishRemoved:
+				err = left.Finish(b.ctx, b.reopen)
+			case AbandonRemoved:
+				err = left.Abandon(b.ctx)
+			default:
+				waiting = append(waiting, fmt.Sprintf("%s (%d)", id.Sink, n))
+				continue
+			}
+			if err != nil {
+				return err
+			}
 		}
-		if err != nil {
+		if current && o.Removed != AbandonRemoved {
+			b.logger().Warn("a sink is not in the file any more; it would go on from its checkpoint if it came back; --removed abandon forgets it",
+				"pipeline", id.Pipeline, "sink", id.Sink)
+			continue
+		}
+		if err := left.Forget(b.ctx); err != nil {
 			return err
 		}
 	}
