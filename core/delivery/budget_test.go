@@ -178,9 +178,10 @@ func TestASinkThatIsDownStopsCollecting(t *testing.T) {
 // Open buffers that take more of the disk than they leave free are sealed early; they would fill it otherwise.
 func TestOpenBuffersLeaveRoomOnTheDisk(t *testing.T) {
 	w := newWorld(t, 1)
+	w.fs.SetCapacity(40 << 20) // of which the log takes 18
+	w.restart()                // what others keep in reserve depends on it
 	w.cfg.BufferSize, w.cfg.Memory = MaxBufferSize, 1<<20
 	w.cfg.Compression, _ = codec.ByName("none", 0)
-	w.fs.SetCapacity(40 << 20) // of which the log takes 18
 	r := w.start()
 	var want []string
 	for range 16 {

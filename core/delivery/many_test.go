@@ -2,9 +2,13 @@ package delivery
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/stage"
 )
 
@@ -42,6 +46,66 @@ func TestAnInputWithoutAGroupForOneOutputIsDeadAsAWhole(t *testing.T) {
 		t.Errorf("%d dead letters, want 1", n)
 	}
 	if c := w.holds(); c.Dead != 1 || c.Delivered != 1 {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestBuffersThatShareInputsAreSealedTogether(t *testing.T) {
+	w := newWorld(t, 1)
+	w.cfg.Chain = stage.NewChain(stage.Link{Name: "t", Transform: toKeys{}})
+	w.put(0, "k", "a b", "b c", "x", "y z")
+	r := w.start()
+	eventually(t, "these are collected", func() bool { return r.held.Load() > 0 })
+	w.put(0, "k", fmt.Sprintf("c:%d", MinBufferSize-3)) // more than c has room for
+	eventually(t, "what is tied to c is delivered", func() bool { return r.Stats().Delivered == 2 })
+	w.must(r.stop())
+	if n := w.main.len(); n != 3 {
+		t.Errorf("%d objects, want a, b and c", n)
+	}
+	w.restart()
+	w.cfg.Chain = stage.NewChain(stage.Link{Name: "t", Transform: toKeys{}})
+	w.deliverAll()
+	if n := len(w.main.lines(t)); n != 8 {
+		t.Errorf("%d outputs, want 8", n)
+	}
+}
+
+// Nearly all inputs have one output in a hot group and one in a quiet one, so that everything is tied to everything. Each
+// full object takes the quiet ones along; none is lost or doubled by crashes between.
+func TestAHotGroupThatIsTiedToManyQuietOnes(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 2))
+	const rounds, each = 6, 400
+	w := newWorld(t, 2)
+	var want []string
+	seq := [2]int{}
+	for range rounds {
+		w.cfg.Chain = stage.NewChain(stage.Link{Name: "t", Transform: toKeys{}})
+		w.cfg.Memory = []int64{64 << 10, DefaultMemory}[rng.IntN(2)]
+		for range each {
+			s := rng.IntN(2)
+			seq[s]++
+			data := fmt.Sprintf("hot:3000 quiet%d:20 hot:30", rng.IntN(60))
+			if rng.IntN(10) == 0 {
+				data = fmt.Sprintf("alone%d:20", rng.IntN(3))
+			}
+			for sub, word := range strings.Fields(data) {
+				_, size, _ := strings.Cut(word, ":")
+				n, _ := strconv.Atoi(size)
+				name := fmt.Sprintf("%d.%d.%d", s, seq[s], sub)
+				want = append(want, name+strings.Repeat("x", n-len(name)))
+			}
+			w.put(record.ShardID(s), "k", data)
+		}
+		w.start()
+		time.Sleep(time.Duration(rng.IntN(40)) * time.Millisecond)
+		w.crash()
+	}
+	w.cfg.Chain = stage.NewChain(stage.Link{Name: "t", Transform: toKeys{}})
+	w.deliverAll()
+	w.main.wantLines(t, want)
+	if c := w.holds(); c.Delivered != rounds*each {
 		t.Errorf("%+v", c)
 	}
 }

@@ -423,7 +423,7 @@ func less(a, b []string) []string {
 	return out
 }
 
-// seed returns a file of this directory's testdata.
+// testdata returns a file of this directory's testdata.
 func testdata(t testing.TB, name string) string {
 	t.Helper()
 	p, err := os.ReadFile(filepath.Join("testdata", name))
