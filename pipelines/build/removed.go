@@ -16,8 +16,8 @@ func (b *builder) removed(source *stream.Stream) error {
 	o := &b.opts
 	var waiting []string
 	for _, id := range delivery.List(o.Data.State, b.spec.Name) {
-		current := id.Incarnation == source.Incarnation().String() // else its stream was deleted
-		if current && b.hasSink(id.Sink) {
+		named := b.hasSink(id.Sink)
+		if named && id.Incarnation == source.Incarnation().String() {
 			continue
 		}
 		left := delivery.Leftover{
@@ -41,9 +41,13 @@ func (b *builder) removed(source *stream.Stream) error {
 				return err
 			}
 		}
-		if current && o.Removed != AbandonRemoved {
-			b.logger().Warn("a sink is not in the file any more; it would go on from its checkpoint if it came back; --removed abandon forgets it",
-				"pipeline", id.Pipeline, "sink", id.Sink)
+		if stream, ok := b.streamOf(id.Incarnation); ok && o.Removed != AbandonRemoved {
+			what := "a sink is not in the file any more"
+			if named {
+				what = "a sink reads another stream now"
+			}
+			b.logger().Warn(what+"; it would go on from its checkpoint if it came back; --removed abandon forgets it",
+				"pipeline", id.Pipeline, "sink", id.Sink, "stream", stream)
 			continue
 		}
 		if err := left.Forget(b.ctx); err != nil {
@@ -58,6 +62,19 @@ func (b *builder) removed(source *stream.Stream) error {
 		"pipeline %s has sealed objects for sinks that are not in the file any more: %s", b.spec.Name, strings.Join(waiting, ", ")).
 		At(b.spec.PlaceOf("sinks")).
 		WithHint("run with --removed finish to deliver them where they were sealed for, or with --removed abandon to give them up")
+}
+
+// streamOf returns the name of the stream that has the incarnation, or of one that may have it but cannot be opened. ok is
+// false if the stream was deleted.
+func (b *builder) streamOf(incarnation string) (name string, ok bool) {
+	streams := b.opts.Data.Streams
+	for _, name := range streams.List() {
+		s, err := streams.Get(name)
+		if err != nil || s.Incarnation().String() == incarnation {
+			return name, true
+		}
+	}
+	return "", false
 }
 
 func (b *builder) hasSink(name string) bool {
