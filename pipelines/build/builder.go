@@ -139,13 +139,22 @@ func (b *builder) stream() (*stream.Stream, error) {
 			b.logger().Warn("the stream exists with another number of shards; split or merge them to change it",
 				"stream", want.Name, "file", want.Shards, "created_with", s.Config().Shards)
 		}
-		return s, placed(want.Place(), err)
+		return s, placedIfWrong(want.Place(), err)
 	}
 	if fault.CodeOf(err) != "stream.not_found" {
-		return nil, placed(want.Place(), err)
+		return nil, err
 	}
 	s, err = b.opts.Data.Streams.Create(b.ctx, want.Name, cfg)
-	return s, placed(want.Place(), err)
+	return s, placedIfWrong(want.Place(), err)
+}
+
+// placedIfWrong places an error about what the file asks of a stream, and no error of the disk or of the data directory.
+func placedIfWrong(place string, err error) error {
+	switch fault.CodeOf(err) {
+	case "stream.invalid_name", "stream.invalid_config", "stream.too_many_shards":
+		return placed(place, err)
+	}
+	return err
 }
 
 // retention of a stream that a pipeline owns: a hold keeps what is delivered for a day, to replay, unless its size is
