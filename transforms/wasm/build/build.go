@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,6 +32,9 @@ const (
 // buildArgs are the flags of go build. -trimpath keeps the user's paths out of the module, so that the same source gives the same
 // module everywhere; -s -w leave out debug information, a third of the size.
 var buildArgs = []string{"build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w"}
+
+// moduleHead is what a module begins with: the magic number and version 1.
+const moduleHead = "\x00asm\x01\x00\x00\x00"
 
 // Config says what to build.
 type Config struct {
@@ -62,7 +66,7 @@ func Build(ctx context.Context, cfg Config) (string, error) {
 	}
 	key := src.key(tool)
 	path := filepath.Join(cfg.CacheDir, key+".wasm")
-	if _, err := os.Stat(path); err == nil && !src.reachesOut {
+	if !src.reachesOut && isModule(path) {
 		return path, nil
 	}
 	if err := os.MkdirAll(cfg.CacheDir, 0o700); err != nil {
@@ -73,13 +77,26 @@ func Build(ctx context.Context, cfg Config) (string, error) {
 		return "", err
 	}
 	defer unlock()
-	if _, err := os.Stat(path); err == nil && !src.reachesOut { // somebody else has built it meanwhile
+	if !src.reachesOut && isModule(path) { // somebody else has built it meanwhile
 		return path, nil
 	}
 	if cfg.Progress != nil {
 		cfg.Progress(cfg.Dir)
 	}
 	return path, src.build(ctx, tool, cfg.CacheDir, path)
+}
+
+// isModule reports whether the file begins as a module does. A build leaves nothing else, but a cache is a folder that others
+// touch too, and an error about its content would name the user's folder, which is right.
+func isModule(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, len(moduleHead))
+	_, err = io.ReadFull(f, head)
+	return err == nil && string(head) == moduleHead
 }
 
 func cacheError(doing string, err error) *fault.Error {

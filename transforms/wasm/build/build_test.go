@@ -87,6 +87,18 @@ func TestAFolderIsBuiltOnceForEachVersionOfItsSource(t *testing.T) {
 	if err != nil || changed == first || built != 2 {
 		t.Errorf("changed: %s, %v, %d builds", changed, err, built)
 	}
+	for i, damage := range []string{"", "not a module", "\x00asm"} { // by whoever shares the cache
+		if err := os.WriteFile(changed, []byte(damage), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		rebuilt, err := Build(context.Background(), cfg)
+		if err != nil || rebuilt != changed || built != 3+i {
+			t.Errorf("over %q: %s, %v, %d builds", damage, rebuilt, err, built)
+		}
+		if b, err := os.ReadFile(changed); err != nil || !strings.HasPrefix(string(b), "\x00asm\x01") {
+			t.Errorf("over %q: %.10q, %v", damage, b, err)
+		}
+	}
 	for _, name := range []string{"go.mod", "go.sum"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
 			t.Errorf("the build left %s in the user's folder", name)
