@@ -37,15 +37,6 @@ func TestManyPartitionsStayUnderTheMemoryBudget(t *testing.T) {
 	w := newWorld(t, 1)
 	w.cfg.Memory, w.cfg.Workers = 1<<20, 1
 	var seen, spills atomic.Int64
-	var r *running
-	w.cfg.Seams.At = func(step string) {
-		switch step {
-		case "collected":
-			seen.Store(max(seen.Load(), r.held.Load()))
-		case "spilled":
-			spills.Add(1)
-		}
-	}
 	var want []string
 	const groups = 40
 	for range 20 {
@@ -55,11 +46,17 @@ func TestManyPartitionsStayUnderTheMemoryBudget(t *testing.T) {
 			w.put(0, fmt.Sprint("group", g), data...)
 		}
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	d, err := New(ctx, w.cfg)
+	d, err := New(t.Context(), w.cfg)
 	w.must(err)
-	r = &running{Delivery: d, t: t, cancel: cancel, result: make(chan error, 1)}
-	go func() { r.result <- d.Run(ctx) }()
+	d.cfg.Seams.At = func(step string) {
+		switch step {
+		case "collected":
+			seen.Store(max(seen.Load(), d.held.Load()))
+		case "spilled":
+			spills.Add(1)
+		}
+	}
+	r := w.run(d)
 	eventually(t, "buffers are spilled", func() bool { return len(w.spooled()) > 0 })
 	r.drain()
 	w.must(r.stop())

@@ -153,12 +153,14 @@ type running struct {
 // start makes a delivery and runs it.
 func (w *world) start() *running {
 	w.t.Helper()
+	d, err := New(context.Background(), w.cfg)
+	w.must(err)
+	return w.run(d)
+}
+
+// run runs a delivery beside the test.
+func (w *world) run(d *Delivery) *running {
 	ctx, cancel := context.WithCancel(context.Background())
-	d, err := New(ctx, w.cfg)
-	if err != nil {
-		cancel()
-		w.t.Fatal(err)
-	}
 	r := &running{Delivery: d, t: w.t, cancel: cancel, result: make(chan error, 1)}
 	go func() { r.result <- d.Run(ctx) }()
 	w.t.Cleanup(func() { cancel(); <-d.ended })
