@@ -142,5 +142,9 @@ func (d *Dir) Close() error {
 }
 
 func failed(doing, path string, err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fault.New(fault.Unauthorized, "data.permission", "%s data directory %s: %w", doing, path, err).
+			WithHint("run leat as the user who owns the directory, or choose another with --data")
+	}
 	return fault.New(fault.Unavailable, "data.io", "%s data directory %s: %w", doing, path, err)
 }
