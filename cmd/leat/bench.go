@@ -71,7 +71,7 @@ Example:
 // Run measures the log.
 func (c *benchLogCmd) Run(a *app) error {
 	status := newStatusLine(a.stderr, c.JSON)
-	ctx, _ := untilSignal(a.ctx, status)
+	ctx, _ := untilSignal(a.ctx, status, endsWork)
 	var rows []diskbench.Row
 	err := c.profiled(func() (err error) {
 		rows, err = diskbench.Run(ctx, diskbench.Options{
@@ -135,7 +135,7 @@ Examples:
 // Run measures pipelines.
 func (c *benchPipelineCmd) Run(a *app) error {
 	status := newStatusLine(a.stderr, c.JSON)
-	ctx, _ := untilSignal(a.ctx, status)
+	ctx, _ := untilSignal(a.ctx, status, endsWork)
 	var results []benchpipe.Result
 	err := c.profiled(func() (err error) {
 		results, err = benchpipe.Run(ctx, benchpipe.Options{

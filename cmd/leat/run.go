@@ -58,7 +58,7 @@ func (c *runCmd) Run(a *app) error {
 	}
 	status := newStatusLine(a.stderr, c.Quiet)
 	logger := c.logger(status, slog.LevelWarn)
-	ctx, stopped := untilSignal(a.ctx, status)
+	ctx, stopped := untilSignal(a.ctx, status, endsPuts)
 
 	metrics, health, stop, err := serveMetrics(c.Metrics, c.Insecure, logger)
 	if err != nil {
@@ -174,9 +174,15 @@ func registerGroup(h *observe.Health, g *foreground.Group) (remove func()) {
 	}
 }
 
-// untilSignal returns a context that ends with the first SIGINT or SIGTERM, and that signal. The second one ends the
-// process at once: everything durable is safe at any moment.
-func untilSignal(parent context.Context, status *statusLine) (context.Context, *atomic.Int32) {
+// What the first signal does, for who sent it.
+const (
+	endsPuts = "stopping: puts under way end, the rest stays in the stream for the next run; once more to stop at once"
+	endsWork = "stopping; once more to stop at once"
+)
+
+// untilSignal returns a context that ends with the first SIGINT or SIGTERM, and that signal; it is shown what that does.
+// The second one ends the process at once: everything durable is safe at any moment.
+func untilSignal(parent context.Context, status *statusLine, does string) (context.Context, *atomic.Int32) {
 	ctx, cancel := context.WithCancel(parent)
 	var first atomic.Int32
 	signals := make(chan os.Signal, 2)
@@ -184,7 +190,7 @@ func untilSignal(parent context.Context, status *statusLine) (context.Context, *
 	go func() {
 		sig := (<-signals).(syscall.Signal)
 		first.Store(int32(sig))
-		fmt.Fprintf(status, "leat: stopping: puts under way end, the rest stays in the stream for the next run; once more to stop at once\n")
+		fmt.Fprintf(status, "leat: %s\n", does)
 		cancel()
 		sig = (<-signals).(syscall.Signal)
 		status.Clear()

@@ -36,7 +36,7 @@ Example:
 func (c *serveCmd) Run(a *app) (err error) {
 	status := newStatusLine(a.stderr, true)
 	logger := c.logger(status, slog.LevelInfo)
-	ctx, _ := untilSignal(a.ctx, status)
+	ctx, _ := untilSignal(a.ctx, status, endsPuts)
 	metrics, health, stop, err := serveMetrics(c.MetricsListen, c.Insecure, logger)
 	if err != nil {
 		return err

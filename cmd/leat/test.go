@@ -59,7 +59,7 @@ func (c *testCmd) Run(a *app) error {
 	}
 	status := newStatusLine(a.stderr, c.JSON)
 	defer status.Clear()
-	ctx, _ := untilSignal(a.ctx, status)
+	ctx, _ := untilSignal(a.ctx, status, endsWork)
 	results := []testResult{}
 	failed := 0
 	for _, p := range pipelines {

@@ -23,7 +23,7 @@ type validateCmd struct {
 func (validateCmd) Help() string {
 	return `Checks the schema, expressions and queries, and that the modules of transforms build and load. Nothing is created and no stream is touched.
 
-Exit codes: 0 all files are right, 1 a destination does not answer, 2 wrong use or something is wrong in a file.
+Exit codes: 0 all files are right, 1 a destination does not answer, 2 wrong use or something is wrong in a file, 130 and 143 stopped by SIGINT and SIGTERM.
 
 Examples:
 
@@ -50,11 +50,14 @@ type problem struct {
 func (c *validateCmd) Run(a *app) error {
 	status := newStatusLine(a.stderr, c.JSON)
 	defer status.Clear()
-	ctx, _ := untilSignal(a.ctx, status)
+	ctx, stopped := untilSignal(a.ctx, status, endsWork)
 	var results []validation
 	code := 0
 	for _, file := range c.Files {
 		v, err := c.file(ctx, file, status)
+		if sig := stopped.Load(); sig != 0 {
+			return &exitError{code: 128 + int(sig)} // what it found is that it was told to stop
+		}
 		results = append(results, v)
 		if err == nil {
 			if !c.JSON {
