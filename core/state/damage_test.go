@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"strings"
 	"sync"
 	"syscall"
@@ -166,6 +167,24 @@ func TestFullDiskRefusesAndGoesOn(t *testing.T) {
 	waitUntil(t, func() bool {
 		return s.Update(t.Context(), func(tx *Tx) error { tx.Put("after", nil); return nil }) == nil
 	})
+}
+
+func TestAStoreOfAnotherUserIsRefusedWithAHint(t *testing.T) {
+	base, _ := filled(t)
+	fsys := vfs.NewErrors(base, func(op vfs.Op, name string, _ int) vfs.Fault {
+		if op == vfs.OpOpen || op == vfs.OpStat || op == vfs.OpLock {
+			return vfs.Fault{Err: &fs.PathError{Op: op.String(), Path: name, Err: fs.ErrPermission}}
+		}
+		return vfs.Fault{}
+	})
+	for name, open := range map[string]func() (*Store, error){
+		"for reading": func() (*Store, error) { return OpenReadOnly(fsys, dir) },
+		"for writing": func() (*Store, error) { return Open(fsys, dir, Options{}) },
+	} {
+		if _, err := open(); fault.CodeOf(err) != "state.permission" || !strings.Contains(err.Error(), "the user who owns") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 func TestReadOnlyWhileAnotherWrites(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -162,6 +163,10 @@ func openFailed(dir string, err error) error {
 	}
 	if fault.CodeOf(err) != "internal" {
 		return err
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fault.New(fault.Unauthorized, "state.permission", "open state %s: %w", dir, err).
+			WithHint("run leat as the user who owns the data directory")
 	}
 	return fault.New(fault.Unavailable, "state.open", "open state %s: %w", dir, err)
 }
