@@ -31,7 +31,10 @@ Example:
 // logFolders returns the folders of the logs in dir, a data directory or the folder of one log.
 func logFolders(dir string) ([]string, error) {
 	info, err := os.Stat(dir)
-	if err != nil || !info.IsDir() {
+	if err != nil {
+		return nil, wrong("find the logs: %w", err)
+	}
+	if !info.IsDir() {
 		return nil, wrong("%s is not a folder", dir)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "VERSION")); errors.Is(err, fs.ErrNotExist) {
