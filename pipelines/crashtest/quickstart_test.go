@@ -30,14 +30,14 @@ func TestTheQuickstartDeliversEachRowOnceThroughKill9(t *testing.T) {
 		t.Fatalf("build leat: %v: %s", err, out)
 	}
 	run := func(dir string, life time.Duration) (done bool) {
-		cmd := exec.Command(leat, "run", "--until-idle", "pipeline.yaml")
+		cmd := exec.Command(leat, "run", "--until-idle", "--data", "leat-data", "pipeline.yaml")
 		cmd.Dir = dir
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &out
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		if life > 0 {
+		if life > 0 { // else nobody kills it
 			defer time.AfterFunc(life, func() { _ = cmd.Process.Kill() }).Stop()
 		}
 		if err := cmd.Wait(); err != nil && cmd.ProcessState.ExitCode() >= 0 {
@@ -62,9 +62,14 @@ func TestTheQuickstartDeliversEachRowOnceThroughKill9(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	kills := 0
 	for round := range testenv.Count(2, 10) {
+		life := func() time.Duration { return 1 + time.Duration(rng.Int64N(int64(whole))) }
 		dir := copyExample(t)
-		for range 1 + rng.IntN(3) {
-			if !run(dir, 1+time.Duration(rng.Int64N(int64(whole)))) {
+		for first := life(); run(dir, first); first /= 2 { // it was faster than the one that was timed
+			dir = copyExample(t)
+		}
+		kills++
+		for range rng.IntN(3) {
+			if !run(dir, life()) {
 				kills++
 			}
 		}
@@ -81,9 +86,7 @@ func TestTheQuickstartDeliversEachRowOnceThroughKill9(t *testing.T) {
 			t.Fatalf("round %d: %d rows, want %d", round, count(got), count(want))
 		}
 	}
-	if t.Logf("%d kills", kills); kills == 0 {
-		t.Error("no run was killed")
-	}
+	t.Logf("%d kills", kills)
 }
 
 func copyExample(t *testing.T) string {
