@@ -1,30 +1,83 @@
-package datadir_test
+package datadir
 
 import (
-	"errors"
-	"io/fs"
-	"strings"
+	"context"
+	"math/rand/v2"
 	"testing"
 
-	"github.com/leatstream/leat/core/datadir"
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/stream"
 	"github.com/leatstream/leat/core/vfs"
 )
 
-func TestADirectoryOfAnotherUserIsRefusedWithAHint(t *testing.T) {
-	for _, denied := range []vfs.Op{vfs.OpMkdirAll, vfs.OpLock, vfs.OpCreate} {
-		fsys := vfs.NewErrors(vfs.NewMem(), func(op vfs.Op, name string, _ int) vfs.Fault {
-			if op == denied {
-				return vfs.Fault{Err: &fs.PathError{Op: op.String(), Path: name, Err: fs.ErrPermission}}
+func TestOneProcessAtATime(t *testing.T) {
+	fsys := vfs.NewMem()
+	first, err := Open(fsys, "/data", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(fsys, "/data", nil); fault.CodeOf(err) != "data.locked" {
+		t.Fatalf("a second one: %v", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open(fsys, "/data", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAnotherLayoutIsRefusedAndLeftAlone(t *testing.T) {
+	fsys := vfs.NewMem()
+	if err := fsys.MkdirAll("/data"); err != nil {
+		t.Fatal(err)
+	}
+	f, err := fsys.Create("/data/VERSION")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("leat data directory 2\n"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(fsys, "/data", nil); fault.CodeOf(err) != "data.version" || fault.ClassOf(err) != fault.Permanent {
+		t.Fatal(err)
+	}
+	if _, err := fsys.Stat("/data/state"); err == nil {
+		t.Fatal("it wrote to a directory of another layout")
+	}
+}
+
+// A directory that lost power while it was made for the first time is opened like a new one, and keeps what was acked.
+func TestOpeningSurvivesPowerFailures(t *testing.T) {
+	for seed := range uint64(100) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		fsys := vfs.NewMem()
+		acked := 0
+		for range 4 {
+			d, err := Open(fsys, "/data", nil)
+			if err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
 			}
-			return vfs.Fault{}
-		})
-		dir, err := datadir.Open(fsys, "/data", nil)
-		if err == nil {
-			err = errors.Join(errors.New("it opens"), dir.Close())
-		}
-		if fault.CodeOf(err) != "data.permission" || fault.ClassOf(err) != fault.Unauthorized || !strings.Contains(err.Error(), "the user who owns") {
-			t.Errorf("%v denied: %v", denied, err)
+			if got := len(d.Streams.List()); got < acked {
+				t.Fatalf("seed %d: %d streams, %d were acked", seed, got, acked)
+			}
+			names := []string{"a", "b", "c", "d"}
+			if rng.IntN(2) == 0 {
+				if _, err := d.Streams.Create(context.Background(), names[acked], stream.Config{}); err != nil {
+					t.Fatalf("seed %d: %v", seed, err)
+				}
+				acked++
+			}
+			fsys.Freeze()
+			_ = d.Close()
+			fsys = fsys.Crash(rng, rng.IntN(101))
 		}
 	}
 }
