@@ -195,3 +195,32 @@ func TestDeadLettersRollToo(t *testing.T) {
 		w.must(r.stop())
 	})
 }
+
+// hourly puts the hour of an object's first record into its key.
+type hourly struct{ byKey }
+
+func (hourly) Prefix(_ string, at time.Time) (string, error) { return at.Format("15") + "/", nil }
+
+// A batch may hold hours of a quiet stream. An object that begins within it has the time of its own first record.
+func TestAnObjectThatBeginsWithinABatchHasTheTimeOfItsFirstRecord(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.cfg.Layout = hourly{}
+		first := time.Now().UTC()
+		for range 113 { // two batches of 56, and one more
+			w.put(0, "k", exactly(9<<10))
+		}
+		time.Sleep(2 * time.Hour)
+		for range 60 { // the first seven fill the object, and are read together with the one before
+			w.put(0, "k", exactly(1<<10))
+		}
+		w.deliverAll()
+		var got []string
+		for key := range w.main.contents(t) {
+			got = append(got, key[:3])
+		}
+		slices.Sort(got)
+		if want := []string{first.Format("15/"), first.Add(2 * time.Hour).Format("15/")}; !slices.Equal(got, want) {
+			t.Errorf("objects of the hours %v, want %v", got, want)
+		}
+	})
+}
