@@ -30,4 +30,15 @@
 // Every input is counted once: in = delivered + dropped + dead + expired + skipped + pending. An input is dead if any of
 // its outputs cannot be delivered; then none of them is, and the input is written to the dead letters. The first five
 // counts are durable per shard; pending is what the log holds and no commit covers. [Audit] checks it from durable state.
+//
+// An object that its sink refuses for good, or for longer than the retry time, goes to the dead letters as it is, and the
+// inputs that it covers are dead. An input with outputs in several groups is covered by the object of its first output:
+// if only another one is given up, it counts as delivered, and that object is among the dead letters all the same.
+//
+// # Bounds
+//
+// Buffers are sealed before their size and age when there are too many of them for the memory budget (the oldest), when
+// they take more of the disk than they leave free (the largest), and when the covered positions exceed their budget (the
+// oldest). Nothing is collected while too many sealed objects, or too many positions that they cover, wait for their
+// commit: the log keeps the rest.
 package delivery

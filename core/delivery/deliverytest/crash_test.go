@@ -3,9 +3,13 @@ package deliverytest_test
 import (
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/leatstream/leat/core/delivery/deliverytest"
 	"github.com/leatstream/leat/internal/testenv"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestEveryRecordIsInOneObjectThroughCrashes(t *testing.T) {
 	for seed := range uint64(testenv.Count(12, 100)) {
