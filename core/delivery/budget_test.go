@@ -120,14 +120,17 @@ func TestOneStuckObjectStopsCollectingOnceTheCoveredSetIsFull(t *testing.T) {
 		return nil
 	})
 	r := w.start()
+	size := func() int64 { return r.backlog.promised.Load() + r.backlog.covered.Load() }
 	for round := range rounds { // each makes one bitmap a shard of promised positions, and one of delivered ones above
 		for i := range each {
 			w.put(record.ShardID(round*each+i), "stuck", "a")
 			w.put(record.ShardID(round*each+i), "fine", "b")
 		}
-		time.Sleep(100 * time.Millisecond)
+		eventually(t, "it is delivered, or has to wait", func() bool {
+			return r.Stats().Delivered == uint64((round+1)*each) || size() > w.cfg.Covered
+		})
 	}
-	size := func() int64 { return r.backlog.promised.Load() + r.backlog.covered.Load() }
+	time.Sleep(100 * time.Millisecond) // in which nothing more may be taken
 	if most := w.cfg.Covered * 3 / 2; size() > most || size() < w.cfg.Covered {
 		t.Errorf("the positions take %d bytes, want %d to %d", size(), w.cfg.Covered, most)
 	}

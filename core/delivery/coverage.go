@@ -129,6 +129,10 @@ func (c *coverage) encode() ([]byte, error) {
 	return out, nil
 }
 
+// leastPart is the size in bytes of the smallest part of an encoded 64-bit bitmap: its key, and a 32-bit bitmap of one
+// position.
+const leastPart = 4 + 8
+
 func decodeCoverage(p []byte) (*coverage, error) {
 	c := &coverage{}
 	for len(p) > 0 {
@@ -139,6 +143,10 @@ func decodeCoverage(p []byte) (*coverage, error) {
 		p = p[8:]
 		if uint64(n) > uint64(len(p)) {
 			return nil, fmt.Errorf("covered positions of %s: %d bytes announced, %d left", id, n, len(p))
+		}
+		// The library makes room for as many parts as the first eight bytes say, so these are checked here.
+		if n < 8 || binary.LittleEndian.Uint64(p) > uint64(n-8)/leastPart {
+			return nil, fmt.Errorf("covered positions of %s: more parts announced than %d bytes can hold", id, n)
 		}
 		bits := roaring64.New()
 		if err := bits.UnmarshalBinary(p[:n]); err != nil {
