@@ -96,29 +96,34 @@ func writeFrames(f vfs.File, position uint64, all *keys) (length int64, err erro
 	return length, err
 }
 
-// readSnapshot returns the keys of the snapshot and the journal position it covers; without a snapshot there are none, and
-// the position is 0.
-func readSnapshot(fsys vfs.FS, dir string) (all *keys, position uint64, length int64, err error) {
+// storedSnapshot is a snapshot that was read.
+type storedSnapshot struct {
+	keys     *keys
+	position uint64 // of the journal that it covers
+	length   int64  // of the file, in bytes
+}
+
+// readSnapshot reads the snapshot; without one there are no keys, and the position is 0.
+func readSnapshot(fsys vfs.FS, dir string) (snap storedSnapshot, err error) {
 	name := filepath.Join(dir, snapshotName)
 	f, err := fsys.OpenRead(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return new(keys), 0, 0, nil
+		return storedSnapshot{keys: new(keys)}, nil
 	}
 	if err != nil {
-		return nil, 0, 0, err
+		return snap, err
 	}
 	defer f.Close()
-	length, err = f.Size()
-	if err != nil {
-		return nil, 0, 0, err
+	if snap.length, err = f.Size(); err != nil {
+		return snap, err
 	}
-	all, position, err = decodeSnapshot(f.ReadAt, length)
+	snap.keys, snap.position, err = decodeSnapshot(f.ReadAt, snap.length)
 	var bad damage
 	if errors.As(err, &bad) {
-		return nil, 0, 0, fault.New(fault.Permanent, "state.snapshot_damaged", "state: snapshot %s: %w", name, bad).
+		return snap, fault.New(fault.Permanent, "state.snapshot_damaged", "state: snapshot %s: %w", name, bad).
 			WithHint("it cannot be made again from the journal alone; restore the folder %s from a backup", dir)
 	}
-	return all, position, length, err
+	return snap, err
 }
 
 // damage says what is wrong with bytes that were read well.

@@ -116,11 +116,16 @@ func Open(fsys vfs.FS, dir string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, openFailed(dir, err)
 	}
+	// The snapshot first: beside a writer, in OpenReadOnly, the journal then has all that the snapshot covers.
+	snap, err := readSnapshot(fsys, dir)
+	if err != nil {
+		return nil, errors.Join(openFailed(dir, err), lock.Close())
+	}
 	journal, err := opts.openJournal(fsys, filepath.Join(dir, journalName), opts)
 	if err != nil {
 		return nil, errors.Join(openFailed(dir, err), lock.Close())
 	}
-	s, err := recoverStore(fsys, dir, opts, journal)
+	s, err := recoverStore(fsys, dir, opts, snap, journal)
 	if err != nil {
 		return nil, errors.Join(openFailed(dir, err), journal.Close(), lock.Close())
 	}
@@ -133,11 +138,8 @@ func Open(fsys vfs.FS, dir string, opts Options) (*Store, error) {
 	return s, nil
 }
 
-func recoverStore(fsys vfs.FS, dir string, opts Options, journal shardlog.Log) (*Store, error) {
-	all, position, length, err := readSnapshot(fsys, dir)
-	if err != nil {
-		return nil, err
-	}
+func recoverStore(fsys vfs.FS, dir string, opts Options, snap storedSnapshot, journal shardlog.Log) (*Store, error) {
+	all, position := snap.keys, snap.position
 	if err := prepareJournal(journal, position); err != nil {
 		return nil, err
 	}
@@ -152,7 +154,7 @@ func recoverStore(fsys vfs.FS, dir string, opts Options, journal shardlog.Log) (
 	})
 	s.durable.Store(&version{all.Copy(), s.head.size})
 	s.committer = committer{next: next, published: next - 1, sinceSnapshot: replayed}
-	s.snapshots.covered, s.snapshots.length = position, length
+	s.snapshots.covered, s.snapshots.length = position, snap.length
 	return s, nil
 }
 
