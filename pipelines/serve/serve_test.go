@@ -267,11 +267,14 @@ func TestAVersionThatCannotBeBuiltGivesWayToTheOneBefore(t *testing.T) {
 func TestAPassingReasonIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, map[string]string{"a.yaml": "one"})
-		b.unbuilt["one/"] = slices.Repeat([]error{errors.New("disk full")}, 4)
+		b.unbuilt["one/"] = slices.Repeat([]error{errors.New("disk full")}, 1000)
 		b.serve()
 		defer b.stop()
 		b.wantHealth(map[string]string{"pipeline/a": "failing disk full"})
-		time.Sleep(30 * time.Second)
+		b.mu.Lock()
+		b.unbuilt["one/"] = nil
+		b.mu.Unlock()
+		time.Sleep(lastPause)
 		b.look(1)
 		b.wantRunning("a one")
 		b.wantHealth(map[string]string{})
