@@ -49,7 +49,7 @@ func TestEveryBitFlipInASnapshotIsFound(t *testing.T) {
 		if _, err := f.WriteAt(b, off); err != nil {
 			t.Fatal(err)
 		}
-		_, err := readSnapshot(fsys, dir)
+		_, _, _, err := readSnapshot(fsys, dir)
 		if fault.CodeOf(err) != "state.snapshot_damaged" || !strings.Contains(err.Error(), dir+"/snapshot") {
 			t.Fatalf("bit %d: %v", bit, err)
 		}

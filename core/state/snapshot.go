@@ -96,34 +96,29 @@ func writeFrames(f vfs.File, position uint64, all *keys) (length int64, err erro
 	return length, err
 }
 
-// storedSnapshot is a snapshot that was read.
-type storedSnapshot struct {
-	keys     *keys
-	position uint64 // of the journal that it covers
-	length   int64  // of the file, in bytes
-}
-
-// readSnapshot reads the snapshot; without one there are no keys, and the position is 0.
-func readSnapshot(fsys vfs.FS, dir string) (snap storedSnapshot, err error) {
+// readSnapshot returns the keys of the snapshot and the journal position it covers; without a snapshot there are none, and
+// the position is 0.
+func readSnapshot(fsys vfs.FS, dir string) (all *keys, position uint64, length int64, err error) {
 	name := filepath.Join(dir, snapshotName)
 	f, err := fsys.OpenRead(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return storedSnapshot{keys: new(keys)}, nil
+		return new(keys), 0, 0, nil
 	}
 	if err != nil {
-		return snap, err
+		return nil, 0, 0, err
 	}
 	defer f.Close()
-	if snap.length, err = f.Size(); err != nil {
-		return snap, err
+	length, err = f.Size()
+	if err != nil {
+		return nil, 0, 0, err
 	}
-	snap.keys, snap.position, err = decodeSnapshot(f.ReadAt, snap.length)
+	all, position, err = decodeSnapshot(f.ReadAt, length)
 	var bad damage
 	if errors.As(err, &bad) {
-		return snap, fault.New(fault.Permanent, "state.snapshot_damaged", "state: snapshot %s: %w", name, bad).
+		return nil, 0, 0, fault.New(fault.Permanent, "state.snapshot_damaged", "state: snapshot %s: %w", name, bad).
 			WithHint("it cannot be made again from the journal alone; restore the folder %s from a backup", dir)
 	}
-	return snap, err
+	return all, position, length, err
 }
 
 // damage says what is wrong with bytes that were read well.

@@ -116,16 +116,11 @@ func Open(fsys vfs.FS, dir string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, openFailed(dir, err)
 	}
-	// The snapshot first: beside a writer, in OpenReadOnly, the journal then has all that the snapshot covers.
-	snap, err := readSnapshot(fsys, dir)
-	if err != nil {
-		return nil, errors.Join(openFailed(dir, err), lock.Close())
-	}
 	journal, err := opts.openJournal(fsys, filepath.Join(dir, journalName), opts)
 	if err != nil {
 		return nil, errors.Join(openFailed(dir, err), lock.Close())
 	}
-	s, err := recoverStore(fsys, dir, opts, snap, journal)
+	s, err := recoverStore(fsys, dir, opts, journal)
 	if err != nil {
 		return nil, errors.Join(openFailed(dir, err), journal.Close(), lock.Close())
 	}
@@ -138,8 +133,11 @@ func Open(fsys vfs.FS, dir string, opts Options) (*Store, error) {
 	return s, nil
 }
 
-func recoverStore(fsys vfs.FS, dir string, opts Options, snap storedSnapshot, journal shardlog.Log) (*Store, error) {
-	all, position := snap.keys, snap.position
+func recoverStore(fsys vfs.FS, dir string, opts Options, journal shardlog.Log) (*Store, error) {
+	all, position, length, err := readSnapshot(fsys, dir)
+	if err != nil {
+		return nil, err
+	}
 	if err := prepareJournal(journal, position); err != nil {
 		return nil, err
 	}
@@ -154,7 +152,7 @@ func recoverStore(fsys vfs.FS, dir string, opts Options, snap storedSnapshot, jo
 	})
 	s.durable.Store(&version{all.Copy(), s.head.size})
 	s.committer = committer{next: next, published: next - 1, sinceSnapshot: replayed}
-	s.snapshots.covered, s.snapshots.length = position, snap.length
+	s.snapshots.covered, s.snapshots.length = position, length
 	return s, nil
 }
 
