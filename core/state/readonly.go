@@ -9,8 +9,8 @@ import (
 const (
 	// readTries is how often OpenReadOnly begins anew: a writer may replace the snapshot, or remove a part of the journal,
 	// between two looks.
-	readTries = 5
-	readPause = 50 * time.Millisecond
+	readTries = 40
+	readPause = 25 * time.Millisecond
 )
 
 // OpenReadOnly reads the store in dir as it is now, also while another process writes it. It changes nothing on the disk
