@@ -116,6 +116,11 @@ func Open(fsys vfs.FS, dir string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, openFailed(dir, err)
 	}
+	// A process that was killed may have renamed a snapshot that is visible and would not survive a power failure: the
+	// journal must not be trimmed because of it before it would.
+	if err := fsys.SyncDir(dir); err != nil {
+		return nil, errors.Join(openFailed(dir, err), lock.Close())
+	}
 	journal, err := opts.openJournal(fsys, filepath.Join(dir, journalName), opts)
 	if err != nil {
 		return nil, errors.Join(openFailed(dir, err), lock.Close())
