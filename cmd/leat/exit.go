@@ -69,9 +69,9 @@ func (a *app) show(err error) {
 	switch {
 	case errors.As(err, &list) || errors.As(err, &one) && one.Place != "":
 		fmt.Fprint(a.stderr, spec.Render(err, term.IsTerminal(int(a.stderr.Fd())) && os.Getenv("NO_COLOR") == ""))
-	case errors.As(err, &one) && one.Hint != "":
-		text := strings.Replace(err.Error(), " ("+one.Hint+")", "", 1)
-		fmt.Fprintf(a.stderr, "leat: %s\nhint: %s\n", text, one.Hint)
+	case fault.HintOf(err) != "":
+		hint := fault.HintOf(err)
+		fmt.Fprintf(a.stderr, "leat: %s\nhint: %s\n", strings.Replace(err.Error(), " ("+hint+")", "", 1), hint)
 	default:
 		fmt.Fprintf(a.stderr, "leat: %v\n", err)
 	}

@@ -106,3 +106,15 @@ func CodeOf(err error) string {
 	}
 	return "internal"
 }
+
+// HintOf returns the hint of the first Error in the chain of err that has one, else nothing.
+func HintOf(err error) string {
+	var e *Error
+	for errors.As(err, &e) {
+		if e.Hint != "" {
+			return e.Hint
+		}
+		err = e.Err
+	}
+	return ""
+}

@@ -29,6 +29,20 @@ func TestClassAndCodeAreFoundThroughWrapping(t *testing.T) {
 	}
 }
 
+func TestTheOutermostHintCounts(t *testing.T) {
+	inner := New(Unavailable, "log.disk_full", "no room").WithHint("free space")
+	outer := New(Unavailable, "stream.full", "put: %w", fmt.Errorf("append: %w", inner))
+	if got := HintOf(outer); got != "free space" {
+		t.Errorf("hint %q below an error without one", got)
+	}
+	if got := HintOf(outer.WithHint("wait")); got != "wait" {
+		t.Errorf("hint %q", got)
+	}
+	if got := HintOf(fs.ErrPermission) + HintOf(nil); got != "" {
+		t.Errorf("hint %q of errors without one", got)
+	}
+}
+
 func TestEveryClassHasAName(t *testing.T) {
 	for c, want := range map[Class]string{Retryable: "retryable", Permanent: "permanent", Permanent + 1: "class(5)"} {
 		if c.String() != want {

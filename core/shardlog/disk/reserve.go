@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"math"
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
@@ -53,12 +54,17 @@ func (l *Log) lackOfRoom(bytes int64) *fault.Error {
 	if reserve == 0 {
 		reserve = min(maxReserve, u.Total/reserveShare)
 	}
-	if u.Free >= reserve+uint64(bytes) {
+	need := reserve + uint64(bytes)
+	if u.Free >= need {
 		return nil
 	}
-	return l.fullError("log.disk_full", "%d bytes free on its disk of %d, %d are kept in reserve, %d are needed", u.Free, u.Total, reserve, bytes).
-		WithHint("free space on the disk; writes resume by themselves")
+	return l.fullError("log.disk_full", "its disk has %.2f MiB free of %.2f; %.2f are needed, %.2f of them as a reserve",
+		mebibytes(u.Free), mebibytes(u.Total), mebibytes(need), mebibytes(reserve)).
+		WithHint("free at least %.2f MiB on the disk; writes then resume by themselves, and reads go on meanwhile",
+			math.Ceil(mebibytes(need-u.Free)*100)/100)
 }
+
+func mebibytes[N int64 | uint64](n N) float64 { return float64(n) / (1 << 20) }
 
 // fitting halves a segment's capacity until the disk keeps its reserve with it, but not below need: a disk is full when no
 // segment fits, not when a large one does not.

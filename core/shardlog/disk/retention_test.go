@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -200,6 +201,11 @@ func TestWritesAreRefusedBeforeTheDiskIsFull(t *testing.T) {
 	}
 	if !errors.Is(err, shardlog.ErrFull) {
 		t.Fatalf("after %d appends: %v", n, err)
+	}
+	for _, want := range []string{"MiB free of 1.25; 0.31 are needed, 0.25 of them as a reserve", "(free at least 0.0"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in the error: %v", want, err)
+		}
 	}
 	if u, _ := mem.Usage("/log"); u.Free < 4*minSegment {
 		t.Errorf("%d bytes free, the reserve is %d", u.Free, 4*minSegment)

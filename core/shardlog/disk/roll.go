@@ -153,8 +153,8 @@ func (l *Log) nextFile(id uint64, need int64) (vfs.File, int64, error) {
 		return f, capacity, nil
 	}
 	if isNoSpace(err) {
-		full := l.fullError("log.disk_full", "no room for a segment of %d bytes: %v", capacity, err).
-			WithHint("free space on the disk; writes resume by themselves")
+		full := l.fullError("log.disk_full", "its disk has no room for a segment of %.2f MiB: %v", mebibytes(capacity), err).
+			WithHint("free that much on the disk; writes then resume by themselves, and reads go on meanwhile")
 		l.full.Store(full)
 		l.usage.Store(l.monotonic())
 		return nil, 0, full
