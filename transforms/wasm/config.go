@@ -62,7 +62,8 @@ type Config struct {
 	Instances int
 	// Logger gets the module's log lines, a limited number; nil discards them.
 	Logger *slog.Logger
-	// CacheDir keeps compiled modules; empty is leat/wasm in the user's cache. Whoever can write to it can run code as this user.
+	// CacheDir keeps compiled modules, a folder for each module; empty is leat/wasm in the user's cache. What is not used for long is
+	// removed from it. Whoever can write to it can run code as this user.
 	CacheDir string
 }
 

@@ -3,8 +3,10 @@ package wasm
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -316,6 +318,29 @@ func TestAConfigThatTheModuleRefusesKeepsItFromOpening(t *testing.T) {
 		_, err := Open(context.Background(), Config{Path: guest(t, c.guest), Config: json.RawMessage(c.config)})
 		if fault.CodeOf(err) != CodeConfigRefused || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", c.config, err)
+		}
+	}
+}
+
+func TestCompiledModulesThatNobodyUsesLeaveTheCache(t *testing.T) {
+	dir, used, other := t.TempDir(), newAssembly(), newAssembly()
+	other.custom = []byte("{}")
+	for _, a := range []*assembly{used, other} {
+		open(t, Config{Bytes: a.bytes(), CacheDir: dir})
+	}
+	names, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(names) != 3 { // with the lock
+		t.Fatal(names, err)
+	}
+	for _, name := range names {
+		if err := os.Chtimes(name, time.Time{}, time.Now().Add(-100*24*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := open(t, Config{Bytes: used.bytes(), CacheDir: dir})
+	for digest, stays := range map[string]bool{m.Digest(): true, fmt.Sprintf("sha256:%x", sha256.Sum256(other.bytes())): false} {
+		if _, err := os.Stat(filepath.Join(dir, strings.TrimPrefix(digest, "sha256:"))); (err == nil) != stays {
+			t.Errorf("%s: %v", digest, err)
 		}
 	}
 }

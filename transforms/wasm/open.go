@@ -10,6 +10,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
@@ -22,11 +24,13 @@ import (
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/transforms/wasm/internal/cache"
 )
 
 // Module is a transform that runs a WASM module.
 type Module struct {
 	cfg      Config
+	digest   [sha256.Size]byte
 	runtime  wazero.Runtime
 	cache    wazero.CompilationCache
 	compiled wazero.CompiledModule
@@ -59,7 +63,7 @@ func Open(ctx context.Context, cfg Config) (*Module, error) {
 	if err := checkHeader(cfg.name(), cfg.Bytes); err != nil {
 		return nil, err
 	}
-	m := &Module{cfg: cfg, log: newGuestLog(cfg.Logger.With("pipeline", cfg.Pipeline, "stage", cfg.Stage))}
+	m := &Module{cfg: cfg, digest: sha256.Sum256(cfg.Bytes), log: newGuestLog(cfg.Logger.With("pipeline", cfg.Pipeline, "stage", cfg.Stage))}
 	m.pool.init(cfg.Instances)
 	if err := m.start(ctx); err != nil {
 		return nil, errors.Join(err, m.closeRuntime(context.WithoutCancel(ctx)))
@@ -109,9 +113,10 @@ func (m *Module) start(ctx context.Context) error {
 
 // compile compiles the module with the cache on disk. A cache that cannot be used costs time, not the pipeline.
 func (m *Module) compile(ctx context.Context) error {
-	err := os.MkdirAll(m.cfg.CacheDir, 0o700)
+	dir, err := cache.Open(ctx, m.cfg.CacheDir)
 	if err == nil {
-		m.cache, err = wazero.NewCompilationCacheWithDir(m.cfg.CacheDir)
+		defer dir.Close()
+		m.cache, err = wazero.NewCompilationCacheWithDir(dir.Use(hex.EncodeToString(m.digest[:])))
 	}
 	if err == nil {
 		if m.runtime, m.compiled, err = m.compileWith(ctx, m.cache); err == nil {
@@ -182,6 +187,9 @@ func (m *Module) Describe(ctx context.Context) ([]byte, error) {
 	}
 	return b, m.give(ctx, i)
 }
+
+// Digest names the module by its bytes: sha256:HEX.
+func (m *Module) Digest() string { return "sha256:" + hex.EncodeToString(m.digest[:]) }
 
 // Counts returns the sums of what the module has counted with leat.count, by name.
 func (m *Module) Counts() map[string]int64 { return m.counts.all() }

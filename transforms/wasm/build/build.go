@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/transforms/wasm/internal/cache"
 )
 
 // Codes of errors.
@@ -40,7 +41,8 @@ const moduleHead = "\x00asm\x01\x00\x00\x00"
 type Config struct {
 	// Dir is the folder of Go source.
 	Dir string
-	// CacheDir keeps modules and the extracted SDK; empty is leat/build in the user's cache.
+	// CacheDir keeps modules and the extracted SDK; empty is leat/build in the user's cache. What is not used for long is removed
+	// from it.
 	CacheDir string
 	// Progress is called before a build, which takes seconds, and not if the cache has the module; nil is no call.
 	Progress func(dir string)
@@ -64,17 +66,25 @@ func Build(ctx context.Context, cfg Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	dir, err := cache.Open(ctx, cfg.CacheDir)
+	if err != nil {
+		if ctx.Err() != nil {
+			return "", context.Cause(ctx)
+		}
+		return "", cacheError("open the build cache", err).WithHint("set XDG_CACHE_HOME to a folder that this user may write to")
+	}
+	defer dir.Close()
 	key := src.key(tool)
-	path := filepath.Join(cfg.CacheDir, key+".wasm")
+	path := dir.Use(key + ".wasm")
 	if !src.reachesOut && isModule(path) {
 		return path, nil
 	}
-	if err := os.MkdirAll(cfg.CacheDir, 0o700); err != nil {
-		return "", cacheError("make the build cache", err).WithHint("set XDG_CACHE_HOME to a folder that this user may write to")
-	}
-	unlock, err := lock(ctx, filepath.Join(cfg.CacheDir, key+".lock"))
+	unlock, err := dir.Lock(ctx, key+".lock")
 	if err != nil {
-		return "", err
+		if ctx.Err() != nil {
+			return "", context.Cause(ctx)
+		}
+		return "", cacheError("lock the build", err)
 	}
 	defer unlock()
 	if !src.reachesOut && isModule(path) { // somebody else has built it meanwhile
@@ -105,7 +115,6 @@ func cacheError(doing string, err error) *fault.Error {
 
 // build compiles the source into path, which appears only when it is complete.
 func (s *source) build(ctx context.Context, tool goTool, cacheDir, path string) error {
-	sweep(cacheDir)
 	work, err := os.MkdirTemp(cacheDir, "work-")
 	if err != nil {
 		return cacheError("make a folder to build in", err)
@@ -145,18 +154,6 @@ func (s *source) build(ctx context.Context, tool goTool, cacheDir, path string) 
 		return cacheError("put the module into the cache", err)
 	}
 	return nil
-}
-
-// sweep removes what builds that were killed have left. It is no failure of this build if that does not work.
-func sweep(cacheDir string) {
-	for _, pattern := range []string{"work-*", "sdk-new-*"} {
-		left, _ := filepath.Glob(filepath.Join(cacheDir, pattern))
-		for _, dir := range left {
-			if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
-				os.RemoveAll(dir)
-			}
-		}
-	}
 }
 
 func syncFile(path string) error {
@@ -204,28 +201,4 @@ func (s *source) compileError(err error, printed string) error {
 		return e.WithHint("a transform is a program: add func main() {}")
 	}
 	return e
-}
-
-// lock takes the lock file, waiting for its holder. The file stays: removing it would let two builders lock two files.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, cacheError("lock the build", err)
-	}
-	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { f.Close() }, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			f.Close()
-			return nil, cacheError("lock the build", err)
-		}
-		select {
-		case <-ctx.Done():
-			f.Close()
-			return nil, context.Cause(ctx)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
 }

@@ -57,10 +57,6 @@ func folder(t *testing.T, files map[string]string) string {
 
 func TestAFolderIsBuiltOnceForEachVersionOfItsSource(t *testing.T) {
 	dir, cache := folder(t, map[string]string{"main.go": upper}), t.TempDir()
-	killed := filepath.Join(cache, "work-of-a-killed-build")
-	if err := errors.Join(os.Mkdir(killed, 0o700), os.Chtimes(killed, time.Time{}, time.Now().Add(-25*time.Hour))); err != nil {
-		t.Fatal(err)
-	}
 	built := 0
 	cfg := Config{Dir: dir, CacheDir: cache, Progress: func(d string) {
 		if built++; d != dir {
@@ -106,6 +102,32 @@ func TestAFolderIsBuiltOnceForEachVersionOfItsSource(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(cache, "work-*")); left != nil {
 		t.Errorf("the build left %v", left)
+	}
+}
+
+func TestModulesThatNobodyUsesLeaveTheCache(t *testing.T) {
+	dir, cache := folder(t, map[string]string{"main.go": upper}), t.TempDir()
+	cfg := Config{Dir: dir, CacheDir: cache}
+	module, err := Build(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, killed := filepath.Join(cache, "other.wasm"), filepath.Join(cache, "work-of-a-killed-build")
+	if err := errors.Join(os.WriteFile(other, nil, 0o600), os.Mkdir(killed, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{module, other, killed, filepath.Join(cache, "lock")} {
+		if err := os.Chtimes(path, time.Time{}, time.Now().Add(-100*24*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if again, err := Build(context.Background(), cfg); err != nil || again != module {
+		t.Errorf("%s, %v", again, err)
+	}
+	for path, stays := range map[string]bool{module: true, other: false, killed: false} {
+		if _, err := os.Stat(path); (err == nil) != stays {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }
 
