@@ -12,6 +12,7 @@ import (
 type deadLetter struct {
 	pipeline, sink, stage string
 	code, reason          string
+	moduleDigest          string // of a stage that runs a module
 	at                    time.Time
 }
 
@@ -31,11 +32,12 @@ func (l *deadLetter) append(dst []byte, r *record.Record, sequenceNumber func(*r
 		SequenceNumber         string `json:"sequenceNumber"`
 		Sub                    uint32 `json:"sub"`
 		PartitionKey           string `json:"partitionKey"`
+		ModuleDigest           string `json:"moduleDigest,omitempty"` // sha256:HEX
 	}{
 		AttemptsMade: 1, ArrivalTimestamp: r.Arrived / int64(time.Millisecond), ErrorCode: l.code, ErrorMessage: l.reason,
 		AttemptEndingTimestamp: l.at.UnixMilli(), RawData: base64.StdEncoding.EncodeToString(r.Data),
 		Pipeline: l.pipeline, Sink: l.sink, Stage: l.stage,
-		ShardID: r.Shard.String(), SequenceNumber: sequenceNumber(r), Sub: r.Sub, PartitionKey: r.Key,
+		ShardID: r.Shard.String(), SequenceNumber: sequenceNumber(r), Sub: r.Sub, PartitionKey: r.Key, ModuleDigest: l.moduleDigest,
 	}
 	p, err := json.Marshal(&line)
 	if err != nil { // strings and numbers always encode

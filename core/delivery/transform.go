@@ -3,9 +3,11 @@ package delivery
 import (
 	"context"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
+	"github.com/leatstream/leat/core/codec"
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/stage"
@@ -40,7 +42,15 @@ type share struct {
 	ends  []int32 // end in data of each output
 	roots []int32 // input of each output; its complement if the input is counted with another of its outputs
 	index int     // of the share in its job
+	parts []part  // all of data, compressed; none if it is too little for blocks of its own
+	taken int     // parts that are in a buffer
 	tied  *share  // nil, or another share on the way to the one that stands for all that are tied together
+}
+
+// part is a block made of a share's outputs up to end.
+type part struct {
+	end   int
+	block *block
 }
 
 // savings is the length that a share had before the input in work.
@@ -87,17 +97,71 @@ func (s *share) reset() {
 	if cap(data) > keepShare {
 		data = nil
 	}
-	*s = share{data: data, ends: s.ends[:0], roots: s.roots[:0]}
+	clear(s.parts)
+	*s = share{data: data, ends: s.ends[:0], roots: s.roots[:0], parts: s.parts[:0]}
 }
 
-// transform is a worker: it transforms batches, groups and frames their outputs.
+// transform is a worker: it transforms batches, groups and frames their outputs, and compresses what is large enough.
 func (d *Delivery) transform(ctx context.Context) {
+	var p press
 	for j := range d.work {
 		if j.err = ctx.Err(); j.err == nil {
 			j.err = d.apply(ctx, j)
 		}
+		if j.err == nil {
+			for _, s := range j.shares {
+				s.compress(d.compression(s.dead), &p)
+			}
+		}
 		j.finished <- struct{}{}
 	}
+}
+
+// minPart is the smallest share, in bytes, that is worth blocks of its own: smaller ones would cost the object its ratio.
+const minPart = codec.BlockSize / 2
+
+// compress makes blocks of equal size of a large share here, where its bytes are still in the cache, rather than in the
+// buffer that it goes to. The outputs of one input stay in one block, because they stay in one buffer.
+func (s *share) compress(c codec.Compression, p *press) {
+	if len(s.data) < minPart {
+		return
+	}
+	blocks := (len(s.data) + codec.BlockSize - 1) / codec.BlockSize
+	target := int32((len(s.data) + blocks - 1) / blocks)
+	begin := int32(0)
+	for i, end := range s.ends {
+		last := i == len(s.ends)-1
+		if last || end-begin >= target && s.roots[i+1] >= 0 {
+			s.parts = append(s.parts, part{i + 1, p.done(c, s.data[begin:end])})
+			begin = end
+		}
+	}
+}
+
+// next returns the end of the outputs from at on that go into room bytes, and the block that is made of them if there is
+// one. An input larger than the room of an empty buffer is an object of its own.
+func (s *share) next(at int, room int64, empty bool) (end int, k *block) {
+	base := int64(0)
+	if at > 0 {
+		base = int64(s.ends[at-1])
+	}
+	if s.taken < len(s.parts) {
+		p := s.parts[s.taken]
+		if !empty && int64(s.ends[p.end-1])-base > room {
+			return at, nil
+		}
+		s.taken++
+		return p.end, p.block
+	}
+	n := sort.Search(len(s.ends)-at, func(i int) bool { return int64(s.ends[at+i])-base > room })
+	for n > 0 && at+n < len(s.roots) && s.roots[at+n] < 0 {
+		n--
+	}
+	if n == 0 && empty {
+		for n = 1; at+n < len(s.roots) && s.roots[at+n] < 0; n++ {
+		}
+	}
+	return at + n, nil
 }
 
 func (d *Delivery) apply(ctx context.Context, j *job) error {
@@ -108,7 +172,9 @@ func (d *Delivery) apply(ctx context.Context, j *job) error {
 		root, in := &j.final.Roots[i], &j.batch.Records[i]
 		switch {
 		case root.Fail != nil:
-			d.bury(j, i, deadLetter{stage: root.Fail.Stage, code: root.Fail.Code, reason: root.Fail.Reason})
+			d.bury(j, i, deadLetter{
+				stage: root.Fail.Stage, moduleDigest: root.Fail.Digest, code: root.Fail.Code, reason: root.Fail.Reason,
+			})
 		case root.N == 0:
 			j.free.add(in.Shard, in.Seq)
 		default:

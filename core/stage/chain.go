@@ -25,6 +25,8 @@ type Link struct {
 	// Policy is what happens to records that fail here; empty is DeadLetter.
 	Policy    Policy
 	Transform Transform
+	// Digest is sha256:HEX of the module that the transform runs, for its failures; empty if it runs none.
+	Digest string
 }
 
 // Chain runs batches through transforms, one after the other. Run may be called concurrently, each call with its own Final.
@@ -195,7 +197,7 @@ func (f *Final) settle() {
 const maxReason = 1024
 
 func (l *Link) failure(res *Result, in *record.Record) *Failure {
-	f := &Failure{Stage: l.Name, Class: res.Class, Code: res.Code, Reason: res.Reason, Input: *in}
+	f := &Failure{Stage: l.Name, Digest: l.Digest, Class: res.Class, Code: res.Code, Reason: res.Reason, Input: *in}
 	if f.Code == "" {
 		f.Code = CodeFailed
 	}

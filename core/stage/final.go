@@ -32,9 +32,10 @@ type Root struct {
 
 // Failure says why a record is dead.
 type Failure struct {
-	// Stage is the name of the stage that failed it.
-	Stage string
-	Class fault.Class
+	// Stage is the name of the stage that failed it, and Digest is its [Link.Digest].
+	Stage  string
+	Digest string
+	Class  fault.Class
 	// Code is stable: the transform's own, or one of this package (stage.bad_output, stage.panic, stage.failed).
 	Code string
 	// Reason is a sentence for people, at most 1024 bytes.

@@ -34,7 +34,7 @@ func (b *builder) transform(t *spec.Transform) (stage.Link, error) {
 		return link, err
 	}
 	b.closers = append(b.closers, m.Close)
-	link.Transform = m
+	link.Transform, link.Digest = m, m.Digest()
 	if b.opts.Metrics != nil {
 		link.Transform = measured{m, b.opts.Metrics.Transform(b.spec.Name, t.Name)}
 	}
