@@ -2,6 +2,7 @@ package file
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -84,6 +85,38 @@ func TestFileAndDirectoriesAreSyncedBeforePutReturns(t *testing.T) {
 		if try(func(path string) bool { return path == left }) == nil {
 			t.Errorf("a sink that does not sync %q passes", left)
 		}
+	}
+}
+
+// Prefixes by date make new directories for ever. A forgotten one is synced once more, and no more than that.
+func TestTheDirectoriesThatAreRememberedAreBounded(t *testing.T) {
+	dir := t.TempDir()
+	s, err := New(Config{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &recorder{dir: dir}
+	s.syncFile = r.sync
+	put := func(n int, id string) (syncs int) {
+		r.synced = nil
+		c := sinktest.NewChunk(id, fmt.Sprintf("d%d/%s", n, id), []byte("body"))
+		if err := s.Put(t.Context(), &c.Chunk); err != nil {
+			t.Fatal(err)
+		}
+		return len(r.synced)
+	}
+	fresh, known := put(0, "a"), put(0, "b")
+	if fresh != known+1 {
+		t.Fatalf("%d syncs for a new directory, %d for one that is known", fresh, known)
+	}
+	for n := range maxDurable {
+		put(n+1, "a")
+	}
+	if len(s.durable) > maxDurable {
+		t.Errorf("%d directories are remembered", len(s.durable))
+	}
+	if again, known := put(0, "c"), put(0, "d"); again != fresh || known != fresh-1 {
+		t.Errorf("%d syncs for a directory that was forgotten, then %d; want %d and %d", again, known, fresh, fresh-1)
 	}
 }
 
