@@ -26,11 +26,19 @@ const (
 	lastPause  = 5 * time.Second
 )
 
-// Feeder brings records into the pipeline's stream. Run returns nil when its source is exhausted, or soon after ctx is
-// done.
+// Feeder brings records into the pipeline's stream. Run returns nil when its source is exhausted, [Incomplete] when it is
+// but for a part that cannot be read, and nil soon after ctx is done. Any other error says that nothing more can be fed.
 type Feeder interface {
 	Run(ctx context.Context) error
 }
+
+// Incomplete says what a feeder could not read, which is no reason to hold back what it, or another one, could.
+type Incomplete struct{ Err error }
+
+func (e Incomplete) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e Incomplete) Unwrap() error { return e.Err }
 
 // Pipeline is a graph that is ready to run.
 type Pipeline struct {
@@ -74,7 +82,7 @@ func New(p Pipeline, logger *slog.Logger) *Runner {
 
 // Run runs the pipeline until ctx is done, and then returns nil when puts under way have ended. With untilIdle it also
 // ends when the feeders are exhausted and everything is delivered. An error is permanent: a feeder or a delivery cannot
-// go on until somebody changes something.
+// go on until somebody changes something; only [Incomplete] waits until the rest is delivered.
 func (r *Runner) Run(ctx context.Context, untilIdle bool) error {
 	defer close(r.ended)
 	run, stop := context.WithCancelCause(ctx)
@@ -89,10 +97,13 @@ func (r *Runner) Run(ctx context.Context, untilIdle bool) error {
 			}
 		})
 	}
-	for _, f := range r.pipeline.Feeders {
+	unread := make([]error, len(r.pipeline.Feeders))
+	for i, f := range r.pipeline.Feeders {
 		r.feeding.Go(func() {
 			switch err := f.Run(feed); {
 			case err == nil:
+			case errors.As(err, new(Incomplete)):
+				unread[i] = err
 			case feed.Err() == nil:
 				stop(err)
 			case !errors.Is(err, context.Canceled):
@@ -117,6 +128,7 @@ func (r *Runner) Run(ctx context.Context, untilIdle bool) error {
 	if err == context.Canceled || ctx.Err() != nil && err == context.Cause(ctx) { // told to stop, or idle
 		err = nil
 	}
+	err = errors.Join(append(unread, err)...)
 	if r.pipeline.Close != nil {
 		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()

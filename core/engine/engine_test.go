@@ -262,6 +262,19 @@ func TestAFailedFeederEndsThePipeline(t *testing.T) {
 	}
 }
 
+func TestWhatAFeederCannotReadHoldsNothingBack(t *testing.T) {
+	p, s := newPlant(t), &sink{}
+	missing := errors.New("no such file")
+	r := p.runner([]Feeder{
+		funcFeeder(func(context.Context) error { p.put("1"); return Incomplete{missing} }),
+		funcFeeder(func(context.Context) error { time.Sleep(10 * time.Millisecond); p.put("2"); return nil }),
+	}, p.to("a", s, nil))
+	if err := r.Run(within(t, 20*time.Second), true); !errors.Is(err, missing) {
+		t.Errorf("%v", err)
+	}
+	s.want(t, "1", "2")
+}
+
 func TestASinkThatIsDownTouchesNoOther(t *testing.T) {
 	p, up, down := newPlant(t), &sink{}, &sink{}
 	down.down.Store(true)

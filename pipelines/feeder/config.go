@@ -8,6 +8,7 @@ import (
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/stream"
+	"github.com/leatstream/leat/pipelines/spec/jq"
 )
 
 // Bounds and defaults. Sizes are in bytes.
@@ -36,7 +37,6 @@ const (
 	maxRecords    = 16 << 10 // records of one put; 80 bytes of bookkeeping each
 	maxKeyRunes   = 256      // as the Kinesis API
 	maxCSVColumn  = 10_000
-	maxPathDepth  = 64
 	quantum       = 64 << 20 // bytes of one file before the others get their turn
 	scanShare     = 19       // pauses between looks are at least this many times as long as the look
 	retryFile     = 5 * time.Second
@@ -56,8 +56,6 @@ type Config struct {
 	Inputs []Input
 	// UntilIdle makes Run return when all files have been read to their end, instead of waiting for more.
 	UntilIdle bool
-	// AllowNoMatch lets a Run with UntilIdle succeed although an input matches no file.
-	AllowNoMatch bool
 
 	// Poll is how often files are looked at; DefaultPoll if 0. With very many files the pauses grow by themselves, so
 	// that looking takes at most a twentieth of one core.
@@ -92,8 +90,6 @@ type Input struct {
 	// MaxLine is the longest line in bytes, without its line end, that becomes a record: up to MaxMaxLine; DefaultMaxLine
 	// if 0. A longer line is passed over, counted and logged.
 	MaxLine int
-	// AllowBinary feeds files that look compressed or like UTF-16 instead of refusing them.
-	AllowBinary bool
 }
 
 // Key says where a line's partition key comes from. The zero Key is random: a new key every few lines, so that the lines
@@ -101,7 +97,7 @@ type Input struct {
 type Key struct {
 	// CSVColumn is the column of a comma-separated line that holds the key; the first is 1.
 	CSVColumn int
-	// JSON is the path of the key in a JSON line, in jq's notation: .user.id or ."user name"
+	// JSON is the path of the key in a JSON line, a plain one of package jq: .user.id, .tags[0] or ."user name"
 	JSON string
 	// Constant is the key of every line, so that all go to one shard, in order.
 	Constant string
@@ -196,7 +192,7 @@ func (in *Input) resolve() error {
 		return invalid("%s: constant key: want valid UTF-8 of at most %d characters", in.Paths[0], maxKeyRunes)
 	}
 	if k.JSON != "" {
-		if _, err := parseJSONPath(k.JSON); err != nil {
+		if _, err := jq.ParsePath(k.JSON); err != nil {
 			return invalid("%s: key %q: %w", in.Paths[0], k.JSON, err)
 		}
 	}

@@ -15,7 +15,7 @@
 // CSV with a newline inside quotes is two lines.
 //
 // The first [Input.SkipLines] lines of each file are not records, empty or not; every new file at a path has them again.
-// Files that begin as gzip, zstd, xz and zip archives or UTF-16 text do are refused unless [Input.AllowBinary] is set.
+// Files that begin as gzip, zstd, xz and zip archives or UTF-16 text do are refused.
 //
 // # A last line without a newline
 //
@@ -31,8 +31,9 @@
 //
 // A [Key] is a column, a JSON field, a constant, or random (new every few lines). A line in which it is not found gets [Keyless],
 // is counted, and goes into the stream like all others: judging rows is the transforms' business. Columns are counted as RFC
-// 4180 has them; a line whose quotes are broken up to the key's column is keyless. A key is cut off after 256 characters,
-// and its invalid UTF-8 becomes U+FFFD.
+// 4180 has them; a line whose quotes are broken up to the key's column is keyless. JSON is read as by package jq, so that the
+// same path gives the same text as a partition key of a sink; a line that is not JSON from end to end is keyless. A key is
+// cut off after 256 characters, and its invalid UTF-8 becomes U+FFFD.
 //
 // # Order
 //

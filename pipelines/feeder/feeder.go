@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/leatstream/leat/core/engine"
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/shardlog"
 	"github.com/leatstream/leat/core/stream"
@@ -94,8 +95,8 @@ type task struct {
 // their end. It returns an error if
 //   - the stream will take nothing more, whatever is waited for: closed, poisoned, or a record refused for good
 //   - a stored position cannot be read (feeder.bad_mark)
-//   - with UntilIdle, an input matches no file (feeder.no_match) or a file cannot be read (feeder.unreadable), after all
-//     others have been read.
+//   - with UntilIdle, an input matches no file (feeder.no_match) or a file cannot be read (feeder.unreadable): an
+//     [engine.Incomplete], after all others have been read.
 //
 // Whatever ends it, a put under way is finished first, for up to 5 seconds.
 func (f *Feeder) Run(ctx context.Context) error {
@@ -163,7 +164,10 @@ func (f *Feeder) loop(ctx context.Context, w *watch, todo chan<- task, done <-ch
 				scan()
 			}
 			if len(w.queue) == 0 && !w.unsettled() {
-				return w.verdict()
+				if err := w.verdict(); err != nil {
+					return engine.Incomplete{Err: err}
+				}
+				return nil
 			}
 		}
 		var out chan<- task

@@ -144,24 +144,16 @@ func TestUntilIdleFailsForWhatWasNotRead(t *testing.T) {
 			t.Errorf("no file: %v", err)
 		}
 		pattern := r.cfg.Inputs[0].Paths
-		r.cfg.Inputs[0].Paths = []string{r.path("")}
-		if _, err := r.untilIdle(); fault.CodeOf(err) != "feeder.no_match" || !strings.Contains(err.Error(), "is a folder") {
+		r.cfg.Inputs[0].Paths = []string{r.path("none"), r.path("")}
+		if _, err := r.untilIdle(); fault.CodeOf(err) != "feeder.no_match" || !strings.Contains(err.Error(), r.path("none")+", ") || !strings.Contains(err.Error(), "is a folder") {
 			t.Errorf("a folder: %v", err)
 		}
 		r.cfg.Inputs[0].Paths = pattern
-		r.cfg.AllowNoMatch = true
-		if _, err := r.untilIdle(); err != nil {
-			t.Errorf("no file, allowed: %v", err)
-		}
 		r.write("a.log", "a\n")
 		r.write("z.log", "\x1f\x8b\x08 not lines\n")
 		got, err := r.untilIdle()
 		if fault.CodeOf(err) != "feeder.unreadable" || !strings.Contains(err.Error(), "z.log is gzip-compressed") || !slices.Equal(got, []string{"a"}) {
 			t.Errorf("stored %q, %v", got, err)
-		}
-		r.cfg.Inputs[0].AllowBinary = true
-		if got, err := r.untilIdle(); err != nil || len(got) != 1 {
-			t.Errorf("binary allowed: %q, %v", got, err)
 		}
 	})
 }

@@ -8,10 +8,11 @@ import (
 	"unicode/utf8"
 
 	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/pipelines/spec/jq"
 )
 
 // Keyless is the partition key of a line in which no key is found: the column or field is missing or empty, or the line
-// is not CSV or JSON as far as the key's place.
+// is not JSON, or not CSV as far as the column.
 const Keyless = "-"
 
 // A keyer returns the partition key of a line, and false if the line has none and got Keyless. The key may share the
@@ -29,9 +30,9 @@ func newKeyer(k Key) keyer {
 			return partitionKey(field, ok)
 		}
 	case k.JSON != "":
-		path, _ := parseJSONPath(k.JSON)
+		path, _ := jq.ParsePath(k.JSON)
 		return func(line []byte) (string, bool) {
-			field, ok := jsonField(line, path)
+			field, ok := path.Find(line)
 			return partitionKey(field, ok)
 		}
 	}

@@ -3,7 +3,6 @@ package feeder
 import (
 	"bytes"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"io"
 	"strings"
@@ -34,19 +33,15 @@ func TestKeys(t *testing.T) {
 		{"spaces stay", "a, b ,c", Key{CSVColumn: 2}, " b "},
 		{"not UTF-8", "\xffa", Key{CSVColumn: 1}, "\uFFFDa"},
 		{"256 characters", long, Key{CSVColumn: 1}, long[:2*256]},
-		{"field", `{"a":1,"b":"x"}`, Key{JSON: ".b"}, "x"},
-		{"number", ` { "a" : 1.50 , "b":"x"}`, Key{JSON: ".a"}, "1.50"},
-		{"bool", `{"a":true}`, Key{JSON: ".a"}, "true"},
-		{"null", `{"a":null}`, Key{JSON: ".a"}, ""},
-		{"object", `{"a":{}}`, Key{JSON: ".a"}, ""},
-		{"nested", `{"z":{"b":[{"b":"}"}]},"a":{"c":2,"b":"x\u00e4\n"}}`, Key{JSON: ".a.b"}, "xä\n"},
-		{"quoted path", `{"a b":{"":"x"}}`, Key{JSON: `."a b".""`}, "x"},
-		{"first of two", `{"a":"1","a":"2"}`, Key{JSON: ".a"}, "1"},
-		{"missing", `{"a":1}`, Key{JSON: ".b"}, ""},
-		{"not an object", `[1]`, Key{JSON: ".a"}, ""},
-		{"broken", `{"a":`, Key{JSON: ".a"}, ""},
-		{"no value", `{"a":,"b":1}`, Key{JSON: ".a"}, ""},
-		{"no JSON", `{"a":yes}`, Key{JSON: ".a"}, ""},
+		{"JSON", ` { "a" : { "b" : "x\u00e4" } } `, Key{JSON: ".a.b"}, "xä"},
+		{"JSON, canonical number", `{"a":1.50}`, Key{JSON: ".a"}, "1.5"},
+		{"JSON, item", `{"a":["x","y"]}`, Key{JSON: ".a[1]"}, "y"},
+		{"JSON, empty", `{"a":""}`, Key{JSON: ".a"}, ""},
+		{"JSON, null", `{"a":null}`, Key{JSON: ".a"}, ""},
+		{"JSON, object", `{"a":{}}`, Key{JSON: ".a"}, ""},
+		{"JSON, missing", `{"a":1}`, Key{JSON: ".b"}, ""},
+		{"JSON, not an object", `[1]`, Key{JSON: ".a"}, ""},
+		{"JSON, broken", `{"a":1`, Key{JSON: ".a"}, ""},
 		{"constant", "", Key{Constant: "k"}, "k"},
 	} {
 		got, found := newKeyer(c.key)([]byte(c.line))
@@ -81,10 +76,11 @@ func TestRandomKeysSpread(t *testing.T) {
 	}
 }
 
-func TestJSONPaths(t *testing.T) {
-	for _, bad := range []string{"a", ".", "..a", ".a.", ".a b", `."a`, ".a[0]", strings.Repeat(".a", 65)} {
-		if p, err := parseJSONPath(bad); err == nil {
-			t.Errorf("%q is taken as %q", bad, p)
+func TestOnlyPlainPathsAreKeys(t *testing.T) {
+	for _, bad := range []string{"a", "..a", ".a.", ".a b", `."a`, ".a | .b", ".a[]", ".a?"} {
+		in := Input{Paths: []string{"/a"}, Key: Key{JSON: bad}}
+		if err := in.resolve(); err == nil {
+			t.Errorf("%q is taken", bad)
 		}
 	}
 }
@@ -126,56 +122,6 @@ func FuzzCSVField(f *testing.F) {
 			t.Fatalf("column %d of %q is %q; encoding/csv reads %q, %v", n, line, field, row, err)
 		}
 	})
-}
-
-func FuzzJSONField(f *testing.F) {
-	for _, s := range []string{`{"a":{"b":1}}`, `{"x":[{"a":"]}"}],"a":{"b":"\u00e4"}}`, `{"a":{"b":null}}`, `{"a" : { "b" : "x" } }`, `{`, `{"a":{"b":1e5}}`, "{\"a\":{\"b\":\"\xff\"}}"} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, line []byte) {
-		got, ok := jsonField(line, []string{"a", "b"})
-		if !json.Valid(line) {
-			return // it must not crash
-		}
-		want, wantOK := firstField(line, "a", "b")
-		if ok != wantOK || string(got) != want {
-			t.Fatalf(".a.b of %q is %q, %v; want %q, %v", line, got, ok, want, wantOK)
-		}
-	})
-}
-
-// firstField is jsonField by way of encoding/json.
-func firstField(line []byte, path ...string) (string, bool) {
-	for _, name := range path {
-		d := json.NewDecoder(bytes.NewReader(line))
-		if t, err := d.Token(); err != nil || t != json.Delim('{') {
-			return "", false
-		}
-		var value json.RawMessage
-		for d.More() {
-			field, _ := d.Token()
-			if err := d.Decode(&value); err != nil {
-				return "", false
-			}
-			if field == name {
-				break
-			}
-			value = nil
-		}
-		line = value
-	}
-	if len(line) == 0 {
-		return "", false
-	}
-	switch line[0] {
-	case '{', '[', 'n':
-		return "", false
-	case '"':
-		var s string
-		err := json.Unmarshal(line, &s)
-		return s, err == nil
-	}
-	return string(line), true
 }
 
 func FuzzPartitionKey(f *testing.F) {

@@ -94,7 +94,7 @@ func (w *worker) read(ctx context.Context, t *file) error {
 			continue
 		}
 		t.resumed = false
-		if cur.offset == 0 && !t.input.AllowBinary {
+		if cur.offset == 0 {
 			if t.err = refuse(t.path, window); t.err != nil {
 				return nil
 			}

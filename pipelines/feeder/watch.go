@@ -5,9 +5,11 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
@@ -130,7 +132,7 @@ func (w *watch) match(in *Input, now time.Time) {
 		}
 	}
 	if was, ok := w.unfound[in]; !found && (!ok || !was) {
-		w.f.log.Warn("no file matches, or its folder cannot be read", "path", in.Paths)
+		w.f.log.Warn("no file matches, or its folder cannot be read; files are read as soon as they are there", "path", strings.Join(in.Paths, ", "))
 	}
 	w.unfound[in] = !found
 }
@@ -279,7 +281,12 @@ func (w *watch) follow(t *file, now time.Time) bool {
 func (w *watch) letGo(t *file) {
 	t.close()
 	delete(w.files, t.id)
-	w.f.log.Info("a file was let go", "file", t.at, "read_bytes", t.cur.offset, "unread_bytes", max(0, t.now.size-t.cur.offset))
+	unread := max(0, t.now.size-t.cur.offset)
+	if unread > 0 && !errors.Is(t.err, errStray) { // the size of a stray is another file's
+		w.f.log.Warn("a file was let go before it could be read to its end", "file", t.at, "read_bytes", t.cur.offset, "unread_bytes", unread)
+	} else {
+		w.f.log.Info("a file was let go", "file", t.at, "read_bytes", t.cur.offset)
+	}
 	if t.slot < 0 {
 		return
 	}
@@ -387,23 +394,22 @@ func (w *watch) closeSome(n int) {
 
 // verdict is what a run until idle ends with.
 func (w *watch) verdict() error {
-	if !w.f.cfg.AllowNoMatch {
-		for i := range w.f.cfg.Inputs {
-			if in := &w.f.cfg.Inputs[i]; w.unfound[in] {
-				e := fault.New(fault.Permanent, "feeder.no_match", "no file matches %q", in.Paths)
-				for _, path := range in.Paths {
-					if fi, err := os.Stat(path); err == nil && fi.IsDir() {
-						return e.WithHint("%s is a folder; for its files, write %s", path, filepath.Join(path, "*"))
-					}
-				}
-				return e.WithHint("check the path; relative ones start at the pipeline file's folder")
-			}
+	var unfound []string
+	for i := range w.f.cfg.Inputs {
+		if in := &w.f.cfg.Inputs[i]; w.unfound[in] {
+			unfound = append(unfound, in.Paths...)
 		}
 	}
-	bad := make(map[string]error, len(w.troubles))
-	for path, err := range w.troubles {
-		bad[path] = err
+	if len(unfound) > 0 {
+		e := fault.New(fault.Permanent, "feeder.no_match", "no file matches %s", strings.Join(unfound, ", "))
+		for _, path := range unfound {
+			if fi, err := os.Stat(path); err == nil && fi.IsDir() {
+				return e.WithHint("%s is a folder; for its files, write %s", path, filepath.Join(path, "*"))
+			}
+		}
+		return e.WithHint("check the path; relative ones start at the pipeline file's folder")
 	}
+	bad := maps.Clone(w.troubles)
 	for _, t := range w.files {
 		if t.err != nil {
 			bad[t.at] = t.err
@@ -412,11 +418,6 @@ func (w *watch) verdict() error {
 	if len(bad) == 0 {
 		return nil
 	}
-	var first string
-	for path := range bad {
-		if first == "" || path < first {
-			first = path
-		}
-	}
+	first := slices.Min(slices.Collect(maps.Keys(bad)))
 	return fault.New(fault.ClassOf(bad[first]), "feeder.unreadable", "%d of the files could not be read, %s: %w", len(bad), first, bad[first])
 }

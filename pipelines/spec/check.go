@@ -110,7 +110,7 @@ func (c *checker) lineKey(k *LineKey) {
 	if k.JSON == "" {
 		return
 	}
-	if plain, err := jq.Path(k.JSON); err != nil || !plain {
+	if _, err := jq.ParsePath(k.JSON); err != nil {
 		c.fail(k.PlaceOf("json"), "spec.bad_value", "json: %s is not a path", quoteShort(k.JSON)).Hint = "write keys and indices from 0, such as .user.id or .tags[0]"
 	}
 }

@@ -96,16 +96,6 @@ func badQuery(q Query, err error) error {
 	return fault.New(fault.Permanent, "partition.bad_query", "the jq query of partition key %q does not compile: %w (%s)", q.Name, err, text)
 }
 
-// Path reports whether text is a plain path, and whether it is a query at all.
-func Path(text string) (plain bool, err error) {
-	parsed, err := gojq.Parse(text)
-	if err != nil {
-		return false, err
-	}
-	_, plain = pathOf(parsed)
-	return plain, nil
-}
-
 // Eval sets one attribute of dst for each query, by its name. An attribute that already has the right value is left as it
 // is: a caller that keeps dst from record to record saves the allocation of values that repeat. After an error dst holds
 // anything.

@@ -166,6 +166,13 @@ func agree(t testing.TB, data []byte) {
 		if _, err := decode(data); err != nil {
 			want, wantCode = "", "partition.not_json"
 		}
+		path, err := ParsePath(q.Text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if value, ok := path.Find(data); len(value) <= MaxValue && path.scan.spans[0].kind != elsewhere && (ok != (wantCode == "") || string(value) != want) {
+			t.Fatalf("%s of %q: Find gives %q, %v, gojq %q %s", q.Text, data, value, ok, want, wantCode)
+		}
 		if got != want || gotCode != wantCode {
 			t.Fatalf("%s of %q: the scanner gives %q %s, gojq %q %s", q.Text, data, got, gotCode, want, wantCode)
 		}

@@ -1,5 +1,10 @@
 package jq
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
 // maxDepth is how deep values may nest, as in encoding/json.
 const maxDepth = 10000
 
@@ -248,10 +253,24 @@ func (s *scan) next(end byte) (more, ok bool) {
 	return false, false
 }
 
+// plainText returns where the first byte from i on is that ends a string or is not plain. It looks at eight at a time.
+func plainText(data []byte, i int) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	for ; i+8 <= len(data); i += 8 {
+		w := binary.LittleEndian.Uint64(data[i:])
+		quote, slash := w^ones*'"', w^ones*'\\'
+		// The lowest marked byte is right; a borrow may mark wrong ones above it.
+		if found := ((w-ones*' ')&^w | (quote-ones)&^quote | (slash-ones)&^slash | w) & tops; found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+	}
+	return i
+}
+
 // str reads a string. plain says that it is ASCII without escapes.
 func (s *scan) str() (plain, ok bool) {
 	plain = true
-	for i := s.pos + 1; i < len(s.data); i++ {
+	for i := plainText(s.data, s.pos+1); i < len(s.data); i++ {
 		switch c := s.data[i]; {
 		case c == '"':
 			s.pos = i + 1
