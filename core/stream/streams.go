@@ -38,8 +38,8 @@ import (
 	"github.com/leatstream/leat/core/vfs"
 )
 
-// openers is how many logs are opened at a time.
-const openers = 8
+// openers is how many logs are opened at a time. After a kill each waits for a few syncs, which the disk takes together.
+const openers = 32
 
 // Options configures the registry. The zero value is ready to use.
 type Options struct {

@@ -46,7 +46,8 @@ func readTail(f io.ReaderAt, id uint64, path string, size int64, known uint64, o
 	if err != nil {
 		return nil, err
 	}
-	r := blockReader{f: f, segment: id, end: size, noCRC: o.seams.skipRunCRC}
+	r := blockReader{f: f, segment: id, end: size, noCRC: o.seams.skipRunCRC, buf: getBuffer(readWindow)}
+	defer func() { putBuffer(r.buf) }() // a start opens many logs
 	if bad != nil {
 		promised, _, err := r.promisedBeyond(0)
 		if err != nil {
@@ -176,7 +177,8 @@ func sealTail(fs vfs.FS, s *segment, t *tail, o *Options) error {
 		return err
 	}
 	defer f.Close()
-	buf := make([]byte, readWindow)
+	buf := getBuffer(int(min(readWindow, t.end-t.promised)))
+	defer putBuffer(buf)
 	for off := t.promised; off < t.end && !o.seams.keepTail; {
 		p := buf[:min(int64(len(buf)), t.end-off)]
 		if err := readFull(f, p, off); err != nil {
