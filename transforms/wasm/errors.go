@@ -51,9 +51,8 @@ func (i *instance) describe(name string, err error) *fault.Error {
 	said := i.said()
 	var exit *sys.ExitError
 	switch {
-	case errors.As(err, &exit) && exit.ExitCode() == sys.ExitCodeDeadlineExceeded:
-		return fault.New(fault.Permanent, CodeTimeout, "%s took longer than %s and was stopped", name, i.m.cfg.Timeout).
-			WithHint("look for a loop without end, or raise the stage's timeout")
+	case timedOut(err):
+		return i.timeout(name)
 	case i.outOfMemory(said):
 		return fault.New(fault.Permanent, CodeMemory, "%s ran out of memory, of which an instance may use %d MiB%s",
 			name, i.m.cfg.MemoryLimit>>20, said).WithHint("raise the stage's memory limit, or keep less between records")
@@ -62,6 +61,16 @@ func (i *instance) describe(name string, err error) *fault.Error {
 	}
 	cause, _, _ := strings.Cut(err.Error(), "\n")
 	return fault.New(fault.Permanent, CodeTrap, "%s trapped: %s%s", name, strings.TrimPrefix(cause, "wasm error: "), said)
+}
+
+func timedOut(err error) bool {
+	var exit *sys.ExitError
+	return errors.As(err, &exit) && exit.ExitCode() == sys.ExitCodeDeadlineExceeded
+}
+
+func (i *instance) timeout(name string) *fault.Error {
+	return fault.New(fault.Permanent, CodeTimeout, "%s took longer than %s and was stopped", name, i.m.cfg.Timeout).
+		WithHint("look for a loop without end, or raise the stage's timeout")
 }
 
 // said is what the module gave as the reason in leat.fail, else the first paragraph of what it wrote to stderr during the

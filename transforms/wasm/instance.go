@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"strings"
 
 	"github.com/tetratelabs/wazero/api"
 
@@ -45,7 +46,11 @@ func (m *Module) instantiate(ctx context.Context) (*instance, error) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, fault.New(fault.Permanent, CodeInvalidModule, "start %s: %w", m.cfg.name(), err)
+		if timedOut(err) {
+			return nil, i.timeout("the start of " + m.cfg.name())
+		}
+		cause, _, _ := strings.Cut(err.Error(), "\n") // without the stack, which names functions by number
+		return nil, fault.New(fault.Permanent, CodeInvalidModule, "start %s: %s", m.cfg.name(), cause)
 	}
 	i.mod = mod
 	if err := i.prepare(ctx); err != nil {

@@ -56,7 +56,7 @@ func TestOpenRefusesWhatIsNoTransform(t *testing.T) {
 		{"an import of another type", change(func(a *assembly) { a.imports = []string{"leat.log"} }), CodeWrongType, "leat.log"},
 		{"more memory than allowed", change(func(a *assembly) { a.memory = code(0, uleb(2000)) }), CodeInvalidModule, "2000 pages"},
 		{"a start that traps", change(func(a *assembly) { a.start = code(opUnreachable) }), CodeInvalidModule, "unreachable"},
-		{"a start without end", change(func(a *assembly) { a.start = code(opLoop, void, opBr, 0, opEnd) }), CodeInvalidModule, "deadline"},
+		{"a start without end", change(func(a *assembly) { a.start = code(opLoop, void, opBr, 0, opEnd) }), CodeTimeout, "the start of some.wasm took longer"},
 		{"a start that calls the host", change(func(a *assembly) {
 			a.imports = []string{"leat.fail"}
 			a.global = 0
@@ -86,7 +86,7 @@ func TestOpenRefusesWhatIsNoTransform(t *testing.T) {
 
 func TestOpenNamesTheFile(t *testing.T) {
 	dir := t.TempDir()
-	for path, code := range map[string]string{filepath.Join(dir, "absent.wasm"): CodeNoModule, dir: CodeNotWASM} {
+	for path, code := range map[string]string{filepath.Join(dir, "absent.wasm"): CodeNoModule, dir: CodeNotWASM, os.DevNull: CodeNotWASM} {
 		if _, err := Open(context.Background(), Config{Path: path}); fault.CodeOf(err) != code || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", path, err)
 		}

@@ -224,6 +224,8 @@ func readModule(path string) ([]byte, error) {
 		return nil, fault.New(fault.Permanent, CodeNoModule, "read the module: %w", err)
 	case info.IsDir():
 		return nil, fault.New(fault.Permanent, CodeNotWASM, "%s is a folder, not a module", path)
+	case !info.Mode().IsRegular(): // reading it might never end
+		return nil, fault.New(fault.Permanent, CodeNotWASM, "%s is a device or a pipe, not a module", path)
 	case info.Size() > MaxModuleBytes:
 		return nil, fault.New(fault.Permanent, CodeNotWASM, "%s has %d MiB; a module may have %d", path, info.Size()>>20, MaxModuleBytes>>20)
 	}
