@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"runtime/pprof"
-	"text/tabwriter"
 	"time"
 
 	"github.com/leatstream/leat/core/shardlog/disk/diskbench"
@@ -35,21 +34,25 @@ type benchFlags struct {
 	jsonFlag
 }
 
-// profiled runs work under the profiler, if one is wanted.
-func (f *benchFlags) profiled(work func() error) (err error) {
-	if f.CPUProfile == "" {
-		return work()
+// measure runs work, under the profiler if one is wanted.
+func (f *benchFlags) measure(a *app, work func(j *job) error) (err error) {
+	if f.CPUProfile != "" {
+		file, err := os.Create(f.CPUProfile)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+		if err := pprof.StartCPUProfile(file); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
 	}
-	file, err := os.Create(f.CPUProfile)
-	if err != nil {
-		return err
+	j := a.begin(f.JSON, endsWork)
+	defer j.status.Clear()
+	if err = work(j); err != nil && j.interrupted() != nil {
+		return j.interrupted()
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	if err := pprof.StartCPUProfile(file); err != nil {
-		return err
-	}
-	defer pprof.StopCPUProfile()
-	return work()
+	return err
 }
 
 type benchLogCmd struct {
@@ -70,24 +73,20 @@ Example:
 
 // Run measures the log.
 func (c *benchLogCmd) Run(a *app) error {
-	status := newStatusLine(a.stderr, c.JSON)
-	ctx, _ := untilSignal(a.ctx, status, endsWork)
 	var rows []diskbench.Row
-	err := c.profiled(func() (err error) {
-		rows, err = diskbench.Run(ctx, diskbench.Options{
-			Dir: c.Dir, Round: c.Time.Std(), Rounds: c.Rounds, OpenBytes: int64(c.Open), Only: c.Only,
-			Progress: func(name string) { status.Show(name + " …") },
+	err := c.measure(a, func(j *job) (err error) {
+		rows, err = diskbench.Run(j.ctx, diskbench.Options{
+			Dir: c.Dir, Round: c.Time.Std(), Rounds: c.Rounds, OpenBytes: int64(c.Open), Only: c.Only, Progress: j.doing,
 		})
 		return err
 	})
-	status.Clear()
 	if err != nil {
 		return err
 	}
 	if c.JSON {
 		return a.printJSON(rows)
 	}
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	w := a.table()
 	fmt.Fprintln(w, "FIGURE\tLEAT\tBARE\tUNIT\tRATIO\tP50\tP99")
 	for _, r := range rows {
 		fmt.Fprintf(w, "%s\t%.4g\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.Leat, orDash(r.Bare, "%.4g"), r.Unit, orDash(r.Ratio, "%.2f"),
@@ -134,24 +133,20 @@ Examples:
 
 // Run measures pipelines.
 func (c *benchPipelineCmd) Run(a *app) error {
-	status := newStatusLine(a.stderr, c.JSON)
-	ctx, _ := untilSignal(a.ctx, status, endsWork)
 	var results []benchpipe.Result
-	err := c.profiled(func() (err error) {
-		results, err = benchpipe.Run(ctx, benchpipe.Options{
-			Dir: c.Dir, Size: int64(c.Size), Rounds: c.Rounds, Input: c.Input, Module: c.Module, Config: c.Config,
-			Progress: func(what string) { status.Show(what + " …") },
+	err := c.measure(a, func(j *job) (err error) {
+		results, err = benchpipe.Run(j.ctx, benchpipe.Options{
+			Dir: c.Dir, Size: int64(c.Size), Rounds: c.Rounds, Input: c.Input, Module: c.Module, Config: c.Config, Progress: j.doing,
 		})
 		return err
 	})
-	status.Clear()
 	if err != nil {
 		return err
 	}
 	if c.JSON {
 		return a.printJSON(results)
 	}
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	w := a.table()
 	fmt.Fprintln(w, "FIGURE\tLEAT\tBARE\tUNIT\tRATIO")
 	for _, r := range results {
 		fmt.Fprintf(w, "%s\t%.0f\t%.0f\tMB/s\t%.2f\n", r.Name, r.Leat, r.Bare, r.Ratio)

@@ -11,7 +11,7 @@ import (
 
 // dataFlag names the data directory.
 type dataFlag struct {
-	Data string `help:"Data directory: streams, state and objects on their way." default:"./leat-data"`
+	Data string `help:"Data directory: streams, state and objects on their way. A relative one is below the working directory: started elsewhere, leat starts anew." default:"./leat-data"`
 }
 
 // open opens the data directory for this process alone. metrics may be nil.

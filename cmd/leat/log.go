@@ -53,6 +53,20 @@ func logFolders(dir string) ([]string, error) {
 	return folders, nil
 }
 
+// withLogs calls use with the folders of the logs in dir, while no leat can change them.
+func withLogs(dir string, use func(folders []string) error) error {
+	folders, err := logFolders(dir)
+	if err != nil {
+		return err
+	}
+	unlock, err := lockAround(dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return use(folders)
+}
+
 // lockAround takes the locks that keep a leat away from dir: of the data directory, or of the one that a log lies in.
 func lockAround(dir string) (unlock func(), err error) {
 	var locks []io.Closer
@@ -108,35 +122,21 @@ type damage struct {
 
 // Run verifies logs.
 func (c *logVerifyCmd) Run(a *app) error {
-	folders, err := logFolders(c.Dir)
-	if err != nil {
-		return err
-	}
-	unlock, err := lockAround(c.Dir)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	var all []verified
+	all := []verified{}
 	damaged := 0
-	for _, folder := range folders {
-		v := verified{Log: folder, Damages: []damage{}}
-		sum, err := disk.Verify(vfs.OS(), folder, func(d disk.Damage) {
-			v.Damages = append(v.Damages, damage{d.Path, d.Segment, d.Offset, fmt.Sprint(d.Region), d.Detail})
-			if !c.JSON {
-				fmt.Fprintf(a.stdout, "damaged: %v\n", &d)
+	err := withLogs(c.Dir, func(folders []string) error {
+		for _, folder := range folders {
+			v, err := c.log(a, folder)
+			if err != nil {
+				return err
 			}
-		})
-		if err != nil {
-			return err
+			damaged += len(v.Damages)
+			all = append(all, v)
 		}
-		v.Segments, v.Records, v.Bytes = sum.Segments, sum.Records, sum.Bytes
-		damaged += len(v.Damages)
-		all = append(all, v)
-		if !c.JSON {
-			fmt.Fprintf(a.stdout, "%s: %s, %d records, %s, %s\n", folder, plural(sum.Segments, "segment"), sum.Records, sizeText(sum.Bytes),
-				plural(len(v.Damages), "damaged place"))
-		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if c.JSON {
 		if err := a.printJSON(all); err != nil {
@@ -147,6 +147,22 @@ func (c *logVerifyCmd) Run(a *app) error {
 		return &exitError{code: exitFailed}
 	}
 	return nil
+}
+
+func (c *logVerifyCmd) log(a *app, folder string) (verified, error) {
+	v := verified{Log: folder, Damages: []damage{}}
+	sum, err := disk.Verify(vfs.OS(), folder, func(d disk.Damage) {
+		v.Damages = append(v.Damages, damage{d.Path, d.Segment, d.Offset, fmt.Sprint(d.Region), d.Detail})
+		if !c.JSON {
+			fmt.Fprintf(a.stdout, "damaged: %v\n", &d)
+		}
+	})
+	v.Segments, v.Records, v.Bytes = sum.Segments, sum.Records, sum.Bytes
+	if err == nil && !c.JSON {
+		fmt.Fprintf(a.stdout, "%s: %s, %d records, %s, %s\n", folder, plural(v.Segments, "segment"), v.Records, sizeText(v.Bytes),
+			plural(len(v.Damages), "damaged place"))
+	}
+	return v, err
 }
 
 type logDumpCmd struct {
@@ -166,21 +182,14 @@ Example:
 
 // Run dumps logs.
 func (c *logDumpCmd) Run(a *app) error {
-	folders, err := logFolders(c.Dir)
-	if err != nil {
-		return err
-	}
-	unlock, err := lockAround(c.Dir)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	out := bufio.NewWriter(a.stdout)
-	for _, folder := range folders {
-		fmt.Fprintf(out, "log %s\n", folder)
-		if err := disk.Dump(vfs.OS(), folder, out); err != nil {
-			return errors.Join(err, out.Flush())
+	return withLogs(c.Dir, func(folders []string) error {
+		out := bufio.NewWriter(a.stdout)
+		for _, folder := range folders {
+			fmt.Fprintf(out, "log %s\n", folder)
+			if err := disk.Dump(vfs.OS(), folder, out); err != nil {
+				return errors.Join(err, out.Flush())
+			}
 		}
-	}
-	return out.Flush()
+		return out.Flush()
+	})
 }

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
-	"text/tabwriter"
 	"time"
 
 	"github.com/leatstream/leat/core/observe"
@@ -51,11 +51,7 @@ func (f *dataFlag) withStreams(a *app, use func(*stream.Streams) error) (err err
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if closed := dir.Close(); err == nil {
-			err = closed
-		}
-	}()
+	defer func() { err = errors.Join(err, dir.Close()) }()
 	return use(dir.Streams)
 }
 
@@ -140,7 +136,7 @@ func (c *streamListCmd) Run(a *app) error {
 		if c.JSON {
 			return a.printJSON(list)
 		}
-		w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+		w := a.table()
 		fmt.Fprintln(w, "STREAM\tSHARDS\tON DISK\tCREATED")
 		for _, e := range list {
 			if e.Error != "" {
@@ -182,7 +178,7 @@ func (c *streamDescribeCmd) Run(a *app) error {
 		fmt.Fprintf(a.stdout, "stream       %s\nincarnation  %s\ncreated      %s\nmode         %s\nretention    %s\n", s.Name(), s.Incarnation(),
 			s.Created().UTC().Format(time.RFC3339), cfg.Mode, retentionText(cfg.Retention))
 		fmt.Fprintf(a.stdout, "on disk      %s\n\n", sizeText(s.Log().Size()))
-		w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+		w := a.table()
 		fmt.Fprintln(w, "SHARD\tSTATE\tRECORDS\tFIRST HASH KEY\tLAST HASH KEY\tPARENTS")
 		for _, sh := range shards {
 			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", sh.ID, shardState(&sh), sh.Next-sh.TrimHorizon, sh.Hash.Start, sh.Hash.End, idList(sh.Parents))

@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"regexp"
 
 	"github.com/leatstream/leat/core/fault"
-	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/pipelines/build"
 	"github.com/leatstream/leat/pipelines/pipetest"
@@ -57,22 +55,21 @@ func (c *testCmd) Run(a *app) error {
 		}
 		match = only.MatchString
 	}
-	status := newStatusLine(a.stderr, c.JSON)
-	defer status.Clear()
-	ctx, _ := untilSignal(a.ctx, status, endsWork)
+	j := a.begin(c.JSON, endsWork)
+	defer j.status.Clear()
 	results := []testResult{}
 	failed := 0
 	for _, p := range pipelines {
-		ran, err := pipetest.Run(ctx, p, func(ctx context.Context) (*stage.Chain, error) {
-			return build.Chain(ctx, p, build.Options{
-				Logger:   observe.Logger(status, observe.Text, slog.LevelWarn),
-				Progress: func(what string) { status.Show(what + " …") },
-			})
+		ran, err := pipetest.Run(j.ctx, p, func(ctx context.Context) (*stage.Chain, error) {
+			return build.Chain(ctx, p, j.checks())
 		}, match)
+		if told := j.interrupted(); told != nil {
+			return told
+		}
 		if err != nil {
 			return err
 		}
-		status.Clear()
+		j.status.Clear()
 		for i := range ran {
 			if !ran[i].Passed() {
 				failed++

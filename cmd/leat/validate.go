@@ -1,13 +1,10 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/leatstream/leat/core/fault"
-	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/pipelines/build"
 	"github.com/leatstream/leat/pipelines/spec"
 )
@@ -48,15 +45,14 @@ type problem struct {
 
 // Run checks files.
 func (c *validateCmd) Run(a *app) error {
-	status := newStatusLine(a.stderr, c.JSON)
-	defer status.Clear()
-	ctx, stopped := untilSignal(a.ctx, status, endsWork)
+	j := a.begin(c.JSON, endsWork)
+	defer j.status.Clear()
 	var results []validation
 	code := 0
 	for _, file := range c.Files {
-		v, err := c.file(ctx, file, status)
-		if sig := stopped.Load(); sig != 0 {
-			return &exitError{code: 128 + int(sig)} // what it found is that it was told to stop
+		v, err := c.file(j, file)
+		if told := j.interrupted(); told != nil {
+			return told // and what it found is nothing else
 		}
 		results = append(results, v)
 		if err == nil {
@@ -65,7 +61,7 @@ func (c *validateCmd) Run(a *app) error {
 			}
 			continue
 		}
-		status.Clear()
+		j.status.Clear()
 		code = max(code, exitCode(err))
 		if !c.JSON {
 			a.show(err)
@@ -82,16 +78,15 @@ func (c *validateCmd) Run(a *app) error {
 	return nil
 }
 
-func (c *validateCmd) file(ctx context.Context, file string, status *statusLine) (validation, error) {
+func (c *validateCmd) file(j *job, file string) (validation, error) {
 	v := validation{File: file, Pipelines: []string{}, Problems: []problem{}}
 	pipelines, err := spec.Load(file, spec.Options{Set: c.Set})
 	if err == nil {
 		for _, p := range pipelines {
 			v.Pipelines = append(v.Pipelines, p.Name)
-			err = errors.Join(err, build.Probe(ctx, p, build.Options{
-				Logger: observe.Logger(status, observe.Text, slog.LevelWarn), Connect: c.Connect,
-				Progress: func(what string) { status.Show(what + " …") },
-			}))
+			o := j.checks()
+			o.Connect = c.Connect
+			err = errors.Join(err, build.Probe(j.ctx, p, o))
 		}
 	}
 	v.OK = err == nil

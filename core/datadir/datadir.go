@@ -29,7 +29,8 @@ const version = "leat data directory 1\n"
 // Dir is an open data directory.
 type Dir struct {
 	FS      vfs.FS
-	Path    string
+	Path    string // absolute
+	New     bool   // it was not there, or empty
 	State   *state.Store
 	Streams *stream.Streams
 
@@ -80,6 +81,7 @@ func (d *Dir) checkVersion() error {
 	got, err := readSmall(d.FS, name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || err == nil && got == "":
+		d.New = true
 		return d.writeVersion(name)
 	case err != nil:
 		return failed("read", name, err)

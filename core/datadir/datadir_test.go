@@ -26,6 +26,9 @@ func TestOneProcessAtATime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !first.New || again.New {
+		t.Errorf("new: %v at first, %v again", first.New, again.New)
+	}
 	if err := again.Close(); err != nil {
 		t.Fatal(err)
 	}

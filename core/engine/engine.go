@@ -3,7 +3,9 @@
 //
 // A delivery that fails is made anew from durable state after a pause, for as long as its error is not permanent: that is
 // the only recovery there is, and the one that a crash of the process gets too. Another version of a pipeline takes over
-// by the same way: the old runner is stopped, the new one started.
+// by the same way: the old runner is stopped, the new one started. Buffers that were open begin anew, so a process that
+// crashes again and again, before they are full or as old as their interval, makes no progress in delivery; the log holds
+// everything meanwhile.
 package engine
 
 import (

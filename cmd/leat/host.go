@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/observe"
+	"github.com/leatstream/leat/pipelines/build"
+)
+
+// hostFlags are those of the commands that run pipelines.
+type hostFlags struct {
+	Removed  string `help:"What to do with sealed objects of sinks that the file does not have any more: ${enum}. With abandon these sinks are forgotten altogether; else one that comes back goes on from its checkpoint." enum:"refuse,finish,abandon" default:"refuse"`
+	Metrics  string `help:"Serve /metrics and /healthz at this address; nowhere if empty." placeholder:"${addr}" default:"${metrics}"`
+	Insecure bool   `help:"Allow --metrics at an address that other machines reach. There is no authentication."`
+	dataFlag
+	logFlags
+}
+
+// host is what pipelines run on.
+type host struct {
+	*job
+	options build.Options
+	health  *observe.Health
+
+	endMetrics func()
+}
+
+// host opens the data directory, and serves metrics and health if they are wanted. least is the level of logs without
+// --log-level.
+func (f *hostFlags) host(a *app, quiet bool, least slog.Level) (*host, error) {
+	h := &host{job: a.begin(quiet, endsPuts), health: &observe.Health{}, endMetrics: func() {}}
+	h.options = build.Options{Logger: f.logger(h.status, least), Stdout: a.stdout, Progress: h.doing}
+	if f.Removed != "refuse" {
+		h.options.Removed = build.Removed(f.Removed)
+	}
+	if f.Metrics != "" {
+		if err := h.serveMetrics(observe.ServerConfig{Addr: f.Metrics, Insecure: f.Insecure, Health: h.health}); err != nil {
+			return nil, err
+		}
+	}
+	dir, err := f.open(h.options.Logger, h.options.Metrics)
+	if err != nil {
+		h.endMetrics()
+		return nil, err
+	}
+	h.options.Data = dir
+	h.options.Logger.Info("opened the data directory", "path", dir.Path, "new", dir.New)
+	return h, nil
+}
+
+func (h *host) close() error {
+	err := h.options.Data.Close()
+	h.endMetrics()
+	return err
+}
+
+func (h *host) serveMetrics(cfg observe.ServerConfig) error {
+	cfg.Metrics = observe.NewMetrics(observe.MetricsOptions{})
+	server, err := observe.NewServer(cfg)
+	if err != nil && fault.ClassOf(err) == fault.Permanent { // the address is no good, whatever the state of the machine
+		err = &exitError{exitUsage, err}
+	}
+	if err != nil {
+		return err
+	}
+	h.options.Metrics = cfg.Metrics
+	logger := h.options.Logger
+	logger.Info("serving metrics and health", "address", server.Addr())
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		if err := server.Serve(); err != nil {
+			logger.Error("metrics and health are not served any more", "error", err)
+		}
+	}()
+	h.endMetrics = func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = server.Shutdown(ctx) // the process ends, with or without the last request
+		<-served
+	}
+	return nil
+}
