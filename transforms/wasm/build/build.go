@@ -1,8 +1,8 @@
 // Package build turns a folder of Go source into a WASM transform, once for each version of the source.
 //
 // A folder without go.mod needs no module of its own: it is built as if it had one that requires the Go SDK, whose source is
-// part of this program, so neither a network nor a checkout is needed. A folder with go.mod is built as it is; if it replaces
-// modules by folders elsewhere, the go command decides each time what there is to do.
+// part of this program, so neither a network nor a checkout is needed. A folder with go.mod is built as it is. If a folder depends on
+// others elsewhere, by replace directives or by links, the go command decides each time what there is to do.
 package build
 
 import (

@@ -184,9 +184,15 @@ func TestAReplacedFolderElsewhereIsNotForgotten(t *testing.T) {
 		"go.mod":  "module example.com/mine\n\nrequire example.com/dep v0.0.0\n\nreplace example.com/dep => \"" + elsewhere + "\"\n",
 		"main.go": "package main\n\nimport \"example.com/dep\"\n\nfunc init() { println(dep.Text) }\n\nfunc main() {}\n",
 	})
+	expectChanges(t, dir, filepath.Join(elsewhere, "dep.go"), "dep")
+}
+
+// expectChanges checks that a build of dir has the text that the file of a package says, and then another that it says.
+func expectChanges(t *testing.T, dir, file, pkg string) {
+	t.Helper()
 	cache := t.TempDir()
 	for _, text := range []string{"before", "after!"} {
-		if err := os.WriteFile(filepath.Join(elsewhere, "dep.go"), []byte("package dep\n\nconst Text = \"the text "+text+"\"\n"), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte("package "+pkg+"\n\nconst Text = \"the text "+text+"\"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		path, err := Build(context.Background(), Config{Dir: dir, CacheDir: cache})
@@ -194,8 +200,23 @@ func TestAReplacedFolderElsewhereIsNotForgotten(t *testing.T) {
 			t.Fatal(err)
 		}
 		if b, err := os.ReadFile(path); err != nil || !strings.Contains(string(b), "the text "+text) {
-			t.Errorf("the module lacks %q, %v", text, err)
+			t.Errorf("%s: the module lacks %q, %v", file, text, err)
 		}
+	}
+}
+
+func TestLinkedSourceIsNotForgotten(t *testing.T) {
+	for link, target := range map[string]string{"sub/sub.go": "sub.go", "sub": "."} { // a file, a folder
+		elsewhere := folder(t, map[string]string{"sub.go": ""})
+		dir := folder(t, map[string]string{
+			"go.mod":  "module example.com/mine\n",
+			"main.go": "package main\n\nimport \"example.com/mine/sub\"\n\nfunc init() { println(sub.Text) }\n\nfunc main() {}\n",
+		})
+		name := filepath.Join(dir, link)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.Symlink(filepath.Join(elsewhere, target), name)); err != nil {
+			t.Fatal(err)
+		}
+		expectChanges(t, dir, filepath.Join(elsewhere, "sub.go"), "sub")
 	}
 }
 

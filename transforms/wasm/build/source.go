@@ -35,7 +35,8 @@ type source struct {
 	given     string // as the user wrote it
 	dir       string // absolute, without symbolic links, as the compiler sees it
 	hasModule bool
-	// reachesOut means that go.mod replaces modules by folders elsewhere, whose files are not part of digest.
+	// reachesOut means that there are folders elsewhere whose files are not part of digest: go.mod replaces modules by them, or
+	// links lead to them.
 	reachesOut bool
 	files      []string // relative to dir, sorted
 	digest     [sha256.Size]byte
@@ -59,7 +60,16 @@ func readSource(given string) (*source, error) {
 		}
 		if hidden := name != dir && strings.HasPrefix(d.Name(), "."); hidden && d.IsDir() {
 			return fs.SkipDir
-		} else if hidden || !d.Type().IsRegular() || strings.HasSuffix(name, "_test.go") {
+		} else if hidden || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		switch info, err := os.Stat(name); { // the go command follows links
+		case err != nil:
+			return nil // a link to nowhere, of which the go command says more
+		case info.IsDir():
+			s.reachesOut = s.reachesOut || !d.IsDir()
+			return nil
+		case !info.Mode().IsRegular():
 			return nil
 		}
 		rel, err := filepath.Rel(dir, name)
@@ -77,7 +87,7 @@ func readSource(given string) (*source, error) {
 			goFiles++
 		}
 		if rel == "go.mod" {
-			s.hasModule, s.reachesOut = true, replacesByFolder(b)
+			s.hasModule, s.reachesOut = true, s.reachesOut || replacesByFolder(b)
 		}
 		s.files = append(s.files, rel)
 		fmt.Fprintf(h, "%q %d\n", rel, len(b))
