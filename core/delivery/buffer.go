@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"bytes"
 	"container/list"
 	"crypto/sha256"
 	"fmt"
@@ -71,17 +72,24 @@ var blockMemory = sync.Pool{New: func() any { return new([codec.BlockSize]byte) 
 // newBuffer opens an object. prefix is what its key begins with.
 func (d *Delivery) newBuffer(mapKey, prefix string, dead bool, first *record.Record) *buffer {
 	b := &buffer{
-		mapKey: mapKey, dead: dead, id: newID(), compression: d.cfg.Compression,
+		mapKey: mapKey, dead: dead, id: newID(), compression: d.compression(dead),
 		opened: time.Now(), oldest: first.ArrivedAt(), digest: sha256.New(),
 	}
 	b.tied = &component{buffers: []*buffer{b}}
 	extension := d.cfg.Extension
 	if dead {
-		b.compression = d.cfg.DeadLetters.Compression
 		extension = b.compression.Extension()
 	}
 	b.key = fmt.Sprintf("%s%s-%s-%s%s", prefix, d.cfg.Pipeline, b.oldest.Format("2006-01-02-15-04-05"), b.id, extension)
 	return b
+}
+
+// compression is that of the objects, or of the dead letters.
+func (d *Delivery) compression(dead bool) codec.Compression {
+	if dead {
+		return d.cfg.DeadLetters.Compression
+	}
+	return d.cfg.Compression
 }
 
 // entry is the name of the object inside itself (zip): its file name without the archive's extension.
@@ -121,10 +129,40 @@ func (d *Delivery) cut(b *buffer) {
 	d.press <- k
 }
 
+// add appends a block that is compressed. raw is what it was made of.
+func (d *Delivery) add(b *buffer, raw []byte, k *block) {
+	d.cut(b)
+	b.sum.CRC = crc32.Update(b.sum.CRC, crc32.IEEETable, raw)
+	b.sum.Raw += int64(len(raw))
+	b.blocks = append(b.blocks, k)
+	d.held.Add(int64(cap(k.out)))
+}
+
+// press is the scratch memory of a worker that compresses blocks.
+type press struct{ scratch []byte }
+
+// block compresses raw into memory of just the right size.
+func (p *press) block(c codec.Compression, raw []byte) []byte {
+	p.scratch = c.AppendBlock(p.scratch[:0], raw)
+	return bytes.Clone(p.scratch)
+}
+
+// done returns a block that is compressed.
+func (p *press) done(c codec.Compression, raw []byte) *block {
+	return &block{out: p.block(c, raw), done: closed}
+}
+
+var closed = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
 // compress is a worker that compresses blocks.
 func (d *Delivery) compress() {
+	var p press
 	for k := range d.press {
-		k.out = k.compression.AppendBlock(make([]byte, 0, len(k.raw)/4), k.raw)
+		k.out = p.block(k.compression, k.raw)
 		d.held.Add(int64(cap(k.out) - cap(k.raw)))
 		if cap(k.raw) == codec.BlockSize {
 			blockMemory.Put((*[codec.BlockSize]byte)(k.raw[:codec.BlockSize]))

@@ -3,8 +3,8 @@ package delivery
 import (
 	"container/list"
 	"context"
+	"math"
 	"slices"
-	"sort"
 	"time"
 )
 
@@ -97,7 +97,11 @@ func (c *collector) take(j *job) error {
 			if err != nil {
 				return err
 			}
-			c.append(b, j, s, 0, len(s.ends))
+			for at := 0; at < len(s.ends); {
+				end, k := s.next(at, math.MaxInt64, true)
+				c.append(b, j, s, at, end, k)
+				at = end
+			}
 			tied[s.index] = b
 		}
 		tie(tied[pair[0].index], tied[pair[1].index])
@@ -141,26 +145,14 @@ func (c *collector) fill(j *job, s *share) error {
 		if err != nil {
 			return err
 		}
-		base := int64(0)
-		if at > 0 {
-			base = int64(s.ends[at-1])
-		}
-		room := c.cfg.BufferSize - b.sum.Raw
-		n := sort.Search(len(s.ends)-at, func(i int) bool { return int64(s.ends[at+i])-base > room })
-		for n > 0 && at+n < len(s.roots) && s.roots[at+n] < 0 {
-			n--
-		}
-		if n == 0 && b.records == 0 { // an input larger than the buffer is an object of its own
-			for n = 1; at+n < len(s.roots) && s.roots[at+n] < 0; n++ {
-			}
-		}
-		c.append(b, j, s, at, at+n)
-		at += n
-		if at < len(s.ends) || b.sum.Raw >= c.cfg.BufferSize {
+		end, k := s.next(at, c.cfg.BufferSize-b.sum.Raw, b.records == 0)
+		c.append(b, j, s, at, end, k)
+		if end == at || b.sum.Raw >= c.cfg.BufferSize {
 			if err := c.sealAll(b.tied); err != nil {
 				return err
 			}
 		}
+		at = end
 	}
 	return nil
 }
@@ -193,8 +185,8 @@ func (c *collector) buffer(j *job, s *share, at int) (*buffer, error) {
 	return b, nil
 }
 
-// append adds the outputs from to to of a share.
-func (c *collector) append(b *buffer, j *job, s *share, from, to int) {
+// append adds the outputs from to to of a share; k is the block made of them, if there is one.
+func (c *collector) append(b *buffer, j *job, s *share, from, to int, k *block) {
 	if from == to {
 		return
 	}
@@ -202,7 +194,11 @@ func (c *collector) append(b *buffer, j *job, s *share, from, to int) {
 	if from > 0 {
 		base = s.ends[from-1]
 	}
-	c.write(b, s.data[base:s.ends[to-1]])
+	if raw := s.data[base:s.ends[to-1]]; k != nil {
+		c.add(b, raw, k)
+	} else {
+		c.write(b, raw)
+	}
 	b.records += to - from
 	for _, input := range s.roots[from:to] {
 		if input >= 0 {

@@ -109,7 +109,9 @@ type Config struct {
 	Open        func(Destination) (Sink, error)
 	DeadLetters DeadLetters
 
-	// BufferSize is the size of an object before compression, in bytes, MinBufferSize to MaxBufferSize.
+	// BufferSize is the most that an object has before compression, in bytes, MinBufferSize to MaxBufferSize. It is sealed
+	// as soon as what comes next (a record, or up to 256 KiB of them that are compressed together) does not fit; a larger
+	// record is an object of its own.
 	BufferSize int64
 	// BufferInterval is how long the first record of an object waits at most, 0 to MaxBufferInterval.
 	BufferInterval time.Duration

@@ -50,14 +50,17 @@ func exactly(n int) string { return strings.Repeat("x", n-1) }
 
 func TestABufferRollsWhenARecordFillsItExactly(t *testing.T) {
 	const part = MinBufferSize / 8
+	small := slices.Repeat([]int{MinBufferSize / 16}, 15)
 	for _, c := range []struct {
 		name  string
 		sizes []int
 		want  []int // sizes of the objects, before compression
 	}{
+		{"batches too small for a block, exactly full", slices.Concat(small, []int{MinBufferSize / 16}), []int{MinBufferSize}},
+		{"batches too small for a block, the next does not fit", slices.Concat(small, []int{MinBufferSize/16 - 1, 2}), []int{MinBufferSize - 1}},
 		{"exactly full", []int{part, part, part, part, part, part, part, part}, []int{MinBufferSize}},
 		{"one byte is free", []int{7 * part, part - 1}, nil},
-		{"the next does not fit", []int{7 * part, part - 1, 2}, []int{MinBufferSize - 1}},
+		{"the next block does not fit", []int{7 * part, part - 1, 2}, []int{7 * part}},
 		{"one byte too much", []int{7 * part, part + 1}, []int{7 * part}},
 		{"an output larger than the buffer, alone", []int{MinBufferSize + 1}, []int{MinBufferSize + 1}},
 		{"an output larger than the buffer, behind another", []int{10, MinBufferSize + 1}, []int{10, MinBufferSize + 1}},
@@ -65,12 +68,18 @@ func TestABufferRollsWhenARecordFillsItExactly(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, w *world) {
+				r := w.start()
 				var data []string
 				for _, n := range c.sizes {
-					data = append(data, exactly(n))
+					if data = append(data, exactly(n)); n < part/2+1 {
+						w.put(0, "k", data...)
+						data = nil
+						time.Sleep(time.Second)
+					}
 				}
-				w.put(0, "k", data...)
-				r := w.start()
+				if len(data) > 0 {
+					w.put(0, "k", data...)
+				}
 				time.Sleep(time.Second)
 				synctest.Wait()
 				var got []int
