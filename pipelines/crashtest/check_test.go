@@ -18,11 +18,12 @@ import (
 	"time"
 
 	"github.com/leatstream/leat/core/vfs"
+	"github.com/leatstream/leat/internal/testenv"
 	"github.com/leatstream/leat/pipelines/audit"
 )
 
 // drain runs the pipeline until it is idle and proves the ledger of each sink.
-func (w *world) drain(t failer) {
+func (w *world) drain(t testenv.TB) {
 	t.Helper()
 	r, err := open(w.dir, true, slog.DiscardHandler)
 	if err != nil {
@@ -61,7 +62,7 @@ func (f found) add(source string, n int) {
 }
 
 // check compares what the sinks got, objects and dead letters together, with what was acked and written to files.
-func (w *world) check(t failer) {
+func (w *world) check(t testenv.TB) {
 	t.Helper()
 	sinks := map[string]found{"grouped": {}, "plain": {}}
 	w.objects = 0
@@ -105,7 +106,7 @@ func (w *world) check(t failer) {
 }
 
 // checkSources makes sure that a sink got each record once, and of those that were not acked at most one call.
-func (w *world) checkSources(t failer, sink string, f found) {
+func (w *world) checkSources(t testenv.TB, sink string, f found) {
 	t.Helper()
 	expected := maps.Clone(w.acked)
 	for i, lines := range w.files {
@@ -144,7 +145,7 @@ type content struct {
 }
 
 // record reads one delivered line, which must be the record byte for byte.
-func (w *world) record(t failer, name, line string) (r content) {
+func (w *world) record(t testenv.TB, name, line string) (r content) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(line), &r); err != nil {
 		t.Fatalf("%s: %v in %q", name, err, line)
@@ -156,7 +157,7 @@ func (w *world) record(t failer, name, line string) (r content) {
 }
 
 // eachObject reads all objects below a folder of the world.
-func (w *world) eachObject(t failer, folder string, visit func(name string, lines []string)) {
+func (w *world) eachObject(t testenv.TB, folder string, visit func(name string, lines []string)) {
 	t.Helper()
 	root := filepath.Join(w.dir, folder)
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {

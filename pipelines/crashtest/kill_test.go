@@ -8,13 +8,8 @@
 package crashtest
 
 import (
-	"bufio"
 	"context"
-	"fmt"
 	"math/rand/v2"
-	"os"
-	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
@@ -22,42 +17,17 @@ import (
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/vfs"
+	"github.com/leatstream/leat/internal/killtest"
 	"github.com/leatstream/leat/internal/testenv"
 	"github.com/leatstream/leat/pipelines/audit"
 )
 
-const (
-	// childEnv makes the test binary a child that works in the world at the path it names. roundEnv tells it the round,
-	// bugEnv a defect that it shall have.
-	childEnv = "LEAT_CRASHTEST_DIR"
-	roundEnv = "LEAT_CRASHTEST_ROUND"
-	bugEnv   = "LEAT_CRASHTEST_BUG"
-
-	// maxReady is how long a process may take from its start until it takes records and delivers them.
-	maxReady = 2 * time.Second
-)
-
-// jobs are what the test binary does in a process of its own, by the variable that asks for it.
-var jobs = map[string]func(dir string) error{childEnv: work}
+// maxReady is how long a process may take from its start until it takes records and delivers them.
+const maxReady = 2 * time.Second
 
 func TestMain(m *testing.M) {
-	for env, job := range jobs {
-		if dir := os.Getenv(env); dir != "" {
-			if err := job(dir); err != nil {
-				fmt.Fprintln(os.Stderr, "child:", err)
-				os.Exit(1)
-			}
-			return
-		}
-	}
+	killtest.Main(work)
 	goleak.VerifyTestMain(m)
-}
-
-// failer is the part of testing.T that the checks use.
-type failer interface {
-	Helper()
-	Errorf(format string, args ...any)
-	Fatalf(format string, args ...any)
 }
 
 // TestEachRecordIsDeliveredOnceThroughKill9 runs rounds of work and sudden death on one data directory.
@@ -71,14 +41,14 @@ func TestEachRecordIsDeliveredOnceThroughKill9(t *testing.T) {
 	defer stop()
 	rounds := testenv.Count(3, 50)
 	for round := range rounds {
-		p := plan{afterReady: true, life: time.Duration(rng.Int64N(int64(1500 * time.Millisecond)))}
+		life := w.life(round, time.Duration(rng.Int64N(int64(1500*time.Millisecond))))
 		switch {
 		case round == 0:
-			p.life += 1500 * time.Millisecond // time for objects of every group
+			life.For += 1500 * time.Millisecond // time for objects of every group
 		case rng.IntN(4) == 0:
-			p.afterReady, p.life = false, p.life/10 // amid its recovery
+			life.After, life.For = "", life.For/10 // amid its recovery
 		}
-		w.runAndKill(t, round, p)
+		w.runAndKill(t, life)
 		w.auditOffline(t, round)
 	}
 	stop()
@@ -95,62 +65,28 @@ func TestEachRecordIsDeliveredOnceThroughKill9(t *testing.T) {
 		rounds, len(w.ready), slowest.Round(time.Millisecond), w.ackedRecords(), w.fileLines(), len(w.files), w.reshards, w.objects)
 }
 
-// plan is when a child dies: life after its start or after it is ready.
-type plan struct {
-	afterReady bool
-	life       time.Duration
-	bug        string
+// life is that of a child which is killed some time after it was ready.
+func (w *world) life(round int, d time.Duration) killtest.Life {
+	return killtest.Life{Child: killtest.Child{Dir: w.dir, Round: round}, After: "ready", For: d}
 }
 
-// runAndKill runs a child until its plan is over and takes down what it reported.
-func (w *world) runAndKill(t failer, round int, p plan) {
+// runAndKill runs a child for its life and takes down what it reported.
+func (w *world) runAndKill(t testenv.TB, l killtest.Life) {
 	t.Helper()
-	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), childEnv+"="+w.dir, fmt.Sprintf("%s=%d", roundEnv, round), bugEnv+"="+p.bug)
-	out, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatalf("pipe: %v", err)
-	}
-	var complaints strings.Builder
-	child.Stderr = &complaints
-	began := time.Now()
-	if err := child.Start(); err != nil {
-		t.Fatalf("start: %v", err)
-	}
-	var death *time.Timer
-	die := func() { death = time.AfterFunc(p.life, func() { _ = child.Process.Kill() }) }
-	if !p.afterReady {
-		die()
-	}
-	lines := bufio.NewReader(out)
-	for {
-		line, err := lines.ReadString('\n')
-		if err != nil {
-			break // a line that is cut off was not reported
+	killtest.Run(t, l, func(report string, age time.Duration) {
+		if report != "ready" {
+			w.add(t, report)
+			return
 		}
-		if line != "ready\n" {
-			w.add(t, strings.TrimSuffix(line, "\n"))
-			continue
+		w.ready = append(w.ready, age)
+		if age > maxReady {
+			t.Errorf("round %d: ready after %v, want less than %v", l.Round, age, maxReady)
 		}
-		took := time.Since(began)
-		w.ready = append(w.ready, took)
-		if took > maxReady {
-			t.Errorf("round %d: ready after %v, want less than %v", round, took, maxReady)
-		}
-		if p.afterReady {
-			die()
-		}
-	}
-	if death != nil {
-		defer death.Stop()
-	}
-	if err := child.Wait(); err == nil || complaints.Len() > 0 || child.ProcessState.ExitCode() >= 0 {
-		t.Fatalf("round %d: the child was not simply killed: %v: %s", round, err, complaints.String())
-	}
+	})
 }
 
 // auditOffline proves the ledger from what a killed process left behind.
-func (w *world) auditOffline(t failer, round int) {
+func (w *world) auditOffline(t testenv.TB, round int) {
 	t.Helper()
 	reports, err := audit.Run(context.Background(), vfs.OS(), w.data(), pipelineName)
 	switch code := fault.CodeOf(err); {

@@ -2,60 +2,33 @@ package crashtest
 
 import (
 	"bytes"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 	"time"
+
+	"github.com/leatstream/leat/internal/testenv"
 )
-
-// recorder remembers the first failure.
-type recorder struct{ why string }
-
-func (r *recorder) Helper() {}
-
-func (r *recorder) Errorf(format string, args ...any) {
-	if r.why == "" {
-		r.why = fmt.Sprintf(format, args...)
-	}
-}
-
-func (r *recorder) Fatalf(format string, args ...any) { r.Errorf(format, args...); runtime.Goexit() }
-
-// verdict is what checks say.
-func verdict(checks ...func(failer)) string {
-	var r recorder
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for _, check := range checks {
-			check(&r)
-		}
-	}()
-	<-done
-	return r.why
-}
 
 // TestTheChecksFindEachDefect damages, one after the other, what a pipeline left that was killed and has run dry since.
 func TestTheChecksFindEachDefect(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	stop := w.writeFiles(t, rand.New(rand.NewPCG(1, 1)))
-	w.runAndKill(t, 0, plan{afterReady: true, life: 1200 * time.Millisecond})
+	w.runAndKill(t, w.life(0, 1200*time.Millisecond))
 	stop()
-	offline := func(f failer) { w.auditOffline(f, 0) }
-	finds := func(defect string, checks ...func(failer)) {
+	offline := func(t testenv.TB) { w.auditOffline(t, 0) }
+	finds := func(defect string, checks ...func(testenv.TB)) {
 		t.Helper()
-		why := verdict(checks...)
+		why := testenv.Verdict(checks...)
 		if t.Logf("%s: %s", defect, why); why == "" {
 			t.Errorf("%s: not found", defect)
 		}
 	}
-	holds := func(checks ...func(failer)) {
+	holds := func(checks ...func(testenv.TB)) {
 		t.Helper()
-		if why := verdict(checks...); why != "" {
+		if why := testenv.Verdict(checks...); why != "" {
 			t.Fatal(why)
 		}
 	}
@@ -105,8 +78,10 @@ func TestTheChecksFindEachDefect(t *testing.T) {
 func TestTheCheckFindsPutsThatWereAckedTooEarly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.runAndKill(t, 0, plan{afterReady: true, life: 200 * time.Millisecond, bug: bugAckEarly})
-	if why := verdict(w.drain, w.check); why == "" {
+	l := w.life(0, 200*time.Millisecond)
+	l.Bug = bugAckEarly
+	w.runAndKill(t, l)
+	if why := testenv.Verdict(w.drain, w.check); why == "" {
 		t.Error("not found")
 	}
 }

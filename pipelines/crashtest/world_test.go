@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/leatstream/leat/internal/testenv"
 )
 
 const (
@@ -97,7 +99,7 @@ func lineOf(source string, n int) string {
 }
 
 // add takes down one report of a child: "put source entries", which counts all its entries so far, or "reshard".
-func (w *world) add(t failer, line string) {
+func (w *world) add(t testenv.TB, line string) {
 	t.Helper()
 	var source string
 	var n int

@@ -5,66 +5,39 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/shardlog"
 	"github.com/leatstream/leat/core/stream"
+	"github.com/leatstream/leat/internal/killtest"
 )
 
-// childLife ends a child whose parent is gone.
-const childLife = time.Minute
-
-// work is the child. It returns only on an error, or when nobody killed it.
-func work(dir, round string) error {
-	r, err := open(dir)
+// work is the child. It returns only on an error.
+func work(c killtest.Child) error {
+	r, err := open(c.Dir)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), childLife)
-	defer cancel()
 	s, err := r.Get("load")
 	if fault.CodeOf(err) == "stream.not_found" {
-		s, err = r.Create(ctx, "load", stream.Config{Shards: 3})
+		s, err = r.Create(context.Background(), "load", stream.Config{Shards: 3})
 	}
 	if err != nil {
 		return err
 	}
-	failed := make(chan error)
-	start := func(f func() error) {
-		go func() {
-			if err := f(); err != nil {
-				failed <- err
-			}
-		}()
+	all := []func(context.Context) error{
+		func(ctx context.Context) error { return killtest.Reshard(ctx, s, 20*time.Millisecond) },
+		func(ctx context.Context) error { return comeAndGo(ctx, r) },
 	}
 	for p := range producers {
-		start(func() error { return produce(ctx, s, fmt.Sprintf("%s/%d", round, p), p%2 == 1) })
+		all = append(all, func(ctx context.Context) error { return produce(ctx, s, fmt.Sprintf("%d/%d", c.Round, p), p%2 == 1) })
 	}
-	start(func() error { return reshard(ctx, s) })
-	start(func() error { return comeAndGo(ctx, r) })
 	for range 3 {
-		start(func() error { return tail(ctx, s) })
+		all = append(all, func(ctx context.Context) error { return tail(ctx, s) })
 	}
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("nobody killed this process")
-	}
-}
-
-var stdout sync.Mutex
-
-// report writes a line to the parent in one write.
-func report(line []byte) {
-	stdout.Lock()
-	defer stdout.Unlock()
-	_, _ = os.Stdout.Write(append(line, '\n'))
+	return killtest.Together(all...)
 }
 
 // produce puts numbered records for ever, each call after the one before was acked and reported.
@@ -74,7 +47,7 @@ func produce(ctx context.Context, s *stream.Stream, name string, marked bool) er
 		if err != nil {
 			return err
 		}
-		report(line)
+		killtest.Report("%s", line)
 	}
 }
 
@@ -107,28 +80,6 @@ func putCall(ctx context.Context, s *stream.Stream, name string, call int, marke
 		line = fmt.Appendf(line, " %d:%d", uint32(results[i].Shard), results[i].Seq)
 	}
 	return line, nil
-}
-
-// reshard splits and merges for ever.
-func reshard(ctx context.Context, s *stream.Stream) error {
-	for {
-		shards, err := s.Shards()
-		if err != nil {
-			return err
-		}
-		shards = slices.DeleteFunc(shards, func(sh stream.Shard) bool { return !sh.Closed.IsZero() })
-		slices.SortFunc(shards, func(a, b stream.Shard) int { return a.Hash.Start.Compare(b.Hash.Start) })
-		i := rand.IntN(len(shards))
-		if r := shards[i].Hash; len(shards) < 6 && rand.IntN(2) == 0 && r.End.Hi-r.Start.Hi > 2 {
-			_, err = s.Split(ctx, shards[i].ID, stream.HashKey{Hi: r.Start.Hi/2 + r.End.Hi/2})
-		} else if i > 0 {
-			_, err = s.Merge(ctx, shards[i-1].ID, shards[i].ID)
-		}
-		if err != nil {
-			return err
-		}
-		time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
-	}
 }
 
 // comeAndGo creates and deletes another stream for ever.
@@ -168,7 +119,7 @@ func tail(ctx context.Context, s *stream.Stream) error {
 				break
 			}
 		}
-		report(fmt.Appendf(nil, "saw %d %d", uint32(at.Shard), at.Seq-1))
+		killtest.Report("saw %d %d", uint32(at.Shard), at.Seq-1)
 		time.Sleep(time.Millisecond)
 	}
 }

@@ -6,28 +6,21 @@
 package crashtest
 
 import (
-	"bufio"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/leatstream/leat/core/state"
 	"github.com/leatstream/leat/core/stream"
 	"github.com/leatstream/leat/core/vfs"
+	"github.com/leatstream/leat/internal/killtest"
 	"github.com/leatstream/leat/internal/testenv"
 )
 
 const (
-	// childEnv makes the test binary a child that works in the directory it names, childRound tells it the round.
-	childEnv   = "LEAT_CRASHTEST_DIR"
-	childRound = "LEAT_CRASHTEST_ROUND"
-
 	producers = 4
 	perCall   = 5 // entries of one put, each with a key of its own
 	keys      = 3 // keys of a producer; more entries than keys, so that an order within a call can break too
@@ -37,13 +30,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(childEnv); dir != "" {
-		if err := work(dir, os.Getenv(childRound)); err != nil {
-			fmt.Fprintln(os.Stderr, "child:", err)
-			os.Exit(1)
-		}
-		return
-	}
+	killtest.Main(work)
 	os.Exit(m.Run())
 }
 
@@ -75,8 +62,11 @@ func TestEveryAckedRecordSurvivesKill9(t *testing.T) {
 	dir := t.TempDir()
 	acked := newLedger()
 	for round := range testenv.Count(3, 50) {
-		life := time.Duration(rng.Int64N(int64(600 * time.Millisecond)))
-		runAndKill(t, dir, round, life, acked)
+		life := killtest.Life{Child: killtest.Child{Dir: dir, Round: round}, For: time.Duration(rng.Int64N(int64(600 * time.Millisecond)))}
+		if round == 0 {
+			life.For += time.Second // at least one round gets to work
+		}
+		killtest.Run(t, life, func(report string, _ time.Duration) { acked.add(t, report) })
 		began := time.Now()
 		r, err := open(dir)
 		if err != nil {
@@ -93,40 +83,8 @@ func TestEveryAckedRecordSurvivesKill9(t *testing.T) {
 			t.FailNow()
 		}
 	}
-	if len(acked.puts) == 0 {
-		t.Fatal("no put was acked in any round")
+	if len(acked.puts) == 0 || acked.reshards == 0 {
+		t.Fatalf("%d producers and %d splits and merges were acked in all rounds: not a mixed load", len(acked.puts), acked.reshards)
 	}
 	t.Logf("%d acked records in %d shards", len(acked.at), acked.shards)
-}
-
-// runAndKill runs a child for a while and adds what it reported to acked.
-func runAndKill(t *testing.T, dir string, round int, life time.Duration, acked *ledger) {
-	t.Helper()
-	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), childEnv+"="+dir, fmt.Sprintf("%s=%d", childRound, round))
-	out, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var complaints strings.Builder
-	child.Stderr = &complaints
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if round == 0 {
-		life += time.Second // at least one round gets to work
-	}
-	timer := time.AfterFunc(life, func() { _ = child.Process.Kill() })
-	defer timer.Stop()
-	lines := bufio.NewReader(out)
-	for {
-		line, err := lines.ReadString('\n')
-		if err != nil {
-			break // a line that is cut off was not reported
-		}
-		acked.add(t, strings.TrimSuffix(line, "\n"))
-	}
-	if err := child.Wait(); err == nil || complaints.Len() > 0 || child.ProcessState.ExitCode() >= 0 {
-		t.Fatalf("round %d: the child was not killed but ended with %v: %s", round, err, complaints.String())
-	}
 }

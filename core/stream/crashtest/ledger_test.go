@@ -9,14 +9,8 @@ import (
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/shardlog"
 	"github.com/leatstream/leat/core/stream"
+	"github.com/leatstream/leat/internal/testenv"
 )
-
-// failer is the part of testing.T that the checks use.
-type failer interface {
-	Helper()
-	Errorf(format string, args ...any)
-	Fatalf(format string, args ...any)
-}
 
 // place is where a record is stored.
 type place struct {
@@ -30,17 +24,21 @@ type ledger struct {
 	at     map[string]place          // record, as in "round/producer/key/number": where
 	seen   map[record.ShardID]uint64 // position that a reader has passed
 	shards int
+	// reshards is the number of splits and merges that were acked.
+	reshards int
 }
 
 func newLedger() *ledger {
 	return &ledger{puts: map[string]int{}, at: map[string]place{}, seen: map[record.ShardID]uint64{}}
 }
 
-// add takes one report: "put round/producer call shard:seq ..." or "saw shard seq".
-func (l *ledger) add(t failer, line string) {
+// add takes one report: "put round/producer call shard:seq ...", "saw shard seq" or "reshard".
+func (l *ledger) add(t testenv.TB, line string) {
 	t.Helper()
 	fields := strings.Fields(line)
 	switch {
+	case line == "reshard":
+		l.reshards++
 	case len(fields) == 3+perCall && fields[0] == "put":
 		var call int
 		if _, err := fmt.Sscan(fields[2], &call); err != nil || call != l.puts[fields[1]] {
@@ -73,7 +71,7 @@ func entryOf(call, i int) (key, number int) {
 }
 
 // check compares all that is stored with what was reported, over all rounds.
-func (l *ledger) check(t failer, r *registry, round int) {
+func (l *ledger) check(t testenv.TB, r *registry, round int) {
 	t.Helper()
 	s, err := r.Get("load")
 	if fault.CodeOf(err) == "stream.not_found" && len(l.puts) == 0 {
@@ -132,7 +130,7 @@ func (l *ledger) check(t failer, r *registry, round int) {
 }
 
 // checkMarks makes sure that a producer's mark and its records are from the same call.
-func (l *ledger) checkMarks(t failer, s *stream.Stream, found map[string]place, round int) {
+func (l *ledger) checkMarks(t testenv.TB, s *stream.Stream, found map[string]place, round int) {
 	t.Helper()
 	for rd := range round + 1 {
 		for p := 1; p < producers; p += 2 { // the odd ones put with marks

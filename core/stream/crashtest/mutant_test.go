@@ -3,19 +3,12 @@ package crashtest
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"testing"
 
 	"github.com/leatstream/leat/core/shardlog"
 	"github.com/leatstream/leat/core/stream"
+	"github.com/leatstream/leat/internal/testenv"
 )
-
-// recorder remembers the first failure.
-type recorder struct{ why string }
-
-func (r *recorder) Helper()                           {}
-func (r *recorder) Errorf(format string, args ...any) { r.why = fmt.Sprintf(format, args...) }
-func (r *recorder) Fatalf(format string, args ...any) { r.Errorf(format, args...); runtime.Goexit() }
 
 // TestTheCheckFindsEachDefect runs the check on streams that hold something else than was reported.
 func TestTheCheckFindsEachDefect(t *testing.T) {
@@ -77,15 +70,9 @@ func TestTheCheckFindsEachDefect(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			var found recorder
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				l.check(&found, r, 0)
-			}()
-			<-done
-			if (found.why != "") != (defect != nil) {
-				t.Fatalf("the check says %q", found.why)
+			why := testenv.Verdict(func(t testenv.TB) { l.check(t, r, 0) })
+			if (why != "") != (defect != nil) {
+				t.Fatalf("the check says %q", why)
 			}
 		})
 	}
