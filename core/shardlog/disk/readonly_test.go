@@ -75,3 +75,40 @@ func TestVerifyOfAKilledLogFindsNoDamage(t *testing.T) {
 		}
 	}
 }
+
+// The log that writes expires segments under one that only reads.
+func TestAScanEndsWhenAFileIsGone(t *testing.T) {
+	mem := vfs.NewMem()
+	l := openWith(t, mem, Options{}, 1)
+	for range 30 {
+		if err := appendSize(t, l, 0, 20_000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := OpenReadOnly(mem, "/log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	sc, err := r.Scan(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sc.Close()
+	for range 5 { // more than r has open
+		if s, ok := l.expirable(true); !ok {
+			t.Fatal("nothing to expire")
+		} else if err := l.expire(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := record.NewBatch()
+	defer b.Release()
+	for at := -1; err == nil && b.Len() > at; {
+		at = b.Len()
+		err = sc.Next(t.Context(), shardlog.ReadLimit{}, b)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a scan over a file that is gone: %v", err)
+	}
+}

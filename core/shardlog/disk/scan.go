@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sync"
 
 	"github.com/leatstream/leat/core/record"
@@ -212,23 +213,19 @@ func (s *scanner) reach() (end int64, more bool, err error) {
 		}
 		l.idx.RUnlock()
 		f, err := l.handles.acquire(l.fs, after)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return 0, false, err
-		}
-		if err != nil {
-			continue // it expired meanwhile
-		}
 		l.idx.RLock()
-		there := false
-		for _, o := range l.segs {
-			there = there || o == after
-		}
+		there := slices.Contains(l.segs, after) // else it expired meanwhile
 		old := s.seg
-		if there {
+		if there && err == nil {
 			s.enter(after, f, 0)
 		}
 		l.idx.RUnlock()
-		if !there {
+		switch {
+		case err != nil && (there || !errors.Is(err, fs.ErrNotExist)):
+			return 0, false, err
+		case err != nil:
+			continue
+		case !there:
 			old = after
 		}
 		if old != nil {
