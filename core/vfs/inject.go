@@ -42,11 +42,6 @@ func (o Op) String() string {
 	return fmt.Sprintf("op(%d)", uint8(o))
 }
 
-// ChangeOps are the operations that change what is stored, or make it durable.
-func ChangeOps() []Op {
-	return []Op{OpCreate, OpMkdirAll, OpRemove, OpRename, OpSyncDir, OpWrite, OpSync, OpTruncate, OpAllocate}
-}
-
 // Fault is what happens to one operation; the zero Fault lets it pass.
 type Fault struct {
 	// Err is the error that the operation returns.

@@ -266,7 +266,7 @@ func (l *Log) submit(ctx context.Context, g *group) error {
 	}
 }
 
-// newGroup returns an empty group. The caller holds mu.
+// newGroup returns an empty group with room for need bytes. If need is not 0 the caller holds mu.
 func (l *Log) newGroup(kind groupKind, need int) *group {
 	g := &group{kind: kind, used: headerSize, taken: make(chan struct{}), placed: make(chan struct{}), done: make(chan struct{})}
 	if need > 0 {

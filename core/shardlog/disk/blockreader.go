@@ -123,16 +123,38 @@ func (r *blockReader) next(off int64) (h blockHeader, bad *badBlock, err error) 
 	return h, nil, nil
 }
 
-// promisedBeyond looks for an intact block header after off that promises more than off, and returns the greatest promise
-// and where it is. Damage at off then hit what was synced; without one the bytes at off were never acked.
-func (r *blockReader) promisedBeyond(off int64) (promised, at int64, err error) {
+// promisedBeyond looks for an intact block header at or after off that promises more than off, and returns the greatest
+// promise. Damage at off then hit what was synced; without one the bytes at off were never acked.
+func (r *blockReader) promisedBeyond(off int64) (promised int64, err error) {
+	err = r.headers(off, func(at int64, h *blockHeader) bool {
+		if p := int64(h.promised); p > max(off, promised) && p <= at {
+			promised = p
+		}
+		return true
+	})
+	return promised, err
+}
+
+// resync returns the offset of the next intact block header behind off, or -1.
+func (r *blockReader) resync(off int64) (next int64, err error) {
+	next = -1
+	err = r.headers(off+blockAlign, func(at int64, _ *blockHeader) bool {
+		next = at
+		return false
+	})
+	return next, err
+}
+
+// headers calls visit for each intact block header of the segment from off on, wherever one may stand, until it returns
+// false.
+func (r *blockReader) headers(off int64, visit func(at int64, h *blockHeader) bool) error {
 	var magic [4]byte
 	le.PutUint32(magic[:], blockMagic)
 	for pos := off; pos+headerSize <= r.end; {
 		n := int(min(readWindow, r.end-pos))
 		p, err := r.bytesAt(pos, n)
 		if err != nil {
-			return 0, 0, err
+			return err
 		}
 		for i := 0; ; i++ {
 			j := bytes.Index(p[i:], magic[:])
@@ -144,9 +166,8 @@ func (r *blockReader) promisedBeyond(off int64) (promised, at int64, err error) 
 				continue
 			}
 			h, err := parseHeader(p[i:])
-			if err == nil && h.segment == r.segment && (r.nonce == 0 || h.nonce == r.nonce) &&
-				int64(h.promised) > max(off, promised) && int64(h.promised) <= pos+int64(i) {
-				promised, at = int64(h.promised), pos+int64(i)
+			if err == nil && h.segment == r.segment && (r.nonce == 0 || h.nonce == r.nonce) && !visit(pos+int64(i), &h) {
+				return nil
 			}
 		}
 		if pos+int64(n) >= r.end {
@@ -155,7 +176,7 @@ func (r *blockReader) promisedBeyond(off int64) (promised, at int64, err error) 
 		pos += int64(n) - headerSize
 		pos -= pos % blockAlign
 	}
-	return promised, at, nil
+	return nil
 }
 
 func allZero(p []byte) bool {
@@ -165,30 +186,4 @@ func allZero(p []byte) bool {
 		}
 	}
 	return true
-}
-
-// resync returns the offset of the next intact block header behind off, or -1.
-func (r *blockReader) resync(off int64) (int64, error) {
-	var magic [4]byte
-	le.PutUint32(magic[:], blockMagic)
-	for pos := off + blockAlign; pos+headerSize <= r.end; {
-		n := int(min(readWindow, r.end-pos))
-		p, err := r.bytesAt(pos, n)
-		if err != nil {
-			return 0, err
-		}
-		for i := 0; i+headerSize <= n; i += blockAlign {
-			if !bytes.Equal(p[i:i+4], magic[:]) {
-				continue
-			}
-			if h, err := parseHeader(p[i:]); err == nil && h.segment == r.segment && (r.nonce == 0 || h.nonce == r.nonce) {
-				return pos + int64(i), nil
-			}
-		}
-		if pos+int64(n) >= r.end {
-			break
-		}
-		pos += int64(n-headerSize) &^ (blockAlign - 1)
-	}
-	return -1, nil
 }

@@ -3,6 +3,7 @@ package disk
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"time"
 
 	"github.com/leatstream/leat/core/shardlog"
@@ -28,16 +29,12 @@ func (l *Log) Pin(owner string, needs shardlog.Positions) {
 	if needs == nil {
 		delete(l.pins, owner)
 	} else {
-		own := make(shardlog.Positions, len(needs))
-		for id, p := range needs {
-			own[id] = p
-		}
-		l.pins[owner] = own
+		l.pins[owner] = maps.Clone(needs)
 	}
 	hold := l.retain.Hold > 0
 	l.idx.Unlock()
 	if hold {
-		if f := l.full.Load(); f != nil && f.Code == "log.hold_full" {
+		if f := l.full.Load(); f != nil && f.Code == codeHoldFull {
 			l.usage.Store(0)
 		}
 		l.keep.nudge(l)
@@ -212,13 +209,13 @@ func (l *Log) holdRoom(bytes int64) error {
 			if alone && !l.pinned() {
 				return nil // one block larger than the hold still has to go somewhere
 			}
-			full := l.fullError("log.hold_full", "%d bytes are held for readers that have not got to them, the hold is %d", l.Size(), hold).
+			full := l.fullError(codeHoldFull, "%d bytes are held for readers that have not got to them, the hold is %d", l.Size(), hold).
 				WithHint("wait until deliveries catch up, or raise the hold of the retention")
 			l.full.Store(full)
 			return full
 		}
 		if err := l.expire(s); err != nil {
-			return l.fullError("log.hold_full", "cannot expire a segment to stay below the hold: %v", err)
+			return l.fullError(codeHoldFull, "cannot expire a segment to stay below the hold: %v", err)
 		}
 	}
 	return nil

@@ -132,6 +132,12 @@ func isNoSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
+// The codes of refusals that end by themselves.
+const (
+	codeDiskFull = "log.disk_full"
+	codeHoldFull = "log.hold_full"
+)
+
 func (l *Log) fullError(code, format string, args ...any) *fault.Error {
 	return &fault.Error{
 		Class: fault.Unavailable, Code: code, Err: shardlog.ErrFull,

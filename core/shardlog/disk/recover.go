@@ -49,7 +49,7 @@ func readTail(f io.ReaderAt, id uint64, path string, size int64, known uint64, o
 	r := blockReader{f: f, segment: id, end: size, noCRC: o.seams.skipRunCRC, buf: getBuffer(readWindow)}
 	defer func() { putBuffer(r.buf) }() // a start opens many logs
 	if bad != nil {
-		promised, _, err := r.promisedBeyond(0)
+		promised, err := r.promisedBeyond(0)
 		if err != nil {
 			return nil, err
 		}
@@ -93,7 +93,7 @@ func readTail(f io.ReaderAt, id uint64, path string, size int64, known uint64, o
 			return nil, err
 		}
 		if bad != nil {
-			promised, _, err := r.promisedBeyond(t.end)
+			promised, err := r.promisedBeyond(t.end)
 			if err != nil {
 				return nil, err
 			}

@@ -1,7 +1,6 @@
 package disk
 
 import (
-	"context"
 	"testing"
 
 	"github.com/leatstream/leat/core/record"
@@ -10,39 +9,29 @@ import (
 )
 
 func TestAReopenedLogIsScannedFromItsOldestSegment(t *testing.T) {
-	fsys, ctx := vfs.NewMem(), context.Background()
-	const rounds, each = 5, 20
-	for round := range rounds { // each opening begins a segment
-		log, err := Open(fsys, "/log", Options{Reserve: -1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if round == 0 {
-			if err := log.Reshard(ctx, nil, []shardlog.Shard{{ID: 0}}); err != nil {
-				t.Fatal(err)
-			}
-		}
+	mem := vfs.NewMem()
+	const each = 20
+	for round := range 5 { // each opening begins a segment
+		l := openWith(t, mem, Options{}, 1)
 		for range each {
-			if _, err := log.Append(ctx, []shardlog.Run{{Entries: []shardlog.Entry{{Data: []byte("x")}}}}, nil); err != nil {
+			if err := appendSize(t, l, 0, 1); err != nil {
 				t.Fatal(err)
 			}
 		}
-		scan, err := log.Scan(shardlog.Positions{0: 3})
+		sc, err := l.Scan(shardlog.Positions{0: 3})
 		if err != nil {
 			t.Fatal(err)
 		}
-		batch := record.NewBatch()
-		if err := scan.Next(ctx, shardlog.ReadLimit{Records: 1000, Bytes: 1 << 20}, batch); err != nil {
+		b := record.NewBatch()
+		if err := sc.Next(t.Context(), shardlog.ReadLimit{}, b); err != nil {
 			t.Fatal(err)
 		}
-		if want := (round+1)*each - 2; batch.Len() != want {
-			t.Fatalf("round %d: %d records, want %d", round, batch.Len(), want)
+		if want := (round+1)*each - 2; b.Len() != want {
+			t.Fatalf("round %d: %d records, want %d", round, b.Len(), want)
 		}
-		batch.Release()
-		if err := scan.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if err := log.Close(); err != nil {
+		b.Release()
+		_ = sc.Close()
+		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -17,7 +17,7 @@ func (l *Log) checkUsage() {
 	if last != 0 && now-last < int64(usageEvery) || !l.usage.CompareAndSwap(last, max(now, 1)) {
 		return
 	}
-	if full := l.full.Load(); full != nil && full.Code == "log.hold_full" {
+	if full := l.full.Load(); full != nil && full.Code == codeHoldFull {
 		if l.holdRoom(l.segmentCapacity(0)) != nil {
 			return
 		}
@@ -58,7 +58,7 @@ func (l *Log) lackOfRoom(bytes int64) *fault.Error {
 	if u.Free >= need {
 		return nil
 	}
-	return l.fullError("log.disk_full", "its disk has %.2f MiB free of %.2f; %.2f are needed, %.2f of them as a reserve",
+	return l.fullError(codeDiskFull, "its disk has %.2f MiB free of %.2f; %.2f are needed, %.2f of them as a reserve",
 		mebibytes(u.Free), mebibytes(u.Total), mebibytes(need), mebibytes(reserve)).
 		WithHint("free at least %.2f MiB on the disk; writes then resume by themselves, and reads go on meanwhile",
 			math.Ceil(mebibytes(need-u.Free)*100)/100)

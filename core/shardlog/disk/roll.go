@@ -153,7 +153,7 @@ func (l *Log) nextFile(id uint64, need int64) (vfs.File, int64, error) {
 		return f, capacity, nil
 	}
 	if isNoSpace(err) {
-		full := l.fullError("log.disk_full", "its disk has no room for a segment of %.2f MiB: %v", mebibytes(capacity), err).
+		full := l.fullError(codeDiskFull, "its disk has no room for a segment of %.2f MiB: %v", mebibytes(capacity), err).
 			WithHint("free that much on the disk; writes then resume by themselves, and reads go on meanwhile")
 		l.full.Store(full)
 		l.usage.Store(l.monotonic())

@@ -94,7 +94,7 @@ func (v *verifier) segment(fs vfs.FS, s *segment, known int64) error {
 	r := blockReader{f: f, segment: s.id, end: s.size, nonce: head.nonce}
 	off := int64(0)
 	if wrong != nil {
-		promised, _, err := r.promisedBeyond(0)
+		promised, err := r.promisedBeyond(0)
 		if err != nil {
 			return err
 		}
@@ -125,7 +125,7 @@ func (v *verifier) segment(fs vfs.FS, s *segment, known int64) error {
 			off += int64(h.length)
 			continue
 		}
-		promised, _, err := r.promisedBeyond(off)
+		promised, err := r.promisedBeyond(off)
 		if err != nil {
 			return err
 		}

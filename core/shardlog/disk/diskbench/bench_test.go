@@ -7,9 +7,6 @@ import (
 
 // TestEveryFigureIsMeasured runs each figure for a moment. What it measures means nothing.
 func TestEveryFigureIsMeasured(t *testing.T) {
-	if testing.Short() {
-		t.Skip("writes about a gigabyte")
-	}
 	rows, err := Run(t.Context(), Options{Dir: t.TempDir(), Round: 50 * time.Millisecond, Rounds: 1, OpenBytes: 8 * mib,
 		Only: []string{"append-512k", "ack-1k", "spread-256", "tail", "open-clean", "open-killed"}})
 	if err != nil {
