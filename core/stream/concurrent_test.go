@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -56,6 +57,27 @@ func reshardAtRandom(t failer, s *Stream, rng *rand.Rand, stop <-chan struct{}) 
 	}
 }
 
+// putCall puts "key/call" for each key of a producer; a marked call stores how many calls there were.
+func putCall(s *Stream, producer, call, keys int, marked bool) error {
+	var entries []Entry
+	for k := range keys {
+		key := fmt.Sprintf("p%d-k%d", producer, k)
+		entries = append(entries, Entry{Key: key, Data: fmt.Appendf(nil, "%s/%d", key, call)})
+	}
+	var results []PutResult
+	var err error
+	if marked {
+		mark := &shardlog.Mark{Producer: fmt.Sprint("p", producer), State: fmt.Append(nil, call+1)}
+		results, err = s.PutMarked(context.Background(), entries, mark)
+	} else {
+		results, err = s.Put(context.Background(), entries)
+	}
+	for i := range results {
+		err = cmp.Or(err, results[i].Err)
+	}
+	return err
+}
+
 // byKey reads all shards, parents before children, and returns the numbers of the records "key/number" by key.
 func byKey(t failer, s *Stream) map[string][]string {
 	t.Helper()
@@ -86,7 +108,6 @@ func checkPutsDuringReshards(t failer, seams seams, seed uint64) {
 	w := mustOpen(t, vfs.NewMem(), newClock(), seams)
 	defer w.close()
 	s := w.mustCreate(t, "s", Config{Shards: 3})
-	ctx := context.Background()
 	stop := make(chan struct{})
 	var resharding sync.WaitGroup
 	var steps int
@@ -98,27 +119,9 @@ func checkPutsDuringReshards(t failer, seams seams, seed uint64) {
 	for p := range producers {
 		wg.Go(func() {
 			for c := range calls {
-				var entries []Entry
-				for k := range perCall {
-					key := fmt.Sprintf("p%d-k%d", p, k)
-					entries = append(entries, Entry{Key: key, Data: fmt.Appendf(nil, "%s/%d", key, c)})
-				}
-				var results []PutResult
-				var err error
-				if p%2 == 0 {
-					results, err = s.Put(ctx, entries)
-				} else {
-					results, err = s.PutMarked(ctx, entries, &shardlog.Mark{Producer: fmt.Sprint(p), State: fmt.Append(nil, c)})
-				}
-				if err != nil {
+				if err := putCall(s, p, c, perCall, p%2 == 1); err != nil {
 					t.Errorf("put: %v", err)
 					return
-				}
-				for _, r := range results {
-					if r.Err != nil {
-						t.Errorf("put: %v", r.Err)
-						return
-					}
 				}
 			}
 		})
@@ -144,7 +147,7 @@ func checkPutsDuringReshards(t failer, seams seams, seed uint64) {
 		}
 	}
 	for p := 1; p < producers; p += 2 {
-		if m, ok := s.Mark(fmt.Sprint(p)); !ok || string(m.State) != fmt.Sprint(calls-1) {
+		if m, ok := s.Mark(fmt.Sprint("p", p)); !ok || string(m.State) != fmt.Sprint(calls) {
 			t.Errorf("mark of producer %d is %q, %v", p, m.State, ok)
 		}
 	}

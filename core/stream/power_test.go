@@ -1,14 +1,12 @@
 package stream
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/leatstream/leat/core/shardlog"
 	"github.com/leatstream/leat/core/vfs"
 	"github.com/leatstream/leat/internal/testenv"
 )
@@ -51,25 +49,8 @@ func powerFails(t failer, seed uint64, disk func(vfs.FS) vfs.FS) {
 	for p := range powerProducers {
 		producing.Go(func() {
 			for c := 0; ; c++ {
-				var entries []Entry
-				for k := range powerKeys {
-					key := fmt.Sprintf("p%d-k%d", p, k)
-					entries = append(entries, Entry{Key: key, Data: fmt.Appendf(nil, "%s/%d", key, c)})
-				}
-				var results []PutResult
-				var err error
-				if p == 0 {
-					results, err = s.PutMarked(context.Background(), entries, &shardlog.Mark{Producer: "p0", State: fmt.Append(nil, c+1)})
-				} else {
-					results, err = s.Put(context.Background(), entries)
-				}
-				if err != nil {
-					return
-				}
-				for _, r := range results {
-					if r.Err != nil {
-						return // the power failed between the two appends of a put that met a reshard
-					}
+				if putCall(s, p, c, powerKeys, p == 0) != nil {
+					return // a part is stored if the power failed between the two appends of a put that met a reshard
 				}
 				acked[p] = c + 1
 			}

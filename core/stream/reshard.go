@@ -23,8 +23,9 @@ func (s *Stream) Split(ctx context.Context, id record.ShardID, at HashKey) ([2]r
 		return [2]record.ShardID{}, fault.New(fault.Permanent, "stream.invalid_hash_key",
 			"split of %v of stream %s at %v: want a hash key that is greater than %v plus one and less than %v", id, s.name, at, r.Start, r.End)
 	}
-	if err := s.checkOpenShards(len(t.open) + 1); err != nil {
-		return [2]record.ShardID{}, err
+	if len(t.open) >= MaxShards {
+		return [2]record.ShardID{}, fault.New(fault.Permanent, "stream.too_many_shards",
+			"stream %s has %d open shards, which is the most that a stream can have", s.name, len(t.open))
 	}
 	step := s.newStep(t)
 	children := step.split(id, at)
@@ -98,13 +99,6 @@ func (s *Stream) openMeta(t *table, id record.ShardID) (*shardMeta, error) {
 		return nil, fault.New(fault.Permanent, "stream.shard_closed", "%v of stream %s is closed already", id, s.name)
 	}
 	return nil, s.errNoShard(id)
-}
-
-func (s *Stream) checkOpenShards(n int) error {
-	if n <= MaxShards {
-		return nil
-	}
-	return fault.New(fault.Permanent, "stream.too_many_shards", "stream %s would have %d open shards: want at most %d", s.name, n, MaxShards)
 }
 
 // apply makes a step durable and routes by it from then on. s.reshard is held for writing.

@@ -12,30 +12,29 @@ import (
 	"github.com/leatstream/leat/core/shardlog"
 )
 
-func scanAll(t *testing.T, sc shardlog.Scanner, max shardlog.ReadLimit, next map[record.ShardID]uint64) map[record.ShardID][]string {
+// scanAll drains a scan and checks each shard's order. next is where each shard goes on.
+func scanAll(t *testing.T, sc shardlog.Scanner, limit shardlog.ReadLimit, next map[record.ShardID]uint64) map[record.ShardID][]string {
 	t.Helper()
 	out := map[record.ShardID][]string{}
 	b := record.NewBatch()
 	defer b.Release()
 	for {
 		b.Reset()
-		if err := sc.Next(t.Context(), max, b); err != nil {
+		if err := sc.Next(t.Context(), limit, b); err != nil {
 			t.Fatal(err)
 		}
 		if b.Len() == 0 {
 			return out
 		}
 		for _, r := range b.Records {
-			if r.Seq != max1(next[r.Shard]) {
-				t.Fatalf("scan of %v: position %d, want %d", r.Shard, r.Seq, max1(next[r.Shard]))
+			if want := max(next[r.Shard], 1); r.Seq != want {
+				t.Fatalf("scan of %v: position %d, want %d", r.Shard, r.Seq, want)
 			}
 			next[r.Shard] = r.Seq + 1
 			out[r.Shard] = append(out[r.Shard], string(r.Data))
 		}
 	}
 }
-
-func max1(n uint64) uint64 { return max(n, 1) }
 
 func testScan(t *testing.T, e Engine) {
 	l := start(t, e, 3)

@@ -303,5 +303,3 @@ func testReopen(t *testing.T, e Engine) {
 		t.Fatalf("results %+v", res)
 	}
 }
-
-// scanAll drains a scan and checks each shard's order.
