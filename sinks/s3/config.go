@@ -37,8 +37,6 @@ type Config struct {
 	Addressing string `json:"addressing,omitempty"`
 	// CAFile is a PEM file of certificate authorities to trust besides the system's.
 	CAFile string `json:"ca_file,omitempty"`
-	// SkipVerify accepts any certificate: whoever is between here and the store can then read and change everything.
-	SkipVerify bool `json:"skip_verify,omitempty"`
 	// KeyPrefix is what all keys begin with, as far as it is fixed. Start leaves uploads elsewhere alone.
 	KeyPrefix string `json:"key_prefix,omitempty"`
 	// MultipartThreshold is the body size in bytes from which on uploads are multipart, at most 5 GiB; 0 is 16 MiB.
@@ -46,9 +44,6 @@ type Config struct {
 	// PartSize is the size in bytes of all parts but the last, 5 MiB to 5 GiB; 0 is 16 MiB. Bodies of more than 10,000 parts
 	// get larger ones.
 	PartSize int64 `json:"part_size,omitempty"`
-	// Checksum is what the store keeps to check the object with later, besides the hash in the signature that it checks on
-	// arrival in any case: sha256 (the default) or none, for stores that do not know x-amz-checksum headers.
-	Checksum string `json:"checksum,omitempty"`
 	// StorageClass is as S3 names them (STANDARD_IA, …); empty is the bucket's default.
 	StorageClass string `json:"storage_class,omitempty"`
 	// OrphanAge is the age from which on Start aborts an upload that nobody will finish; 0 is one hour.
@@ -87,12 +82,6 @@ func (c Config) complete() (Config, *url.URL, error) {
 	if _, ok := lookups[c.Addressing]; !ok {
 		return bad("auto, path or virtual", "addressing is %q", c.Addressing)
 	}
-	if c.Checksum == "" {
-		c.Checksum = "sha256"
-	}
-	if c.Checksum != "sha256" && c.Checksum != "none" {
-		return bad("sha256 or none", "checksum is %q", c.Checksum)
-	}
 	if c.MultipartThreshold == 0 {
 		c.MultipartThreshold = DefaultMultipartThreshold
 	}
@@ -123,7 +112,7 @@ const (
 )
 
 func newTransport(c Config) (*http.Transport, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.SkipVerify}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.CAFile != "" {
 		pem, err := os.ReadFile(c.CAFile)
 		if err != nil {

@@ -41,7 +41,7 @@ const reloadEvery = 10 * time.Second
 func (c Credentials) check() error {
 	if (c.AccessKey == nil) != (c.SecretKey == nil) || c.SessionToken != nil && c.AccessKey == nil {
 		return fault.New(fault.Permanent, "sink.s3.bad_config", "s3 sink: the credentials are not complete").
-			WithHint("give access_key and secret_key together; a session_token needs both")
+			WithHint("give access_key_id and secret_access_key together; a session_token needs both")
 	}
 	return nil
 }
@@ -141,8 +141,8 @@ func (s *source) resolve() (credentials.Value, error) {
 		from func() (string, error)
 		to   *string
 	}{
-		{"access_key", s.from.AccessKey, &value.AccessKeyID},
-		{"secret_key", s.from.SecretKey, &value.SecretAccessKey},
+		{"access_key_id", s.from.AccessKey, &value.AccessKeyID},
+		{"secret_access_key", s.from.SecretKey, &value.SecretAccessKey},
 		{"session_token", s.from.SessionToken, &value.SessionToken},
 	} {
 		if v.from == nil {
@@ -158,5 +158,5 @@ func (s *source) resolve() (credentials.Value, error) {
 
 func missing(err error) error {
 	return fault.New(fault.Unauthorized, "sink.s3.no_credentials", "s3 sink: no credentials: %w", err).
-		WithHint("give access_key and secret_key, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write a shared credentials file")
+		WithHint("give access_key_id and secret_access_key, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write a shared credentials file")
 }

@@ -65,7 +65,7 @@ var meanings = map[string]meaning{
 	"AuthorizationHeaderMalformed":   {fault.Unavailable, "sink.s3.wrong_region", "set region to that of the bucket"},
 	"PermanentRedirect":              {fault.Unavailable, "sink.s3.wrong_region", "set region to that of the bucket"},
 	"InvalidRegion":                  {fault.Unavailable, "sink.s3.wrong_region", "set region to that of the bucket"},
-	"NotImplemented":                 {fault.Unavailable, "sink.s3.not_implemented", "the store lacks a feature: try checksum: none, or no storage_class"},
+	"NotImplemented":                 {fault.Unavailable, "sink.s3.not_implemented", "the store lacks a feature that leat needs, or this storage_class"},
 	"InvalidStorageClass":            {fault.Unavailable, "sink.s3.bad_storage_class", "the store does not have this storage_class"},
 	"XMinioStorageFull":              {fault.Unavailable, "sink.s3.store_full", "make room in the store"},
 	"XMinioAdminBucketQuotaExceeded": {fault.Unavailable, "sink.s3.store_full", "raise the bucket's quota"},

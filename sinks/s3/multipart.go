@@ -39,9 +39,7 @@ func (s *Sink) putParts(ctx context.Context, c *delivery.Chunk, content *content
 		return err
 	}
 	opts := s.options(c)
-	if s.cfg.Checksum == "sha256" {
-		opts.UserMetadata["x-amz-checksum-algorithm"] = "SHA256"
-	}
+	opts.UserMetadata["x-amz-checksum-algorithm"] = "SHA256"
 	upload, err := s.core.NewMultipartUpload(ctx, s.cfg.Bucket, c.Key, opts)
 	if err != nil {
 		return err
@@ -86,11 +84,10 @@ func (s *Sink) sendParts(ctx context.Context, c *delivery.Chunk, content *conten
 
 // sendPart sends one part, again if that may help.
 func (s *Sink) sendPart(ctx context.Context, key, upload string, number int, body *io.SectionReader, sum []byte) (minio.CompletePart, error) {
-	opts := minio.PutObjectPartOptions{Sha256Hex: hex.EncodeToString(sum), DisableContentSha256: true}
-	part := minio.CompletePart{PartNumber: number}
-	if s.cfg.Checksum == "sha256" {
-		part.ChecksumSHA256 = base64.StdEncoding.EncodeToString(sum)
-		opts.CustomHeader = http.Header{"X-Amz-Checksum-Sha256": {part.ChecksumSHA256}}
+	part := minio.CompletePart{PartNumber: number, ChecksumSHA256: base64.StdEncoding.EncodeToString(sum)}
+	opts := minio.PutObjectPartOptions{
+		Sha256Hex: hex.EncodeToString(sum), DisableContentSha256: true,
+		CustomHeader: http.Header{"X-Amz-Checksum-Sha256": {part.ChecksumSHA256}},
 	}
 	for attempt := 1; ; attempt++ {
 		if _, err := body.Seek(0, io.SeekStart); err != nil {

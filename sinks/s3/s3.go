@@ -3,7 +3,8 @@
 // An object below Config.MultipartThreshold is one PUT, a larger one a multipart upload; both are conditional
 // (If-None-Match: *), so that the first put of a key wins, and both carry the chunk's id and SHA-256 as metadata. When the
 // key is taken, a HEAD tells by the id whether an earlier put of this chunk took it, which is success, or somebody else.
-// The SHA-256 that was sealed is also the signed hash of the payload: the store refuses a body that is not the sealed one.
+// The SHA-256 that was sealed is also the signed hash of the payload: the store refuses a body that is not the sealed one. It is
+// sent as a checksum too, which the store keeps to check the object with later.
 //
 // A store that ignores the condition is safe as long as nobody else writes to leat's keys: a key contains the chunk's
 // id, so that a second put writes the same bytes again. Only the alarm about a foreign object is lost there.
@@ -118,9 +119,7 @@ func (s *Sink) Put(ctx context.Context, c *delivery.Chunk) error {
 func (s *Sink) putOnce(ctx context.Context, c *delivery.Chunk, content *content) error {
 	opts := s.options(c)
 	opts.SetMatchETagExcept("*")
-	if s.cfg.Checksum == "sha256" {
-		opts.UserMetadata["x-amz-checksum-sha256"] = base64.StdEncoding.EncodeToString(c.SHA256[:])
-	}
+	opts.UserMetadata["x-amz-checksum-sha256"] = base64.StdEncoding.EncodeToString(c.SHA256[:])
 	section := io.NewSectionReader(content, 0, c.Size)
 	_, err := s.core.PutObject(ctx, s.cfg.Bucket, c.Key, section, c.Size, "", hex.EncodeToString(c.SHA256[:]), opts)
 	return err

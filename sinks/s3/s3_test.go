@@ -61,10 +61,11 @@ func uploads(t testing.TB, server *miniotest.Server, bucket string) []minio.Obje
 	return list.Uploads
 }
 
-func destination(server *miniotest.Server, bucket string, cfg s3.Config) sinktest.Destination {
+func destination(t *testing.T, server *miniotest.Server) sinktest.Destination {
+	bucket := server.Bucket(t)
 	sink := func(change func(*s3.Config)) func(t *testing.T) delivery.Sink {
 		return func(t *testing.T) delivery.Sink {
-			cfg := cfg
+			cfg := config(server, bucket)
 			change(&cfg)
 			return open(t, cfg)
 		}
@@ -101,20 +102,15 @@ func destination(server *miniotest.Server, bucket string, cfg s3.Config) sinktes
 
 func TestSuite(t *testing.T) {
 	sinktest.Run(t, sinktest.Setup{Threshold: threshold, New: func(t *testing.T) sinktest.Destination {
-		server := miniotest.Start(t)
-		bucket := server.Bucket(t)
-		return destination(server, bucket, config(server, bucket))
+		return destination(t, miniotest.Start(t))
 	}})
 }
 
 // Over TLS the library takes other paths: it does not sign bodies in chunks there.
-func TestSuiteOverTLSWithoutChecksums(t *testing.T) {
+func TestSuiteOverTLS(t *testing.T) {
 	server := miniotest.StartOwn(t, miniotest.Options{TLS: true})
 	sinktest.Run(t, sinktest.Setup{Threshold: threshold, New: func(t *testing.T) sinktest.Destination {
-		bucket := server.Bucket(t)
-		cfg := config(server, bucket)
-		cfg.Checksum = "none"
-		return destination(server, bucket, cfg)
+		return destination(t, server)
 	}})
 }
 
