@@ -2,7 +2,6 @@ package record
 
 import (
 	"sync"
-	"sync/atomic"
 	"unsafe"
 )
 
@@ -12,38 +11,34 @@ const chunkSize = 256 << 10
 // keepChunk is the largest chunk, in bytes, that a pooled batch keeps: a rare big record does not stay in memory.
 const keepChunk = 4 << 20
 
-// Batch is a list of records and the arena they point into. A batch from [NewBatch] has one reference; Retain adds one
-// and Release gives one back, and with the last the memory is used again. A batch is not safe for concurrent writes.
+// Batch is a list of records and the arena they point into. It has one owner, who releases it. It is not safe for
+// concurrent writes.
 type Batch struct {
 	Records []Record
 
-	chunks [][]byte // chunks[:used] are full or current; the rest are spare
-	used   int
-	refs   atomic.Int32
+	chunks   [][]byte // chunks[:used] are full or current; the rest are spare
+	used     int
+	released bool
 }
 
 var pool = sync.Pool{New: func() any { return new(Batch) }}
 
-// NewBatch returns an empty batch with one reference.
+// NewBatch returns an empty batch.
 func NewBatch() *Batch {
 	b := pool.Get().(*Batch)
-	b.refs.Store(1)
+	b.released = false
 	return b
 }
 
-// Retain adds a reference.
-func (b *Batch) Retain() { b.refs.Add(1) }
-
-// Release gives a reference back. After the last one neither the batch nor anything that points into it may be used.
+// Release gives the batch's memory back, to be used again: neither the batch nor anything that points into it may be used
+// from then on.
 func (b *Batch) Release() {
-	switch n := b.refs.Add(-1); {
-	case n > 0:
-	case n == 0:
-		b.Reset()
-		pool.Put(b)
-	default:
-		panic("record: batch released more often than retained")
+	if b.released {
+		panic("record: batch released twice")
 	}
+	b.released = true
+	b.Reset()
+	pool.Put(b)
 }
 
 // Reset forgets the records and makes the arena's memory free for new ones.

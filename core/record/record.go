@@ -1,8 +1,8 @@
 // Package record holds the unit of data that travels through leat and the batch that carries it.
 //
 // A [Record] is one record of one shard. A [Batch] owns the memory behind the records it holds: Key, Data and Attrs of
-// its records point into the batch's arena and are valid until the last reference to the batch is released. Whoever
-// keeps any of them longer copies them first.
+// its records point into the batch's arena and are valid until the batch is released. Whoever keeps any of them longer
+// copies them first.
 //
 // This package imports the standard library only.
 package record
