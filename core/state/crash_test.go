@@ -156,7 +156,7 @@ func crashRun(t *testing.T, seed uint64, seams seams) (err error) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &crashWorld{
 			rng: rand.New(rand.NewPCG(seed, 1)), mem: vfs.NewMem(), history: map[int]uint64{0: dump(&Tx{version: version{keys: new(keys)}})},
-			opts: Options{SnapshotBytes: 16 << 10, segmentSize: 64 << 10, journalSlack: 64 << 10, seams: seams},
+			opts: Options{snapshotBytes: 16 << 10, segmentSize: 64 << 10, journalSlack: 64 << 10, seams: seams},
 		}
 		for range 4 {
 			if err = w.life(); err != nil {

@@ -19,7 +19,7 @@ import (
 func filled(t *testing.T) (*vfs.Mem, map[string]string) {
 	t.Helper()
 	fsys := vfs.NewMem()
-	s := open(t, fsys, Options{SnapshotBytes: 500})
+	s := open(t, fsys, Options{snapshotBytes: 500})
 	for i := range 50 {
 		put(t, s, fmt.Sprintf("key%d", i), strings.Repeat("v", i))
 	}
@@ -104,7 +104,7 @@ func errorRun(t *testing.T, k int, injected vfs.Fault) (ops int) {
 	mem := vfs.NewMem()
 	fsys := vfs.NewErrors(mem, vfs.AtOp(k, injected))
 	acked := map[string]string{}
-	opts := Options{SnapshotBytes: 2000, segmentSize: 64 << 10, journalSlack: 64 << 10}
+	opts := Options{snapshotBytes: 2000, segmentSize: 64 << 10, journalSlack: 64 << 10}
 	s, err := Open(fsys, dir, opts)
 	if err == nil {
 		for i := range 30 {
@@ -192,7 +192,7 @@ func TestReadOnlyWhileAnotherWrites(t *testing.T) {
 	if _, err := OpenReadOnly(fsys, dir); fault.CodeOf(err) != "state.open" {
 		t.Errorf("a store that does not exist: %v", err)
 	}
-	s := open(t, fsys, Options{SnapshotBytes: 100_000, segmentSize: 256 << 10, journalSlack: 8 << 20})
+	s := open(t, fsys, Options{snapshotBytes: 100_000, segmentSize: 256 << 10, journalSlack: 8 << 20})
 	stop := make(chan struct{})
 	var writer sync.WaitGroup
 	writer.Go(func() {

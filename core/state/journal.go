@@ -85,24 +85,24 @@ func replay(journal shardlog.Log, from uint64, all *keys) (next uint64, bytes in
 
 // trimJournal lets the journal go up to what the newest snapshot covers.
 func (s *Store) trimJournal() {
-	covered, due := s.snapshots.state(s.opts.SnapshotBytes)
+	covered, due := s.snapshots.state(s.opts.snapshotBytes)
 	s.journal.Pin(pinOwner, shardlog.Positions{journalShard: covered + 1})
 	s.journal.SetRetention(shardlog.Retention{Hold: 4*due + s.opts.journalSlack})
 }
 
 // makeRoom waits for a snapshot, so that the journal before it can go, and reports whether that may have helped.
 func (s *Store) makeRoom() bool {
-	before, _ := s.snapshots.state(s.opts.SnapshotBytes)
+	before, _ := s.snapshots.state(s.opts.snapshotBytes)
 	s.snapshotIfDue(true)
 	s.snapshots.running.Wait()
-	after, _ := s.snapshots.state(s.opts.SnapshotBytes)
+	after, _ := s.snapshots.state(s.opts.snapshotBytes)
 	return after > before
 }
 
 // snapshotIfDue starts a snapshot of what is durable once enough journal was written since the last, or the journal is
 // full and a snapshot would make room. A failed one is tried again later.
 func (s *Store) snapshotIfDue(full bool) {
-	covered, due := s.snapshots.state(s.opts.SnapshotBytes)
+	covered, due := s.snapshots.state(s.opts.snapshotBytes)
 	if covered == s.committer.published || s.committer.sinceSnapshot < due && !full {
 		return
 	}

@@ -33,14 +33,14 @@ var ErrClosed = errors.New("state: store is closed")
 
 // Options configures a store. The zero value is ready to use.
 type Options struct {
-	// SnapshotBytes is how much journal, in bytes, makes a new snapshot due; 0: 4 MiB. It is never less than the size of
-	// the snapshot before, so that snapshots at most double what is written.
-	SnapshotBytes int64
-	// MaxBytes bounds all keys and values together; 0: 1 GiB. An update that would exceed it fails.
-	MaxBytes int64
 	// Logger receives what an operator should know. nil: nothing is logged.
 	Logger *slog.Logger
 
+	// snapshotBytes is how much journal, in bytes, makes a new snapshot due. It is never less than the size of the snapshot
+	// before, so that snapshots at most double what is written.
+	snapshotBytes int64
+	// maxBytes bounds all keys and values together. An update that would exceed it fails.
+	maxBytes                  int64
 	segmentSize, journalSlack int64 // of the journal
 	openJournal               func(vfs.FS, string, Options) (shardlog.Log, error)
 	seams                     seams
@@ -55,11 +55,11 @@ type seams struct {
 }
 
 func (o *Options) setDefaults() {
-	if o.SnapshotBytes <= 0 {
-		o.SnapshotBytes = defaultSnapshotBytes
+	if o.snapshotBytes <= 0 {
+		o.snapshotBytes = defaultSnapshotBytes
 	}
-	if o.MaxBytes <= 0 {
-		o.MaxBytes = defaultMaxBytes
+	if o.maxBytes <= 0 {
+		o.maxBytes = defaultMaxBytes
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -226,9 +226,9 @@ func (s *Store) execute(fn func(tx *Tx) error) (*commit, error) {
 	if tx.err != nil {
 		return nil, tx.err
 	}
-	if tx.size > s.opts.MaxBytes && tx.size > head.size {
+	if tx.size > s.opts.maxBytes && tx.size > head.size {
 		return nil, fault.New(fault.Retryable, "state.full", "state %s has %d bytes of keys and values: at most %d",
-			s.dir, tx.size, s.opts.MaxBytes)
+			s.dir, tx.size, s.opts.maxBytes)
 	}
 	c := &commit{ops: tx.ops, view: &version{tx.keys.Copy(), tx.size}, outcome: make(chan error, 1)}
 	s.mu.Lock()

@@ -98,7 +98,7 @@ func TestTransactionsReadTheirOwnWrites(t *testing.T) {
 
 func TestFailedTransactionsDoNothing(t *testing.T) {
 	fsys := vfs.NewMem()
-	s := open(t, fsys, Options{MaxBytes: 1000})
+	s := open(t, fsys, Options{maxBytes: 1000})
 	put(t, s, "k", "v")
 	cause := errors.New("cause")
 	tests := map[string]struct {
@@ -247,7 +247,7 @@ func TestUpdatesAreSerial(t *testing.T) {
 
 func TestSnapshotsReplaceTheJournal(t *testing.T) {
 	fsys := vfs.NewMem()
-	opts := Options{SnapshotBytes: 64 << 10, segmentSize: 256 << 10, journalSlack: 512 << 10}
+	opts := Options{snapshotBytes: 64 << 10, segmentSize: 256 << 10, journalSlack: 512 << 10}
 	s := open(t, fsys, opts)
 	value := strings.Repeat("v", 4000)
 	for i := range 2000 { // 8 MB
@@ -274,7 +274,7 @@ func TestSnapshotsReplaceTheJournal(t *testing.T) {
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		fsys := vfs.NewMem()
-		opts := Options{SnapshotBytes: 200, segmentSize: 256 << 10}
+		opts := Options{snapshotBytes: 200, segmentSize: 256 << 10}
 		openModel := func() *Store {
 			s, err := Open(fsys, dir, opts)
 			if err != nil {
