@@ -27,6 +27,8 @@ type Options struct {
 	Only []string
 	// Progress is told the name of each figure before it is measured; may be nil.
 	Progress func(name string)
+
+	readBytes int64 // how much is written to be read back; 0: 512 MiB
 }
 
 // Row is one figure.
@@ -79,6 +81,9 @@ func Run(ctx context.Context, o Options) ([]Row, error) {
 	}
 	if o.Rounds <= 0 {
 		o.Rounds = 3
+	}
+	if o.readBytes <= 0 {
+		o.readBytes = 512 * mib
 	}
 	for _, name := range o.Only {
 		if !slices.Contains(Names(), name) {

@@ -6,16 +6,15 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/shardlog"
 	"github.com/leatstream/leat/core/shardlog/disk"
 )
-
-// readBytes is how much is written to be read back, in bytes.
-const readBytes = 512 * mib
 
 var errShort = errors.New("fewer records than were written")
 
@@ -59,7 +58,7 @@ func tailLatency(ctx context.Context, b *bench) (Row, error) {
 	}, nil)
 }
 
-// fill writes readBytes over 16 shards in appends like those of a busy API.
+// fill writes so many bytes over 16 shards in appends like those of a busy API.
 func (b *bench) fill(ctx context.Context, dir string, bytes int64) (*disk.Log, error) {
 	l, err := b.open(ctx, dir, 16)
 	if err != nil {
@@ -82,7 +81,7 @@ func (b *bench) rates(ctx context.Context, read func(l *disk.Log) (int64, error)
 		return Row{}, err
 	}
 	defer remove()
-	l, err := b.fill(ctx, dir, readBytes)
+	l, err := b.fill(ctx, dir, b.readBytes)
 	if err != nil {
 		return Row{}, err
 	}
@@ -152,7 +151,7 @@ func readShard(ctx context.Context, b *bench) (Row, error) {
 			bytes += int64(out.Size())
 			from = next
 		}
-		if bytes < readBytes/16 {
+		if bytes < b.readBytes/16 {
 			return bytes, errShort
 		}
 		return bytes, nil
@@ -180,7 +179,7 @@ func scanAll(ctx context.Context, b *bench) (Row, error) {
 			}
 			bytes += int64(out.Size())
 		}
-		if bytes < readBytes {
+		if bytes < b.readBytes {
 			return bytes, errShort
 		}
 		return bytes, nil
@@ -205,7 +204,7 @@ func (b *bench) openTime(ctx context.Context, clean bool) (Row, error) {
 	var path string
 	var saved []byte
 	if !clean {
-		if path, saved, err = b.newest(dir); err != nil {
+		if path, saved, err = newest(dir); err != nil {
 			_ = l.Close()
 			return Row{}, err
 		}
@@ -232,27 +231,18 @@ func (b *bench) openTime(ctx context.Context, clean bool) (Row, error) {
 }
 
 // newest returns the content of the segment that is being written.
-func (b *bench) newest(dir string) (string, []byte, error) {
-	list, err := b.fs.ReadDir(dir)
+func newest(dir string) (string, []byte, error) {
+	list, err := os.ReadDir(dir)
 	if err != nil {
 		return "", nil, err
 	}
-	for i := len(list) - 1; i >= 0; i-- {
-		path := filepath.Join(dir, list[i].Name())
-		f, err := b.fs.OpenRead(path)
+	for _, e := range slices.Backward(list) {
+		path := filepath.Join(dir, e.Name())
+		p, err := os.ReadFile(path)
 		if err != nil {
 			return "", nil, err
 		}
-		size, err := f.Size()
-		p := make([]byte, size)
-		if err == nil {
-			_, err = f.ReadAt(p, 0)
-		}
-		_ = f.Close()
-		if err != nil && err != io.EOF {
-			return "", nil, err
-		}
-		if len(p) > 4 && p[0] != 0 { // else it is the one that is prepared
+		if len(p) > 0 && p[0] != 0 { // else it is the one that is prepared
 			return path, p, nil
 		}
 	}
