@@ -137,8 +137,8 @@ func (b *builder) deadLetters() (dead delivery.DeadLetters, err error) {
 	return dead, nil
 }
 
-// reopen opens a sink for a destination that was configured when an object was sealed. Credentials are those of an s3 sink
-// of the file with the same endpoint, else the environment's.
+// reopen opens a sink for a destination that was configured when an object was sealed. Credentials are those that the file has
+// for the same store, else the environment's.
 func (b *builder) reopen(d delivery.Destination) (delivery.Sink, error) {
 	switch d.Kind {
 	case "file":
@@ -152,9 +152,19 @@ func (b *builder) reopen(d delivery.Destination) (delivery.Sink, error) {
 		if err := json.Unmarshal(d.Config, &cfg); err != nil {
 			return nil, err
 		}
+		var stores []*spec.S3
 		for i := range b.spec.Sinks {
-			if have := b.spec.Sinks[i].S3; have != nil && have.Endpoint == cfg.Endpoint {
-				cfg.Credentials = s3Config(have).Credentials
+			stores = append(stores, b.spec.Sinks[i].S3)
+		}
+		if dead := b.spec.DeadLetters; dead != nil {
+			stores = append(stores, dead.S3)
+		}
+		for _, d := range stores {
+			if d == nil {
+				continue
+			}
+			if have := s3Config(d); have.URL() == cfg.URL() {
+				cfg.Credentials = have.Credentials
 			}
 		}
 		return s3.New(cfg)

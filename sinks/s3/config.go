@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -24,6 +25,8 @@ const (
 	MaxPartSize               = 5 << 30 // S3's, also for a single put
 	DefaultOrphanAge          = time.Hour
 )
+
+const defaultRegion = "us-east-1"
 
 // Config says where and how to write. The JSON form is what Destination gives.
 type Config struct {
@@ -56,17 +59,20 @@ var lookups = map[string]minio.BucketLookupType{
 	"auto": minio.BucketLookupAuto, "path": minio.BucketLookupPath, "virtual": minio.BucketLookupDNS,
 }
 
+// URL is Endpoint or, if that is empty, that of AWS in Region.
+func (c Config) URL() string {
+	if c.Endpoint != "" {
+		return c.Endpoint
+	}
+	return "https://s3." + cmp.Or(c.Region, defaultRegion) + ".amazonaws.com"
+}
+
 // complete checks c and fills in defaults.
 func (c Config) complete() (Config, *url.URL, error) {
 	bad := func(hint, format string, args ...any) (Config, *url.URL, error) {
 		return c, nil, fault.New(fault.Permanent, "sink.s3.bad_config", "s3 sink: "+format, args...).WithHint("%s", hint)
 	}
-	if c.Region == "" {
-		c.Region = "us-east-1"
-	}
-	if c.Endpoint == "" {
-		c.Endpoint = "https://s3." + c.Region + ".amazonaws.com"
-	}
+	c.Endpoint, c.Region = c.URL(), cmp.Or(c.Region, defaultRegion)
 	u, err := url.Parse(c.Endpoint)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" ||
 		u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" {
