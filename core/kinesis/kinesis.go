@@ -1,0 +1,117 @@
+// Package kinesis is the API of Kinesis Data Streams, version 2013-12-02, on top of core/stream.
+//
+// Each operation is a method of [API] in the file of its family; shapes_*.go hold all members of the model. What the API
+// knows of a stream beyond core/stream (tags, status, consumers, monitoring, what counts towards rolling limits) is a
+// [meta] in the state store, keyed by the stream's incarnation.
+package kinesis
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/leatstream/leat/core/observe"
+	"github.com/leatstream/leat/core/state"
+	"github.com/leatstream/leat/core/stream"
+	"github.com/leatstream/leat/core/wire"
+)
+
+// Target is what the header X-Amz-Target begins with.
+const Target = "Kinesis_20131202"
+
+// Config is what the API needs. Streams and State are required.
+type Config struct {
+	Streams *stream.Streams
+	State   *state.Store
+	// Account is the account id of 12 digits in ARNs and error texts; by default 000000000000.
+	Account string
+	// Region in ARNs; by default us-east-1.
+	Region string
+	// ShardQuota is how many open shards the account may have; by default 20,000.
+	ShardQuota int
+	// Limits turns the limits of the service on: a shard's throughput in and out, and the rates of API calls.
+	Limits bool
+	// Transition is how long the states CREATING, UPDATING and DELETING last at least; by default as long as they are true.
+	Transition time.Duration
+	Logger     *slog.Logger
+	Metrics    *observe.Metrics
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+}
+
+func (c *Config) setDefaults() error {
+	if c.Streams == nil || c.State == nil {
+		return errors.New("kinesis: Streams and State are required")
+	}
+	if c.Account == "" {
+		c.Account = "000000000000"
+	}
+	if c.Region == "" {
+		c.Region = "us-east-1"
+	}
+	if c.ShardQuota == 0 {
+		c.ShardQuota = 20_000
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return nil
+}
+
+// API answers the operations. Its life: New, Service, and Close once no request is under way.
+type API struct {
+	cfg    Config
+	knowns knowns
+}
+
+// New makes an API ready.
+func New(cfg Config) (*API, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
+	}
+	return &API{cfg: cfg, knowns: knowns{of: map[uuid.UUID]*known{}}}, nil
+}
+
+// Close ends what the API does in the background.
+func (a *API) Close() error { return nil }
+
+// Service is the API for a wire server.
+func (a *API) Service() wire.Service {
+	return wire.Service{Target: Target, Operations: map[string]wire.Handler{}}
+}
+
+// input is a request's shape that knows its constraints. validate notes every constraint that is violated, in the order in
+// which the service lists them.
+type input[In any] interface {
+	*In
+	validate(v *violations)
+}
+
+// operation makes a handler of a method: it decodes the body, checks the constraints and calls it.
+func operation[In, Out any, P input[In]](answer func(context.Context, P) (Out, error)) wire.Handler {
+	return func(ctx context.Context, r *wire.Request) (any, error) {
+		in := P(new(In))
+		if err := r.Decode(in); err != nil {
+			return nil, err
+		}
+		var v violations
+		in.validate(&v)
+		if err := v.err(); err != nil {
+			return nil, err
+		}
+		out, err := answer(ctx, in)
+		if err != nil {
+			return nil, failure(err)
+		}
+		return out, nil
+	}
+}
+
+// none is the output of operations that answer with an empty body.
+type none = *struct{}

@@ -1,0 +1,96 @@
+package kinesis
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/leatstream/leat/core/wire"
+)
+
+// violations collects the constraints of a request that are violated, and words them as the service does.
+type violations []string
+
+// err is nil, or the ValidationException with all violations in one message.
+func (v violations) err() error {
+	if len(v) == 0 {
+		return nil
+	}
+	plural := ""
+	if len(v) > 1 {
+		plural = "s"
+	}
+	return &wire.Error{
+		Code:    codeValidation,
+		Message: fmt.Sprintf("%d validation error%s detected: %s", len(v), plural, strings.Join(v, "; ")),
+	}
+}
+
+// add notes that the member at path, written in camel case, has a value that violates a constraint. The value nil is null.
+func (v *violations) add(value any, path, constraint string) {
+	text := "null"
+	if value != nil {
+		text = fmt.Sprintf("'%v'", value)
+	}
+	*v = append(*v, fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: Member must %s", text, path, constraint))
+}
+
+// required notes that a member is missing.
+func (v *violations) required(path string, missing bool) {
+	if missing {
+		v.add(nil, path, "not be null")
+	}
+}
+
+// within notes that a number is outside its range. A nil number is no violation.
+func within[T int32 | int64](v *violations, path string, n *T, least, most T) {
+	switch {
+	case n == nil:
+	case *n < least:
+		v.add(*n, path, fmt.Sprintf("have value greater than or equal to %d", least))
+	case *n > most:
+		v.add(*n, path, fmt.Sprintf("have value less than or equal to %d", most))
+	}
+}
+
+// text is the kind of a string member.
+type text struct {
+	least, most int    // characters
+	pattern     string // as the service prints it; empty: any
+	matches     func(string) bool
+}
+
+// check notes how a string violates its kind: pattern first, then the length, as the service does.
+func (k text) check(v *violations, path string, s *string) {
+	if s == nil {
+		return
+	}
+	if k.pattern != "" && !k.matches(*s) {
+		v.add(*s, path, "satisfy regular expression pattern: "+k.pattern)
+	}
+	switch n := utf8.RuneCountInString(*s); {
+	case n < k.least:
+		v.add(*s, path, fmt.Sprintf("have length greater than or equal to %d", k.least))
+	case n > k.most:
+		v.add(*s, path, fmt.Sprintf("have length less than or equal to %d", k.most))
+	}
+}
+
+// need is check for a required member.
+func (k text) need(v *violations, path string, s *string) {
+	v.required(path, s == nil)
+	k.check(v, path, s)
+}
+
+// enum notes that a string is none of those that may be.
+func (v *violations) enum(path string, s *string, of ...string) {
+	if s == nil {
+		return
+	}
+	for _, o := range of {
+		if o == *s {
+			return
+		}
+	}
+	v.add(*s, path, "satisfy enum value set: ["+strings.Join(of, ", ")+"]")
+}
