@@ -26,10 +26,12 @@ var (
 	// ErrTrimmed says that records at the asked position have expired; State tells the trim horizon.
 	ErrTrimmed = errors.New("position is before the trim horizon")
 	// ErrFull says that writes are refused until there is room (disk reserve reached, or the hold of the retention spent).
+	// It comes in a fault.Error that says how much.
 	ErrFull = errors.New("log is full")
 	// ErrCorrupt says that stored bytes are damaged.
 	ErrCorrupt = errors.New("stored data is damaged")
-	// ErrPoisoned says that an earlier write or sync failed: the log takes no writes until it is opened again.
+	// ErrPoisoned says that an earlier write or sync failed: the log takes no writes until it is opened again. It comes in
+	// a fault.Error that says which.
 	ErrPoisoned = errors.New("log is poisoned by an earlier i/o error")
 	// ErrClosed says that the log was closed.
 	ErrClosed = errors.New("log is closed")

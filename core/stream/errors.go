@@ -29,12 +29,6 @@ func explainLog(err error, doing string) error {
 		return err
 	case errors.As(err, &known):
 		return fault.New(known.Class, known.Code, "%s: %w", doing, err)
-	case errors.Is(err, shardlog.ErrFull):
-		return fault.New(fault.Retryable, "stream.full", "%s: %w", doing, err).
-			WithHint("free disk space, raise the retention's hold, or let the slowest reader catch up")
-	case errors.Is(err, shardlog.ErrPoisoned):
-		return fault.New(fault.Unavailable, "stream.poisoned", "%s: %w", doing, err).
-			WithHint("check the disk, then start leat again; reads go on meanwhile")
 	case errors.Is(err, shardlog.ErrCorrupt):
 		return fault.New(fault.Permanent, "stream.corrupt", "%s: %w", doing, err)
 	default:
