@@ -121,33 +121,6 @@ func DecodeInput(frame []byte) (Input, error) {
 // Len is the number of records.
 func (in *Input) Len() int { return len(in.table) / RecordSize }
 
-// BatchID is the host's number of the batch; it is new for every call.
-func (in *Input) BatchID() uint64 { return le.Uint64(in.frame[16:]) }
-
-func (in *Input) entry(i int) []byte { return in.table[RecordSize*i:][:RecordSize] }
-
-// Ident returns record i without its Key, Data and Attrs.
-func (in *Input) Ident(i int) Record {
-	e := in.entry(i)
-	return Record{Seq: le.Uint64(e), Arrived: int64(le.Uint64(e[8:])), Shard: le.Uint32(e[40:]), Sub: le.Uint32(e[44:])}
-}
-
-// Data, Key and Attrs return fields of record i, which share the frame's memory. Attrs is a block for [DecodeAttrs].
-func (in *Input) Data(i int) []byte  { return in.field(i, 16) }
-func (in *Input) Key(i int) []byte   { return in.field(i, 24) }
-func (in *Input) Attrs(i int) []byte { return in.field(i, 32) }
-
-func (in *Input) field(i, at int) []byte {
-	off, n := in.offset(i, at)
-	return in.frame[off : off+n : off+n]
-}
-
-// offset returns where in the frame the field at a place of record i's entry lies.
-func (in *Input) offset(i, at int) (off, n uint32) {
-	e := in.entry(i)
-	return le.Uint32(e[at:]), le.Uint32(e[at+4:])
-}
-
 // Texts is a copy of the keys and attribute blocks of a frame. Strings cut from it stay valid when the frame is gone.
 type Texts struct {
 	text string

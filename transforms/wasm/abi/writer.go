@@ -30,9 +30,6 @@ func (w *OutputWriter) Done() int { return w.done }
 // Outs is the number of outputs so far.
 func (w *OutputWriter) Outs() int { return len(w.outs) / OutSize }
 
-// Truncate takes back the outputs from n on, those of a record that failed after it had made some.
-func (w *OutputWriter) Truncate(n int) { w.outs = w.outs[:n*OutSize] }
-
 // NewOut is an output of the next record. Without data, key or attributes of its own it has those of the record.
 type NewOut struct {
 	Data      []byte
@@ -120,7 +117,7 @@ func (w *OutputWriter) Result(status Status, first int) {
 // Fail ends the next record, which failed. Outputs that it has made so far are taken back: first is the number of those before
 // it. Code and reason are cut to 65,535 bytes.
 func (w *OutputWriter) Fail(class uint8, first int, code, reason string) {
-	w.Truncate(first)
+	w.outs = w.outs[:first*OutSize]
 	code, reason = code[:min(len(code), 1<<16-1)], reason[:min(len(reason), 1<<16-1)]
 	off := uint32(len(w.buf))
 	w.buf = append(append(w.buf, code...), reason...)
