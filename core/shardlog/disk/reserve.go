@@ -23,7 +23,8 @@ func (l *Log) checkUsage() {
 		}
 		l.full.Store(nil)
 	}
-	if err := l.hasRoomFor(0); err == nil && l.full.Swap(nil) != nil {
+	// With room for no segment the next roll would refuse writes anew, and the log would change its mind once a second.
+	if err := l.hasRoomFor(minSegment); err == nil && l.full.Swap(nil) != nil {
 		l.logger.Info("log takes writes again", "dir", l.dir)
 	}
 }
