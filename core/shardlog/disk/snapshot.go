@@ -3,6 +3,7 @@ package disk
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/leatstream/leat/core/record"
@@ -110,4 +111,36 @@ func parseSnapshot(b []byte) (*snapshot, error) {
 	}
 	s.marks, err = parseMarks(meta, nil)
 	return s, err
+}
+
+// readSnapshot reads and checks the first block of a segment.
+func readSnapshot(f io.ReaderAt, id uint64) (*snapshot, blockHeader, *badBlock, error) {
+	head := make([]byte, headerSize)
+	if err := readFull(f, head, 0); isIO(err) {
+		return nil, blockHeader{}, nil, err
+	} else if err != nil {
+		return nil, blockHeader{}, &badBlock{region: RegionHeader, err: err, empty: true}, nil
+	}
+	h, err := parseHeader(head)
+	if err != nil {
+		return nil, h, &badBlock{region: RegionHeader, err: err, empty: allZero(head)}, nil
+	}
+	if h.segment != id || h.kind != kindSnapshot || h.length > maxBlock {
+		return nil, h, &badBlock{region: RegionHeader, err: fmt.Errorf("a %v block of segment %d at the head of segment %d", h.kind, h.segment, id)}, nil
+	}
+	b := make([]byte, h.length)
+	if err := readFull(f, b, 0); isIO(err) {
+		return nil, h, nil, err
+	} else if err != nil {
+		return nil, h, &badBlock{region: RegionSnapshot, err: err}, nil
+	}
+	_, body, err := parseBodyBlock(b, kindSnapshot)
+	if err != nil {
+		return nil, h, &badBlock{off: headerSize, region: RegionSnapshot, err: err}, nil
+	}
+	s, err := parseSnapshot(body)
+	if err != nil {
+		return nil, h, &badBlock{off: headerSize, region: RegionSnapshot, err: err}, nil
+	}
+	return s, h, nil, nil
 }
