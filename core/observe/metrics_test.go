@@ -94,6 +94,7 @@ func TestMetricsPage(t *testing.T) {
 		d.Holding(1, 2, 3, 4, 5)
 	}
 	m.Transform("birds", "csv-to-json").Call(time.Millisecond, 500, 2, nil)
+	m.Transform("birds", "csv-to-json").Count("unknown_states", 3)
 	m.Transform("birds", "csv-to-json").Call(time.Millisecond, 500, 0, fault.New(fault.Permanent, "wasm.trap", "x"))
 	stopLog := m.WatchLog("birds", &fakeLog{err: fmt.Errorf("x: %w", shardlog.ErrFull)})
 	stopLedger := m.WatchLedger("birds", "archive", func() Ledger {

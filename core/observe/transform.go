@@ -11,6 +11,7 @@ type transformVecs struct {
 	seconds           *prometheus.HistogramVec
 	records, failures *prometheus.CounterVec
 	failedRecords     *prometheus.CounterVec
+	counts            *prometheus.GaugeVec
 }
 
 func (m *Metrics) registerTransforms() {
@@ -19,6 +20,7 @@ func (m *Metrics) registerTransforms() {
 		records:       m.counters("transform_records_total", "Records given to a transform.", "pipeline", "stage"),
 		failures:      m.counters("transform_call_failures_total", "Calls that failed as a whole, by error code.", "pipeline", "stage", "code"),
 		failedRecords: m.counters("transform_failed_records_total", "Records that a transform failed.", "pipeline", "stage"),
+		counts:        m.gauges("transform_count", "Sums of what a transform counts itself, by name.", "pipeline", "stage", "name"),
 	}
 }
 
@@ -54,5 +56,12 @@ func (t *TransformMetrics) Call(took time.Duration, records, failed int, err err
 	t.failed.Add(float64(failed))
 	if err != nil {
 		t.vecs.failures.WithLabelValues(t.pipeline, t.stage, codeOf(err)).Inc()
+	}
+}
+
+// Count adds n, which may be negative, to a sum that the transform keeps itself.
+func (t *TransformMetrics) Count(name string, n int64) {
+	if t != nil {
+		t.vecs.counts.WithLabelValues(t.pipeline, t.stage, name).Add(float64(n))
 	}
 }

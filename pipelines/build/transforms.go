@@ -22,10 +22,11 @@ func (b *builder) transform(t *spec.Transform) (stage.Link, error) {
 	if err != nil {
 		return link, placed(t.Wasm.PlaceOf("module"), err)
 	}
+	metrics := b.opts.Metrics.Transform(b.spec.Name, t.Name)
 	m, err := wasm.Open(b.ctx, wasm.Config{
 		Path: path, Name: t.Wasm.Module, Config: json.RawMessage(t.Config), Pipeline: b.spec.Name, Stage: t.Name,
 		MemoryLimit: int64(t.Wasm.Memory), Guard: wasm.Guard(t.Wasm.Guard), Timeout: time.Duration(t.Wasm.Timeout),
-		Instances: t.Wasm.Pool, Logger: b.logger(),
+		Instances: t.Wasm.Pool, Logger: b.logger(), Count: metrics.Count,
 	})
 	if fault.CodeOf(err) == wasm.CodeConfigRefused && len(t.Config) > 0 {
 		err = placed(t.PlaceOf("config"), err)
@@ -35,8 +36,8 @@ func (b *builder) transform(t *spec.Transform) (stage.Link, error) {
 	}
 	b.closers = append(b.closers, m.Close)
 	link.Transform, link.Digest = m, m.Digest()
-	if b.opts.Metrics != nil {
-		link.Transform = measured{m, b.opts.Metrics.Transform(b.spec.Name, t.Name)}
+	if metrics != nil {
+		link.Transform = measured{m, metrics}
 	}
 	return link, nil
 }

@@ -62,6 +62,8 @@ type Config struct {
 	Instances int
 	// Logger gets the module's log lines, a limited number; nil discards them.
 	Logger *slog.Logger
+	// Count gets what the module counts, concurrently and under at most 257 names; nil discards it.
+	Count func(name string, n int64)
 	// CacheDir keeps compiled modules, a folder for each module; empty is leat/wasm in the user's cache. What is not used for long is
 	// removed from it. Whoever can write to it can run code as this user.
 	CacheDir string
@@ -83,6 +85,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Count == nil {
+		c.Count = func(string, int64) {}
 	}
 	if len(c.Config) == 0 {
 		c.Config = json.RawMessage("null")

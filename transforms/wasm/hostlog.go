@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -86,26 +85,19 @@ func (s *guestStream) flush() {
 	}
 }
 
-// counters are sums by name.
+// counters passes on what the module counts, under a limited number of names.
 type counters struct {
-	mu   sync.Mutex
-	sums map[string]int64
+	pass  func(name string, n int64)
+	mu    sync.Mutex
+	names map[string]bool
 }
 
 func (c *counters) add(name string, n int64) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.sums == nil {
-		c.sums = map[string]int64{}
-	}
-	if _, ok := c.sums[name]; !ok && len(c.sums) >= maxCounters {
+	if !c.names[name] && len(c.names) >= maxCounters {
 		name = "other"
 	}
-	c.sums[name] += n
-}
-
-func (c *counters) all() map[string]int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return maps.Clone(c.sums)
+	c.names[name] = true
+	c.mu.Unlock()
+	c.pass(name, n)
 }

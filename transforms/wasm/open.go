@@ -63,7 +63,11 @@ func Open(ctx context.Context, cfg Config) (*Module, error) {
 	if err := checkHeader(cfg.name(), cfg.Bytes); err != nil {
 		return nil, err
 	}
-	m := &Module{cfg: cfg, digest: sha256.Sum256(cfg.Bytes), log: newGuestLog(cfg.Logger.With("pipeline", cfg.Pipeline, "stage", cfg.Stage))}
+	m := &Module{
+		cfg: cfg, digest: sha256.Sum256(cfg.Bytes),
+		log:    newGuestLog(cfg.Logger.With("pipeline", cfg.Pipeline, "stage", cfg.Stage)),
+		counts: counters{pass: cfg.Count, names: map[string]bool{}},
+	}
 	m.pool.init(cfg.Instances)
 	if err := m.start(ctx); err != nil {
 		return nil, errors.Join(err, m.closeRuntime(context.WithoutCancel(ctx)))
@@ -190,9 +194,6 @@ func (m *Module) Describe(ctx context.Context) ([]byte, error) {
 
 // Digest names the module by its bytes: sha256:HEX.
 func (m *Module) Digest() string { return "sha256:" + hex.EncodeToString(m.digest[:]) }
-
-// Counts returns the sums of what the module has counted with leat.count, by name.
-func (m *Module) Counts() map[string]int64 { return m.counts.all() }
 
 // Close frees all instances and the compiled code. Apply must have returned and must not be called again. A second Close does
 // nothing.

@@ -166,5 +166,5 @@ const (
 // Log writes a line to leat's log. Lines are limited in number, so log what is rare.
 func Log(level Level, line string) { hostLog(level, line) }
 
-// Count adds n to one of the transform's counters.
+// Count adds n to one of the transform's counters, which is the metric leat_transform_count{name="…"}. There may be 256 names.
 func Count(name string, n int64) { hostCount(name, n) }
