@@ -68,6 +68,7 @@ func (c *Config) setDefaults() error {
 type API struct {
 	cfg    Config
 	knowns knowns
+	tokens *tokens
 }
 
 // New makes an API ready.
@@ -75,7 +76,11 @@ func New(cfg Config) (*API, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
 	}
-	return &API{cfg: cfg, knowns: knowns{of: map[uuid.UUID]*known{}}}, nil
+	tokens, err := newTokens(cfg.State, cfg.Now)
+	if err != nil {
+		return nil, err
+	}
+	return &API{cfg: cfg, knowns: knowns{of: map[uuid.UUID]*known{}}, tokens: tokens}, nil
 }
 
 // Close ends what the API does in the background.
