@@ -249,7 +249,7 @@ func (l *Log) publish(g *group) {
 		}
 		sh := l.shards[e.shard]
 		sh.next, sh.tip = e.first+uint64(e.count), e.arrived
-		s.add(e.shard, runRef{first: e.first, arrived: e.arrived, count: e.count, offset: uint32(g.off) + e.offset, length: e.length, crc: e.crc})
+		s.runs.add(e, g.off)
 		woken = sh.ready(woken)
 	}
 	for _, m := range g.marks {

@@ -101,7 +101,7 @@ func parseIndexDir(b []byte) (d indexDir, ok bool) {
 
 // indexBody encodes the runs of a segment: head {shards, runs, bytes of state, 0}, the directory by shard, the entries by
 // shard and position with their offsets in the segment, the state at the end of the segment.
-func indexBody(runs map[record.ShardID]*runList, state []byte) (body []byte, shards, entries uint32) {
+func indexBody(runs runIndex, state []byte) (body []byte, shards, entries uint32) {
 	ids := make([]record.ShardID, 0, len(runs))
 	total := 0
 	for id, l := range runs {

@@ -248,15 +248,14 @@ func (l *Log) rebuild(s *segment, f io.ReaderAt, cause error) error {
 
 // walked is what a walk over a segment's blocks finds.
 type walked struct {
-	runs        map[record.ShardID]*runList
+	runs        runIndex
 	end         int64
 	first, last int64
 }
 
 // indexBlocks walks over the headers and tables of a segment. Behind damage it goes on with the next intact header.
 func (l *Log) indexBlocks(s *segment, f io.ReaderAt, size int64) (walked, error) {
-	out := walked{runs: map[record.ShardID]*runList{}}
-	tmp := segment{runs: out.runs}
+	out := walked{runs: runIndex{}}
 	r := blockReader{f: f, segment: s.id, end: size, tables: true}
 	for {
 		h, bad, err := r.next(out.end)
@@ -279,7 +278,7 @@ func (l *Log) indexBlocks(s *segment, f io.ReaderAt, size int64) (walked, error)
 			out.last = max(out.last, h.time)
 			for i := range r.table.runs {
 				if e := &r.table.runs[i]; e.count > 0 {
-					tmp.add(e.shard, runRef{first: e.first, arrived: e.arrived, count: e.count, offset: uint32(out.end) + e.offset, length: e.length, crc: e.crc})
+					out.runs.add(e, out.end)
 				}
 			}
 		}

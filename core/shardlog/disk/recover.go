@@ -37,7 +37,7 @@ func readTail(f io.ReaderAt, id uint64, path string, size int64, known uint64, o
 	damage := func(off int64, region Region, err error) error {
 		return &Damage{Path: path, Segment: id, Offset: off, Region: region, Detail: err.Error()}
 	}
-	t := &tail{walked: walked{runs: map[record.ShardID]*runList{}}, shards: map[record.ShardID]*shardInfo{}, marks: map[string][]byte{}}
+	t := &tail{walked: walked{runs: runIndex{}}, shards: map[record.ShardID]*shardInfo{}, marks: map[string][]byte{}}
 	footer, footerErr := readTrailer(f, id, size)
 	if isIO(footerErr) {
 		return nil, footerErr
@@ -147,8 +147,7 @@ func (t *tail) apply(h *blockHeader, table *blockTable) error {
 			return fmt.Errorf("run of %v from position %d does not follow what is before it", e.shard, e.first)
 		}
 		sh.next, sh.tip = e.first+uint64(e.count), e.arrived
-		s := segment{runs: t.runs}
-		s.add(e.shard, runRef{first: e.first, arrived: e.arrived, count: e.count, offset: uint32(t.end) + e.offset, length: e.length, crc: e.crc})
+		t.runs.add(e, t.end)
 	}
 	for _, m := range table.marks {
 		if delete(t.marks, m.Producer); len(m.State) > 0 {

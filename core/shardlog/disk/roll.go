@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/vfs"
 )
 
@@ -64,7 +63,7 @@ func (l *Log) begin(room int64, now time.Time) error {
 		return l.poisonWith("write the head of a segment", err)
 	}
 	seg := &segment{
-		id: id, path: l.path(id), nonce: h.nonce, size: capacity, end: int64(len(block)), runs: map[record.ShardID]*runList{},
+		id: id, path: l.path(id), nonce: h.nonce, size: capacity, end: int64(len(block)), runs: runIndex{},
 		base: newBaseTable(&snap),
 	}
 	w.prevSeg, w.prevEnd = snap.prev, snap.prevEnd
@@ -263,7 +262,7 @@ func (l *Log) seal(s *segment, lanes [2]vfs.File, end int64, block uint64, state
 
 // writeFooter writes index and trailer behind end, syncs, cuts the file there and syncs again. In this order a file that is
 // shorter than its allocation always has a whole footer.
-func writeFooter(f vfs.File, id, nonce, block uint64, end int64, runs map[record.ShardID]*runList, first, last int64, state snapshot) (trailer, error) {
+func writeFooter(f vfs.File, id, nonce, block uint64, end int64, runs runIndex, first, last int64, state snapshot) (trailer, error) {
 	state.capacity, state.prev, state.prevEnd = 0, 0, 0
 	encoded := state.encode()
 	body, shards, entries := indexBody(runs, encoded)

@@ -42,7 +42,7 @@ type segment struct {
 	end    int64 // where the blocks that readers may see end; 0 until a sealed segment was looked at
 	first  int64 // time of the first block; 0 as end
 	last   int64 // time of the newest block; 0 as end
-	runs   map[record.ShardID]*runList
+	runs   runIndex
 	synced bool // its head is durable: the segments before it are not needed to open the log
 	sealed bool // a durable footer is there, and runs is nil unless the footer turned out to be bad
 	footer trailer
@@ -52,10 +52,13 @@ type segment struct {
 	handle handle
 }
 
-// runList is the index of one shard in an unsealed segment, by position.
+// runIndex is the index of an unsealed segment.
+type runIndex map[record.ShardID]*runList
+
+// runList is the runs of one shard, by position.
 type runList struct{ refs []runRef }
 
-// runRef is a run as the index of an unsealed segment knows it: 32 bytes, for there may be a million.
+// runRef is a run as an index in memory knows it: 32 bytes, for there may be a million.
 type runRef struct {
 	first   uint64
 	arrived int64
@@ -71,13 +74,16 @@ func (r *runRef) entry(shard record.ShardID) runEntry {
 
 func (r *runRef) next() uint64 { return r.first + uint64(r.count) }
 
-func (s *segment) add(shard record.ShardID, r runRef) {
-	l := s.runs[shard]
+// add adds a run of the block at offset block of the segment.
+func (x runIndex) add(e *runEntry, block int64) {
+	l := x[e.shard]
 	if l == nil {
 		l = new(runList)
-		s.runs[shard] = l
+		x[e.shard] = l
 	}
-	l.refs = append(l.refs, r)
+	l.refs = append(l.refs, runRef{
+		first: e.first, arrived: e.arrived, count: e.count, offset: uint32(block) + e.offset, length: e.length, crc: e.crc,
+	})
 }
 
 // handle is the open file of a segment and who uses it.

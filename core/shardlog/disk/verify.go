@@ -109,8 +109,7 @@ func (v *verifier) segment(fs vfs.FS, s *segment, known int64) error {
 		off = int64(head.length)
 		v.sum.Blocks++
 	}
-	runs := map[record.ShardID]*runList{}
-	index := segment{runs: runs}
+	index := runIndex{}
 	for {
 		h, wrong, err := r.next(off)
 		if err != nil {
@@ -121,7 +120,7 @@ func (v *verifier) segment(fs vfs.FS, s *segment, known int64) error {
 			if h.kind == kindIndex {
 				break
 			}
-			v.block(&h, &r.table, off, &index, bad)
+			v.block(&h, &r.table, off, index, bad)
 			off += int64(h.length)
 			continue
 		}
@@ -153,7 +152,7 @@ func (v *verifier) segment(fs vfs.FS, s *segment, known int64) error {
 		}
 		return nil
 	}
-	return v.footer(f, s, &footer, &index, bad)
+	return v.footer(f, s, &footer, index, bad)
 }
 
 // chain compares a segment's snapshot with the end of the segment before it.
@@ -170,7 +169,7 @@ func (v *verifier) chain(s *snapshot, bad func(int64, Region, error)) {
 	}
 }
 
-func (v *verifier) block(h *blockHeader, t *blockTable, off int64, index *segment, bad func(int64, Region, error)) {
+func (v *verifier) block(h *blockHeader, t *blockTable, off int64, index runIndex, bad func(int64, Region, error)) {
 	for i := range t.runs {
 		e := &t.runs[i]
 		if e.count == 0 || h.kind != kindRecords {
@@ -182,7 +181,7 @@ func (v *verifier) block(h *blockHeader, t *blockTable, off int64, index *segmen
 			bad(off+int64(h.table), RegionTable, fmt.Errorf("%v goes on at %d, where %d comes next", e.shard, e.first, at))
 		}
 		v.next[e.shard] = e.first + uint64(e.count)
-		index.add(e.shard, runRef{first: e.first, arrived: e.arrived, count: e.count, offset: uint32(off) + e.offset, length: e.length, crc: e.crc})
+		index.add(e, off)
 	}
 	for _, op := range t.ops {
 		if op.open {
@@ -192,7 +191,7 @@ func (v *verifier) block(h *blockHeader, t *blockTable, off int64, index *segmen
 }
 
 // footer compares the index with the blocks.
-func (v *verifier) footer(f vfs.File, s *segment, t *trailer, index *segment, bad func(int64, Region, error)) error {
+func (v *verifier) footer(f vfs.File, s *segment, t *trailer, index runIndex, bad func(int64, Region, error)) error {
 	body, err := readIndex(f, t)
 	if isIO(err) {
 		return err
@@ -206,7 +205,7 @@ func (v *verifier) footer(f vfs.File, s *segment, t *trailer, index *segment, ba
 	if _, err := parseSnapshot(state); err != nil {
 		bad(int64(t.index), RegionFooter, err)
 	}
-	if want, _, _ := indexBody(index.runs, state); int64(t.index) == v.end && v.sum.Damaged == 0 && !bytes.Equal(want, body) {
+	if want, _, _ := indexBody(index, state); int64(t.index) == v.end && v.sum.Damaged == 0 && !bytes.Equal(want, body) {
 		bad(int64(t.index), RegionFooter, fmt.Errorf("the index differs from the blocks"))
 	}
 	if int64(t.index) > v.end {
