@@ -57,7 +57,11 @@ func (c *Chain) Run(ctx context.Context, in *record.Batch, f *Final) error {
 	if len(in.Records) == 0 {
 		return ctx.Err()
 	}
-	cur, ids := in, f.rootIDs(len(in.Records))
+	f.ids = resize(f.ids, len(in.Records))
+	for i := range f.ids {
+		f.ids[i] = rootID{root: i}
+	}
+	cur, ids := in, f.ids
 	for i := range c.links {
 		last := i == len(c.links)-1
 		next, err := c.links[i].run(ctx, cur, ids, in, f, last)
@@ -94,14 +98,6 @@ func (f *Final) identity(in *record.Batch) error {
 		f.Outs[i] = Out{Parent: i, Key: r.Key, Data: r.Data, Attrs: r.Attrs}
 	}
 	return nil
-}
-
-func (f *Final) rootIDs(n int) []rootID {
-	f.ids = resize(f.ids, n)
-	for i := range f.ids {
-		f.ids[i] = rootID{root: i}
-	}
-	return f.ids
 }
 
 // run applies the stage to cur, whose records descend from the roots that ids name. The outputs become the input of the

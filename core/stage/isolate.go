@@ -75,7 +75,12 @@ func (i *isolation) blame(ctx context.Context, lo, hi int, err error) error {
 		return nil
 	}
 	if i.failed++; i.failed > maxFailedParts {
-		return i.singly(ctx, lo, hi)
+		for at := lo; at < hi; at++ {
+			if err := i.try(ctx, at, at+1); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	var c Culprit
 	if errors.As(err, &c) && c.Record() >= 0 && c.Record() < hi-lo {
@@ -115,15 +120,6 @@ func (i *isolation) try(ctx context.Context, lo, hi int) error {
 		out.Results[lo+j] = res
 	}
 	out.Outs = append(out.Outs, part.Outs...) // from here on results name outs, not outs their parents
-	return nil
-}
-
-func (i *isolation) singly(ctx context.Context, lo, hi int) error {
-	for ; lo < hi; lo++ {
-		if err := i.try(ctx, lo, lo+1); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 

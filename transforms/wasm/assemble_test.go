@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/leatstream/leat/transforms/wasm/abi"
 )
@@ -10,12 +11,12 @@ import (
 
 // Opcodes in use.
 const (
-	opUnreachable, opBlock, opLoop, opIf, opEnd, opBr, opBrIf       = 0x00, 0x02, 0x03, 0x04, 0x0b, 0x0c, 0x0d
-	opCall, opDrop, opLocalGet, opLocalSet, opGlobalSet             = 0x10, 0x1a, 0x20, 0x21, 0x24
-	opI32Load, opI32Load8, opI32Store, opI32Store8, opMemGrow       = 0x28, 0x2d, 0x36, 0x3a, 0x40
-	opI32Const, opI64Const, opI32Eq, opI32GtU, opI32GeU, opI32Add   = 0x41, 0x42, 0x46, 0x4b, 0x4f, 0x6a
-	opI32Mul, opI64Or, opExtendU, opI64Shl, opI64Store, opI32GeSame = 0x6c, 0x84, 0xad, 0x86, 0x37, 0x4e
-	void                                                            = 0x40
+	opUnreachable, opBlock, opLoop, opIf, opEnd, opBr, opBrIf     = 0x00, 0x02, 0x03, 0x04, 0x0b, 0x0c, 0x0d
+	opCall, opDrop, opLocalGet, opLocalSet, opGlobalSet           = 0x10, 0x1a, 0x20, 0x21, 0x24
+	opI32Load, opI32Load8, opI32Store, opI32Store8, opMemGrow     = 0x28, 0x2d, 0x36, 0x3a, 0x40
+	opI32Const, opI64Const, opI32Eq, opI32GtU, opI32GeU, opI32Add = 0x41, 0x42, 0x46, 0x4b, 0x4f, 0x6a
+	opI32Mul, opI64Or, opExtendU                                  = 0x6c, 0x84, 0xad
+	void                                                          = 0x40
 )
 
 func uleb(n int) []byte {
@@ -149,7 +150,7 @@ func (a *assembly) bytes() []byte {
 	types := [][]byte{funcType(signature{params: []byte{i32, i32}})} // of leat.fail
 	var imports, funcs, exported, bodies [][]byte
 	for _, imp := range a.imports {
-		mod, fn := imp[:slices.Index([]byte(imp), '.')], imp[slices.Index([]byte(imp), '.')+1:]
+		mod, fn, _ := strings.Cut(imp, ".")
 		imports = append(imports, slices.Concat(name(mod), name(fn), []byte{0, 0}))
 	}
 	if a.imported {

@@ -113,5 +113,5 @@ func (c *Config) Validate() error {
 }
 
 func invalid(format string, args ...any) error {
-	return fault.New(fault.Permanent, "wasm.invalid_config", format, args...)
+	return fault.New(fault.Permanent, CodeInvalidConfig, format, args...)
 }

@@ -12,6 +12,7 @@ import (
 
 // Codes of errors. Those of [Open] say why a module cannot be used; those of Apply end up in dead letters.
 const (
+	CodeInvalidConfig   = "wasm.invalid_config"   // Open: a setting is out of range
 	CodeNoModule        = "wasm.no_module"        // Open: there is no such file
 	CodeNotWASM         = "wasm.not_wasm"         // Open: the file is not a WASM module
 	CodeComponent       = "wasm.component"        // Open: the file is a component, not a core module

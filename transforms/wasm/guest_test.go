@@ -65,11 +65,17 @@ func batch(data ...string) *record.Batch {
 	return b
 }
 
+// output returns an Output as a chain hands it to Apply.
+func output() *stage.Output {
+	out := new(stage.Output)
+	out.Reset()
+	return out
+}
+
 // apply runs a batch and shows its results: the outs' data, or the status, or the code, in order.
 func apply(t testing.TB, m *Module, data ...string) ([]string, *stage.Output, error) {
 	t.Helper()
-	out := new(stage.Output)
-	out.Reset()
+	out := output()
 	if err := m.Apply(context.Background(), batch(data...), out); err != nil {
 		return nil, out, err
 	}
@@ -122,8 +128,7 @@ func TestGoGuestAnswersEveryKindOfResult(t *testing.T) {
 func TestOutputsInTheInputFrameAreNotCopied(t *testing.T) {
 	m := open(t, Config{Path: guest(t, "probe")})
 	in := batch("route x")
-	out := new(stage.Output)
-	out.Reset()
+	out := output()
 	if err := m.Apply(context.Background(), in, out); err != nil {
 		t.Fatal(err)
 	}
@@ -135,8 +140,7 @@ func TestOutputsInTheInputFrameAreNotCopied(t *testing.T) {
 func TestAGuestThatWritesToItsInputDoesNotChangeTheRecord(t *testing.T) {
 	m := open(t, Config{Path: guest(t, "probe")})
 	in := batch("write over")
-	out := new(stage.Output)
-	out.Reset()
+	out := output()
 	if err := m.Apply(context.Background(), in, out); err != nil || string(in.Records[0].Data) != "write over" {
 		t.Errorf("%q, %v", in.Records[0].Data, err)
 	}
@@ -195,8 +199,7 @@ func TestACancelledContextIsNoErrorOfTheModule(t *testing.T) {
 	m := open(t, Config{Path: guest(t, "probe"), Instances: 1})
 	ctx, cancel := context.WithCancel(context.Background())
 	time.AfterFunc(50*time.Millisecond, cancel)
-	out := new(stage.Output)
-	out.Reset()
+	out := output()
 	if err := m.Apply(ctx, batch("spin"), out); !errors.Is(err, context.Canceled) {
 		t.Errorf("in a call: %v", err)
 	}

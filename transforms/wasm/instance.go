@@ -85,7 +85,7 @@ func (i *instance) configure(ctx context.Context) error {
 		Stage    string          `json:"stage"`
 	}{i.m.cfg.Config, i.m.cfg.Pipeline, i.m.cfg.Stage})
 	if err != nil {
-		return fault.New(fault.Permanent, "wasm.invalid_config", "config: %w", err)
+		return fault.New(fault.Permanent, CodeInvalidConfig, "config: %w", err)
 	}
 	ptr, refused, err := i.allocate(ctx, len(b))
 	if err != nil {

@@ -105,7 +105,7 @@ func TestConfigIsValidated(t *testing.T) {
 		{MemoryLimit: 1}, {MemoryLimit: 5 << 30}, {Guard: "meter"}, {Timeout: -1}, {Instances: -1}, {Config: []byte("{")},
 	} {
 		c.Bytes = newAssembly().bytes()
-		if _, err := Open(context.Background(), c); fault.CodeOf(err) != "wasm.invalid_config" {
+		if _, err := Open(context.Background(), c); fault.CodeOf(err) != CodeInvalidConfig {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}

@@ -68,7 +68,7 @@ func Open(ctx context.Context, cfg Config) (*Module, error) {
 		log:    newGuestLog(cfg.Logger.With("pipeline", cfg.Pipeline, "stage", cfg.Stage)),
 		counts: counters{pass: cfg.Count, names: map[string]bool{}},
 	}
-	m.pool.init(cfg.Instances)
+	m.pool.slots = make(chan struct{}, cfg.Instances)
 	if err := m.start(ctx); err != nil {
 		return nil, errors.Join(err, m.closeRuntime(context.WithoutCancel(ctx)))
 	}

@@ -13,16 +13,13 @@ type pool struct {
 	slots chan struct{} // one element for each Apply under way
 	mu    sync.Mutex
 	idle  []*instance
-	size  int
 }
-
-func (p *pool) init(size int) { p.slots, p.size = make(chan struct{}, size), size }
 
 // put keeps an instance. It returns false if there are enough.
 func (p *pool) put(i *instance) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.idle) == p.size {
+	if len(p.idle) == cap(p.slots) {
 		return false
 	}
 	p.idle = append(p.idle, i)
