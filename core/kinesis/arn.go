@@ -18,6 +18,7 @@ var (
 	streamName = text{1, 128, "[a-zA-Z0-9_.-]+", nameRegexp.MatchString}
 	shardID    = text{1, 128, "[a-zA-Z0-9_.-]+", nameRegexp.MatchString}
 	streamARN  = text{1, 2048, arnPattern, arnRegexp.MatchString}
+	nextToken  = text{least: 1, most: 1 << 20}
 )
 
 func (a *API) streamARN(name string) string {

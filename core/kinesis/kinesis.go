@@ -11,8 +11,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/core/state"
 	"github.com/leatstream/leat/core/stream"
@@ -80,7 +78,7 @@ func New(cfg Config) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &API{cfg: cfg, knowns: knowns{of: map[uuid.UUID]*known{}}, tokens: tokens}, nil
+	return &API{cfg: cfg, knowns: knowns{of: map[string]*known{}}, tokens: tokens}, nil
 }
 
 // Close ends what the API does in the background.
@@ -88,7 +86,9 @@ func (a *API) Close() error { return nil }
 
 // Service is the API for a wire server.
 func (a *API) Service() wire.Service {
-	return wire.Service{Target: Target, Operations: map[string]wire.Handler{}}
+	ops := map[string]wire.Handler{}
+	a.streamOperations(ops)
+	return wire.Service{Target: Target, Operations: ops}
 }
 
 // input is a request's shape that knows its constraints. validate notes every constraint that is violated, in the order in

@@ -2,8 +2,7 @@ package kinesis
 
 import (
 	"sync"
-
-	"github.com/google/uuid"
+	"sync/atomic"
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/stream"
@@ -14,17 +13,22 @@ type known struct {
 	*stream.Stream
 	api *API
 
-	mu   sync.Mutex
-	meta meta // what is stored; change it with known.update only
+	stored   atomic.Pointer[meta]
+	changing sync.Mutex             // held while stored changes
+	busy     atomic.Pointer[status] // the state while work of this process makes it true, else nil
 }
+
+// meta is what is stored of the stream now. It is shared: change it with known.update only.
+func (k *known) meta() *meta { return k.stored.Load() }
 
 // ARN is the stream's resource name.
 func (k *known) ARN() string { return k.api.streamARN(k.Name()) }
 
-// knowns finds what the API knows of streams.
+// knowns finds what the API knows of streams, by their names. It holds at most one entry a name; one whose stream is gone
+// stays until the name is asked for again.
 type knowns struct {
-	mu sync.Mutex
-	of map[uuid.UUID]*known
+	mu sync.RWMutex
+	of map[string]*known
 }
 
 // find returns a stream by its name, its ARN, or both. One of them must be given, and both must mean the same stream of
@@ -34,25 +38,44 @@ func (a *API) find(name, arn *string) (*known, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := a.cfg.Streams.Get(stream)
+	return a.known(stream)
+}
+
+// known returns the stream of a name.
+func (a *API) known(name string) (*known, error) {
+	s, err := a.cfg.Streams.Get(name)
 	switch fault.CodeOf(err) {
-	case "":
 	case "stream.not_found", "stream.deleted":
-		return nil, a.noStream(stream)
-	default:
+		a.forget(name)
+		return nil, a.noStream(name)
+	}
+	if err != nil {
 		return nil, err
+	}
+	a.knowns.mu.RLock()
+	k := a.knowns.of[name]
+	a.knowns.mu.RUnlock()
+	if k != nil && k.Stream == s {
+		return k, nil
 	}
 	a.knowns.mu.Lock()
 	defer a.knowns.mu.Unlock()
-	k := a.knowns.of[s.Incarnation()]
-	if k == nil {
-		k = &known{Stream: s, api: a}
-		if err := k.load(); err != nil {
-			return nil, err
-		}
-		a.knowns.of[s.Incarnation()] = k
+	if k := a.knowns.of[name]; k != nil && k.Stream == s {
+		return k, nil
 	}
+	k = &known{Stream: s, api: a}
+	if err := k.load(); err != nil {
+		return nil, err
+	}
+	a.knowns.of[name] = k
 	return k, nil
+}
+
+// forget drops what is known of a stream that does not exist any more.
+func (a *API) forget(name string) {
+	a.knowns.mu.Lock()
+	defer a.knowns.mu.Unlock()
+	delete(a.knowns.of, name)
 }
 
 // noStream is the service's answer for a stream that does not exist.

@@ -85,13 +85,16 @@ func (s *Streams) storedStreams() (streams []storedStream, err error) {
 	return streams, err
 }
 
+// Also writes what others keep of a stream in the durable step that creates or deletes it. If it fails, so does the step.
+type Also func(tx *state.Tx, incarnation uuid.UUID) error
+
 // saveStream makes the entry of a stream durable.
-func (s *Streams) saveStream(ctx context.Context, st storedStream) error {
+func (s *Streams) saveStream(ctx context.Context, st storedStream, also ...Also) error {
 	value, err := st.encode()
 	if err == nil {
 		err = s.state.Update(ctx, func(tx *state.Tx) error {
 			tx.Put(streamPrefix+st.Name, value)
-			return nil
+			return writeAlso(tx, st.Incarnation, also)
 		})
 	}
 	return explainState(err, "save stream", st.Name)
@@ -103,7 +106,7 @@ func (s *Streams) saveConfig(ctx context.Context, stream *Stream, c Config) erro
 }
 
 // removeStream removes the entry of a stream and raises the floor to second, in one durable step.
-func (s *Streams) removeStream(ctx context.Context, name string, second int64) error {
+func (s *Streams) removeStream(ctx context.Context, name string, incarnation uuid.UUID, second int64, also ...Also) error {
 	floor, err := s.floor()
 	if err != nil {
 		return err
@@ -111,9 +114,18 @@ func (s *Streams) removeStream(ctx context.Context, name string, second int64) e
 	err = s.state.Update(ctx, func(tx *state.Tx) error {
 		tx.Delete(streamPrefix + name)
 		tx.Put(floorKey, strconv.AppendInt(nil, max(floor, second), 10))
-		return nil
+		return writeAlso(tx, incarnation, also)
 	})
 	return explainState(err, "delete stream", name)
+}
+
+func writeAlso(tx *state.Tx, incarnation uuid.UUID, also []Also) error {
+	for _, write := range also {
+		if err := write(tx, incarnation); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // floor is the largest creation second that a shard of a deleted stream had.

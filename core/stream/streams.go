@@ -208,7 +208,9 @@ func (s *Streams) newStream(st storedStream, log shardlog.Log) (*Stream, error) 
 //
 // The creation second of its shards is greater than that of any shard of a stream that was deleted before, so that
 // sequence numbers of a deleted stream mean nothing in one that has its name.
-func (s *Streams) Create(ctx context.Context, name string, c Config) (*Stream, error) {
+//
+// What also writes is durable with the stream, or not at all.
+func (s *Streams) Create(ctx context.Context, name string, c Config, also ...Also) (*Stream, error) {
 	if err := CheckName(name); err != nil {
 		return nil, err
 	}
@@ -237,7 +239,7 @@ func (s *Streams) Create(ctx context.Context, name string, c Config) (*Stream, e
 	}
 	stream, err := s.makeStream(ctx, st, max(now.Unix(), floor+1))
 	if err == nil {
-		if err = s.saveStream(ctx, st); err != nil {
+		if err = s.saveStream(ctx, st, also...); err != nil {
 			_ = stream.log.Close() // the error that matters is the first one
 		}
 	}
@@ -308,8 +310,8 @@ func (s *Streams) List() []string {
 }
 
 // Delete removes a stream and all its records. It is durable when Delete returns; the files go in the background. The
-// stream's users get errors with the code stream.deleted.
-func (s *Streams) Delete(ctx context.Context, name string) error {
+// stream's users get errors with the code stream.deleted. What also writes is durable with the deletion, or not at all.
+func (s *Streams) Delete(ctx context.Context, name string, also ...Also) error {
 	s.admin.Lock()
 	defer s.admin.Unlock()
 	r, err := s.lookup(name)
@@ -326,7 +328,7 @@ func (s *Streams) Delete(ctx context.Context, name string) error {
 	if s.opts.seams.filesFirst {
 		_ = s.sweep.removeTree(filepath.Join(s.dir, r.incarnation.String()))
 	}
-	if err := s.removeStream(ctx, name, second); err != nil {
+	if err := s.removeStream(ctx, name, r.incarnation, second, also...); err != nil {
 		return err
 	}
 	s.mu.Lock()
