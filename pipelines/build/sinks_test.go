@@ -18,6 +18,7 @@ func TestADestinationOfBeforeHasTheCredentialsOfItsStore(t *testing.T) {
 		before s3.Config
 	}{
 		{"endpoint: http://127.0.0.1:1", s3.Config{Endpoint: "http://127.0.0.1:1", Bucket: "before"}},
+		{"endpoint: http://127.0.0.1:1/", s3.Config{Endpoint: "http://127.0.0.1:1", Bucket: "before"}},
 		{"region: eu-west-1", s3.Config{Region: "eu-west-1", Bucket: "before"}},
 	} {
 		for _, where := range []string{

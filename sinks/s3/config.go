@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -59,10 +60,10 @@ var lookups = map[string]minio.BucketLookupType{
 	"auto": minio.BucketLookupAuto, "path": minio.BucketLookupPath, "virtual": minio.BucketLookupDNS,
 }
 
-// URL is Endpoint or, if that is empty, that of AWS in Region.
+// URL is Endpoint, without a slash at its end, or if it is empty that of AWS in Region.
 func (c Config) URL() string {
 	if c.Endpoint != "" {
-		return c.Endpoint
+		return strings.TrimSuffix(c.Endpoint, "/")
 	}
 	return "https://s3." + cmp.Or(c.Region, defaultRegion) + ".amazonaws.com"
 }
@@ -75,7 +76,7 @@ func (c Config) complete() (Config, *url.URL, error) {
 	c.Endpoint, c.Region = c.URL(), cmp.Or(c.Region, defaultRegion)
 	u, err := url.Parse(c.Endpoint)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" ||
-		u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" {
+		u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
 		// The URL is not repeated: it might hold a password.
 		return bad("as in https://s3.example.com or http://127.0.0.1:9000, without a path, a user or a bucket", "the endpoint is not the URL of a store")
 	}
