@@ -71,7 +71,7 @@ func Build(ctx context.Context, cfg Config) (string, error) {
 		if ctx.Err() != nil {
 			return "", context.Cause(ctx)
 		}
-		return "", cacheError("open the build cache", err).WithHint("set XDG_CACHE_HOME to a folder that this user may write to")
+		return "", cacheError("open the build cache", err)
 	}
 	defer dir.Close()
 	key := src.key(tool)
@@ -110,7 +110,8 @@ func isModule(path string) bool {
 }
 
 func cacheError(doing string, err error) *fault.Error {
-	return fault.New(fault.Permanent, CodeCache, "%s: %w", doing, err)
+	return fault.New(fault.Permanent, CodeCache, "%s: %w", doing, err).
+		WithHint("set XDG_CACHE_HOME to a folder that this user may write to")
 }
 
 // build compiles the source into path, which appears only when it is complete.
