@@ -31,8 +31,7 @@ import (
 )
 
 // An object store is gone for a while, and a quarter of what the pipeline can do keeps coming in. Memory grows by less than
-// 64 MiB, nothing is lost, and once the store
-// answers the backlog goes at twice the rate at which it came.
+// 64 MiB, nothing is lost, and once the store answers the backlog goes at twice the rate at which it came.
 func TestAnOutageOfTheStore(t *testing.T) {
 	const most = 64 << 20 // bytes of memory
 	down := time.Duration(testenv.Count(5, 60)) * time.Second
@@ -89,8 +88,7 @@ type pipeline struct {
 	log    *disk.Log
 	runner *engine.Runner
 	stop   func()
-	next   int   // number of the next record
-	bytes  int64 // of those before
+	next   int // number of the next record
 }
 
 func newPipeline(t *testing.T, server *miniotest.Server) *pipeline {
@@ -183,7 +181,6 @@ func (p *pipeline) produce(size int64, rate float64) {
 			line := strconv.AppendInt(append(entries[i].Data[:0], `{"id":`...), int64(p.next), 10)
 			entries[i].Data = append(line, tails[p.next%len(tails)]...)
 			done += int64(len(entries[i].Data))
-			p.bytes += int64(len(entries[i].Data))
 			p.next++
 		}
 		run := shardlog.Run{Shard: record.ShardID(p.next / batch % 4), Entries: entries}
