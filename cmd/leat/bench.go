@@ -64,7 +64,7 @@ type benchLogCmd struct {
 
 // Help is shown by leat bench log --help.
 func (benchLogCmd) Help() string {
-	return `Exit codes: 0 measured, 1 failed, 2 wrong use.
+	return `Exit codes: 0 measured, 1 failed, 2 wrong use, 130 and 143 stopped by SIGINT and SIGTERM.
 
 Example:
 
@@ -110,7 +110,7 @@ func timeText(d time.Duration) string {
 }
 
 type benchPipelineCmd struct {
-	Size   spec.Bytes `help:"Size of the input." default:"512MiB"`
+	Size   spec.Bytes `help:"Size of the input, at least 1MiB." default:"512MiB"`
 	Input  string     `help:"A file of lines to use, repeated up to the size, in place of generated log lines." placeholder:"FILE"`
 	Module string     `help:"Transform to use, a .wasm file or a folder of Go source, in place of the identity." placeholder:"PATH"`
 	Config string     `help:"The transform's config, as JSON." placeholder:"JSON"`
@@ -123,7 +123,7 @@ func (benchPipelineCmd) Help() string {
 
 Needs three times the size on the disk, and Go on PATH for a transform from source.
 
-Exit codes: 0 measured, 1 failed, 2 wrong use.
+Exit codes: 0 measured, 1 failed, 2 wrong use, 130 and 143 stopped by SIGINT and SIGTERM.
 
 Examples:
 

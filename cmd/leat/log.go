@@ -38,6 +38,9 @@ func logFolders(dir string) ([]string, error) {
 		return nil, wrong("%s is not a folder", dir)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "VERSION")); errors.Is(err, fs.ErrNotExist) {
+		if segments, _ := filepath.Glob(filepath.Join(dir, "*.seg*")); len(segments) == 0 {
+			return nil, wrong("%s is neither a data directory nor the folder of a log", dir)
+		}
 		return []string{dir}, nil
 	}
 	folders := []string{filepath.Join(dir, "state", "journal")}

@@ -42,7 +42,7 @@ Exit codes:
   1    it failed: a pipeline cannot go on, a test fails, a ledger or a log does not hold
   2    the command line or a pipeline file is wrong
   3    the data directory is in use by another leat
-  130  SIGINT, 143 SIGTERM: stopped before the end of run --until-idle, or told twice
+  130  SIGINT, 143 SIGTERM: stopped before the end (run without --until-idle has none), or told twice
 
 Examples:
 

@@ -23,7 +23,7 @@ type testCmd struct {
 func (testCmd) Help() string {
 	return `Sends the input of each test through the pipeline's transforms, partition keys, prefixes and formats, and compares what the sinks would get. Nothing is stored or delivered.
 
-Exit codes: 0 all tests pass, 1 a test fails, 2 wrong use or a wrong pipeline file.
+Exit codes: 0 all tests pass, 1 a test fails, 2 wrong use or a wrong pipeline file, 130 and 143 stopped by SIGINT and SIGTERM.
 
 Examples:
 

@@ -9,6 +9,7 @@ package benchpipe
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -21,6 +22,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat/core/datadir"
+	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/vfs"
 	"github.com/leatstream/leat/pipelines/build"
 	"github.com/leatstream/leat/pipelines/foreground"
@@ -31,7 +33,7 @@ import (
 type Options struct {
 	// Dir is a folder on the disk to measure; a folder is made in it and removed at the end.
 	Dir string
-	// Size of the input in bytes.
+	// Size of the input in bytes, at least 1 MiB.
 	Size int64
 	// Rounds is how often everything is measured; the result is the median of the ratios.
 	Rounds int
@@ -69,6 +71,9 @@ type bench struct {
 
 // Run measures.
 func Run(ctx context.Context, o Options) (_ []Result, err error) {
+	if o.Size < 1<<20 {
+		return nil, fault.New(fault.Permanent, "bench.size", "an input of %d bytes is too little to measure: want at least 1 MiB", o.Size)
+	}
 	b := &bench{Options: o}
 	if b.Progress == nil {
 		b.Progress = func(string) {}
@@ -80,7 +85,6 @@ func Run(ctx context.Context, o Options) (_ []Result, err error) {
 	if err := b.prepare(); err != nil {
 		return nil, err
 	}
-	whole, delivery := Result{Name: "whole pipeline"}, Result{Name: "delivery alone"}
 	var wholes, deliveries []Result
 	for round := range max(o.Rounds, 1) {
 		w, d, err := b.round(ctx, round)
@@ -89,19 +93,14 @@ func Run(ctx context.Context, o Options) (_ []Result, err error) {
 		}
 		wholes, deliveries = append(wholes, w), append(deliveries, d)
 	}
-	return []Result{median(whole, wholes), median(delivery, deliveries)}, nil
+	return []Result{median("whole pipeline", wholes), median("delivery alone", deliveries)}, nil
 }
 
-func median(r Result, rounds []Result) Result {
-	slices.SortFunc(rounds, func(a, b Result) int {
-		if a.Ratio < b.Ratio {
-			return -1
-		}
-		return 1
-	})
+func median(name string, rounds []Result) Result {
+	slices.SortFunc(rounds, func(a, b Result) int { return cmp.Compare(a.Ratio, b.Ratio) })
 	middle := rounds[len(rounds)/2]
-	r.Leat, r.Bare, r.Ratio = middle.Leat, middle.Bare, middle.Ratio
-	return r
+	middle.Name = name
+	return middle
 }
 
 // prepare writes the input and the transform.
