@@ -9,14 +9,23 @@ import (
 )
 
 // Timestamp is a time on the wire: in JSON a number of seconds since the Unix epoch with up to three decimals, in CBOR an
-// integer number of milliseconds with tag 1.
+// integer number of milliseconds with tag 1. When read, CBOR's may be a float and may lack the tag; no form is a text.
 type Timestamp struct{ time.Time }
 
 // At returns t as it goes over the wire.
 func At(t time.Time) Timestamp { return Timestamp{t} }
 
-// maxSecond bounds timestamps, in seconds since the Unix epoch: the end of year 9999.
-const maxSecond = 253402300799
+// maxMillisecond bounds timestamps, in milliseconds before and after the Unix epoch: the end of year 9999.
+const maxMillisecond = 253402300799999
+
+// set is the time a number of milliseconds after the Unix epoch.
+func (t *Timestamp) set(ms float64) error {
+	if math.IsNaN(ms) || math.Abs(ms) > maxMillisecond {
+		return fmt.Errorf("%g milliseconds since epoch is out of range", ms)
+	}
+	t.Time = time.UnixMilli(int64(math.Round(ms))).UTC()
+	return nil
+}
 
 // MarshalJSON implements json.Marshaler.
 func (t Timestamp) MarshalJSON() ([]byte, error) { return t.AppendJSON(nil), nil }
@@ -35,19 +44,8 @@ func (t *Timestamp) UnmarshalJSON(p []byte) error {
 	if err != nil {
 		return fmt.Errorf("%.40q is no number of seconds since the Unix epoch", p)
 	}
-	return t.set(seconds)
+	return t.set(seconds * 1000)
 }
-
-func (t *Timestamp) set(seconds float64) error {
-	if math.IsNaN(seconds) || seconds < -maxSecond || seconds > maxSecond {
-		return fmt.Errorf("%g seconds since the Unix epoch is out of range", seconds)
-	}
-	t.Time = time.UnixMilli(int64(math.Round(seconds * 1000))).UTC()
-	return nil
-}
-
-// MarshalCBOR implements cbor.Marshaler.
-func (t Timestamp) MarshalCBOR() ([]byte, error) { return t.AppendCBOR(nil), nil }
 
 // AppendCBOR appends the CBOR form.
 func (t Timestamp) AppendCBOR(dst []byte) []byte {

@@ -59,6 +59,18 @@ type Appender interface {
 	AppendWire(f Format, dst []byte) []byte
 }
 
+// EventStream is the output of an operation that answers with events. The client gets the initial response at once.
+type EventStream struct {
+	// Run sends the events and returns when the stream shall end. An *[Error] it returns is told to the client in the
+	// stream, as an exception; another one is logged and told as an internal failure. ctx ends when the client is gone
+	// or the server shuts down.
+	Run func(ctx context.Context, send Send) error
+}
+
+// Send sends an event: its type ("SubscribeToShardEvent") and its payload, which is like an output. It returns when the
+// event has been handed to the network; the error is that the client is gone or does not read, and Run should end.
+type Send func(event string, payload any) error
+
 // Error is an error that the client gets.
 type Error struct {
 	// Code is the error's type: "ResourceNotFoundException".
