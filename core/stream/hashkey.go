@@ -89,13 +89,21 @@ func (k HashKey) String() string {
 
 // append19 appends n, which is below 10^19, as exactly 19 digits.
 func append19(dst []byte, n uint64) []byte {
-	var digits [19]byte
-	for i := len(digits) - 1; i >= 0; i-- {
-		digits[i] = byte('0' + n%10)
-		n /= 10
+	var digits [20]byte // one more, so that they come in pairs
+	for i := len(digits) - 2; i >= 0; i -= 2 {
+		copy(digits[i:], twoDigits[n%100*2:][:2])
+		n /= 100
 	}
-	return append(dst, digits[:]...)
+	return append(dst, digits[1:]...)
 }
+
+// twoDigits are the numbers 00 to 99: digits in pairs halve the divisions of a sequence number.
+var twoDigits = func() (d [200]byte) {
+	for i := range 100 {
+		d[2*i], d[2*i+1] = byte('0'+i/10), byte('0'+i%10)
+	}
+	return d
+}()
 
 // next is k+1; of the largest key it is 0.
 func (k HashKey) next() HashKey {
@@ -114,6 +122,15 @@ type HashRange struct{ Start, End HashKey }
 
 // Contains tells whether k lies in the range.
 func (r HashRange) Contains(k HashKey) bool { return r.Start.Compare(k) <= 0 && k.Compare(r.End) <= 0 }
+
+// SplitsAt tells whether a shard with the range can be split so that the second one begins at k: k must be greater than
+// the range's start plus one and less than its end, as in the Kinesis service.
+func (r HashRange) SplitsAt(k HashKey) bool {
+	return k.Compare(r.Start) > 0 && k.Compare(r.Start.next()) > 0 && k.Compare(r.End) < 0
+}
+
+// Meets tells whether o begins where r ends.
+func (r HashRange) Meets(o HashRange) bool { return r.End != MaxHashKey && r.End.next() == o.Start }
 
 // UniformRanges divides the hash space into n ranges, n at least 1: each floor(2^128/n) wide, and the last one also
 // takes the rest.

@@ -102,3 +102,24 @@ func TestUniformRanges(t *testing.T) {
 		}
 	}
 }
+
+func TestRangesSplitAndMeetAsInKinesis(t *testing.T) {
+	r := HashRange{HashKey{0, 10}, HashKey{0, 20}}
+	for at, want := range map[HashKey]bool{
+		{0, 9}: false, {0, 10}: false, {0, 11}: false, {0, 12}: true, {0, 19}: true, {0, 20}: false, {0, 21}: false, {1, 15}: false,
+	} {
+		if got := r.SplitsAt(at); got != want {
+			t.Errorf("%v splits at %v: %v", r, at, got)
+		}
+	}
+	if (HashRange{MaxHashKey, MaxHashKey}).SplitsAt(HashKey{0, 5}) {
+		t.Error("the last key of the hash space splits at 5")
+	}
+	next := HashRange{HashKey{0, 21}, HashKey{0, 30}}
+	if !r.Meets(next) || next.Meets(r) || r.Meets(HashRange{HashKey{0, 22}, HashKey{0, 30}}) {
+		t.Errorf("%v and %v do not meet in that order alone", r, next)
+	}
+	if (HashRange{next.Start, MaxHashKey}).Meets(HashRange{HashKey{}, r.End}) {
+		t.Error("the hash space meets itself at its end")
+	}
+}

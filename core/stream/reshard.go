@@ -19,7 +19,7 @@ func (s *Stream) Split(ctx context.Context, id record.ShardID, at HashKey) ([2]r
 	if err != nil {
 		return [2]record.ShardID{}, err
 	}
-	if r := m.hash; at.Compare(r.Start) <= 0 || at.Compare(r.Start.next()) <= 0 || at.Compare(r.End) >= 0 {
+	if r := m.hash; !r.SplitsAt(at) {
 		return [2]record.ShardID{}, fault.New(fault.Permanent, "stream.invalid_hash_key",
 			"split of %v of stream %s at %v: want a hash key that is greater than %v plus one and less than %v", id, s.name, at, r.Start, r.End)
 	}
@@ -45,7 +45,7 @@ func (s *Stream) Merge(ctx context.Context, a, b record.ShardID) (record.ShardID
 	if err != nil {
 		return 0, err
 	}
-	if low.hash.End == MaxHashKey || low.hash.End.next() != high.hash.Start {
+	if !low.hash.Meets(high.hash) {
 		return 0, fault.New(fault.Permanent, "stream.not_adjacent",
 			"merge in stream %s: %v ends at hash key %v, but %v starts at %v", s.name, a, low.hash.End, b, high.hash.Start).
 			WithHint("name two shards whose ranges meet, the lower one first")
