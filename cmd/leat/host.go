@@ -13,7 +13,7 @@ import (
 // hostFlags are those of the commands that run pipelines.
 type hostFlags struct {
 	Removed  string `help:"What to do with sealed objects of sinks that the file does not have any more: ${enum}. With abandon these sinks are forgotten altogether; else one that comes back goes on from its checkpoint." enum:"refuse,finish,abandon" default:"refuse"`
-	Metrics  string `help:"Serve /metrics and /healthz at this address; nowhere if empty." placeholder:"${addr}" default:"${metrics}"`
+	Metrics  string `help:"Serve /metrics and /healthz at this address, such as 127.0.0.1:4568; nowhere if empty." default:"${metrics}"`
 	Insecure bool   `help:"Allow --metrics at an address that other machines reach. There is no authentication."`
 	dataFlag
 	logFlags

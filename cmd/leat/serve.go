@@ -11,7 +11,7 @@ import (
 type serveCmd struct {
 	Pipelines string        `help:"Folder whose *.yaml and *.yml files are run." default:"./pipelines"`
 	Poll      spec.Duration `help:"Time between two looks at the folder." default:"2s"`
-	hostFlags `set:"metrics=127.0.0.1:4568" set:"addr=127.0.0.1:4568"`
+	hostFlags `set:"metrics=127.0.0.1:4568"`
 }
 
 // Help is shown by leat serve --help.

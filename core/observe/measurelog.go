@@ -8,17 +8,23 @@ import (
 	"github.com/leatstream/leat/core/shardlog"
 )
 
-// MeasureAppends returns log, with what is appended counted in m.
+// MeasureAppends returns log, with what is appended counted in m, and its state shown there until it is closed.
 func MeasureAppends(log shardlog.Log, m *StreamMetrics) shardlog.Log {
 	if m == nil {
 		return log
 	}
-	return measuredAppends{log, m}
+	return measuredAppends{log, m, m.metrics.watchLog(m.stream, log)}
 }
 
 type measuredAppends struct {
 	shardlog.Log
 	metrics *StreamMetrics
+	unwatch func()
+}
+
+func (l measuredAppends) Close() error {
+	l.unwatch()
+	return l.Log.Close()
 }
 
 func (l measuredAppends) Append(ctx context.Context, runs []shardlog.Run, mark *shardlog.Mark) ([]shardlog.RunResult, error) {

@@ -48,8 +48,9 @@ type fakeLog struct {
 	records []record.Record
 }
 
-func (l *fakeLog) Err() error  { return l.err }
-func (l *fakeLog) Size() int64 { return 4096 }
+func (l *fakeLog) Close() error { return nil }
+func (l *fakeLog) Err() error   { return l.err }
+func (l *fakeLog) Size() int64  { return 4096 }
 func (l *fakeLog) Shards() []shardlog.ShardState {
 	return []shardlog.ShardState{{}, {Closed: time.Unix(1, 0)}, {}}
 }
@@ -96,7 +97,7 @@ func TestMetricsPage(t *testing.T) {
 	m.Transform("birds", "csv-to-json").Call(time.Millisecond, 500, 2, nil)
 	m.Transform("birds", "csv-to-json").Count("unknown_states", 3)
 	m.Transform("birds", "csv-to-json").Call(time.Millisecond, 500, 0, fault.New(fault.Permanent, "wasm.trap", "x"))
-	stopLog := m.WatchLog("birds", &fakeLog{err: fmt.Errorf("x: %w", shardlog.ErrFull)})
+	log := MeasureAppends(&fakeLog{err: fmt.Errorf("x: %w", shardlog.ErrFull)}, s)
 	stopLedger := m.WatchLedger("birds", "archive", func() Ledger {
 		return Ledger{In: 21, Delivered: 1, Dropped: 2, Dead: 3, Pending: 4, Expired: 5, Skipped: 6}
 	})
@@ -117,7 +118,9 @@ func TestMetricsPage(t *testing.T) {
 		t.Error(diff)
 	}
 
-	stopLog()
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
 	stopLedger()
 	s.Forget()
 	if left := page(t, m); strings.Contains(left, `stream="birds"`) || strings.Contains(left, "leat_ledger_records{") {
@@ -138,7 +141,6 @@ func TestNilMetricsDoNothing(t *testing.T) {
 	m.Delivery("x", "y", "s3").Expired(1)
 	m.Delivery("x", "y", "s3").Holding(1, 1, 1, 1, 1)
 	m.Transform("x", "y").Call(1, 1, 1, nil)
-	m.WatchLog("x", nil)()
 	m.WatchLedger("x", "y", nil)()
 	log := &fakeLog{}
 	if MeasureAppends(log, nil) != shardlog.Log(log) || MeasureReads(log, nil) != shardlog.Log(log) {

@@ -17,13 +17,8 @@ type Ledger struct {
 // watched is what is looked at when somebody asks for the metrics, rather than told as it happens.
 type watched struct {
 	mu      sync.Mutex
-	logs    map[*logWatch]struct{}
+	logs    map[string]shardlog.Log // by the stream's name, which is the label
 	ledgers map[*ledgerWatch]struct{}
-}
-
-type logWatch struct {
-	stream string
-	log    shardlog.Log
 }
 
 type ledgerWatch struct {
@@ -42,22 +37,20 @@ var (
 )
 
 func newWatched() *watched {
-	return &watched{logs: map[*logWatch]struct{}{}, ledgers: map[*ledgerWatch]struct{}{}}
+	return &watched{logs: map[string]shardlog.Log{}, ledgers: map[*ledgerWatch]struct{}{}}
 }
 
-// WatchLog shows the state of a stream's log until stop is called, which must be before the log is closed.
-func (m *Metrics) WatchLog(stream string, log shardlog.Log) (stop func()) {
-	if m == nil {
-		return func() {}
-	}
-	w := &logWatch{stream, log}
+// watchLog shows the state of a stream's log until stop is called, which must be before the log is closed.
+func (m *Metrics) watchLog(stream string, log shardlog.Log) (stop func()) {
 	m.watched.mu.Lock()
-	m.watched.logs[w] = struct{}{}
-	m.watched.mu.Unlock()
+	defer m.watched.mu.Unlock()
+	m.watched.logs[stream] = log
 	return func() {
 		m.watched.mu.Lock()
-		delete(m.watched.logs, w)
-		m.watched.mu.Unlock()
+		defer m.watched.mu.Unlock()
+		if m.watched.logs[stream] == log {
+			delete(m.watched.logs, stream)
+		}
 	}
 }
 
@@ -88,16 +81,16 @@ func (w *watched) Describe(ch chan<- *prometheus.Desc) {
 func (w *watched) Collect(ch chan<- prometheus.Metric) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for l := range w.logs {
+	for stream, log := range w.logs {
 		gauge := func(d *prometheus.Desc, v float64) {
-			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, l.stream)
+			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, stream)
 		}
-		err := l.log.Err()
-		gauge(logSize, float64(l.log.Size()))
+		err := log.Err()
+		gauge(logSize, float64(log.Size()))
 		gauge(logPoisoned, oneIf(errors.Is(err, shardlog.ErrPoisoned)))
 		gauge(logFull, oneIf(errors.Is(err, shardlog.ErrFull)))
 		open := 0
-		for _, s := range l.log.Shards() {
+		for _, s := range log.Shards() {
 			if s.Closed.IsZero() {
 				open++
 			}
