@@ -68,14 +68,14 @@ func (p *plan) route(t *table, entries []Entry) {
 }
 
 // limit takes the pending entries from their shards' buckets. Those that are refused are no longer pending; their
-// results carry the error, and limit returns the last of them.
+// results carry the shard and the error, and limit returns the last of them.
 func (p *plan) limit(t *table, now time.Duration, entries []Entry, results []PutResult) (refused error) {
 	kept := 0
 	for n, i := range p.pending {
 		b := t.open[p.shard[n]].bucket
 		if b != nil && !b.take(now, len(entries[i].Key)+len(entries[i].Data)) {
 			refused = b.refusal
-			results[i].Err = refused
+			results[i].Shard, results[i].Err = t.open[p.shard[n]].id, refused
 			continue
 		}
 		p.pending[kept], p.shard[kept] = i, p.shard[n]

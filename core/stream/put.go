@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -21,8 +22,20 @@ type Entry struct {
 	Attrs           record.Attrs
 }
 
+// PutOptions changes how a put is done. The zero value is what Put does.
+type PutOptions struct {
+	// Unlimited passes the write limits of the shards by, and takes nothing of them.
+	Unlimited bool
+	// Spread deals the entries out to the open shards in turn. Their keys, which may be empty then, and their explicit
+	// hash keys do not matter.
+	Spread bool
+	// Results is memory for the results, which are allocated if it is too short.
+	Results []PutResult
+}
+
 // PutResult is the outcome of one entry.
 type PutResult struct {
+	// Shard is where the entry is stored, or the shard that refused it.
 	Shard record.ShardID
 	Seq   uint64 // position in the shard
 	// Arrived is the arrival time in nanoseconds since the Unix epoch.
@@ -45,10 +58,8 @@ func (s *Stream) CheckEntry(e *Entry) error {
 		return fault.New(fault.Permanent, "stream.invalid_partition_key",
 			"partition key of %d characters: want 1 to %d", utf8.RuneCountInString(e.Key), MaxKeyChars)
 	}
-	if limit := s.config.Load().MaxRecordSize; len(e.Key)+len(e.Data) > limit {
-		return fault.New(fault.Permanent, "stream.record_too_large",
-			"record of %d bytes with its key: stream %s takes up to %d", len(e.Key)+len(e.Data), s.name, limit).
-			WithHint("raise the stream's largest record size, up to %d", MaxRecordSize)
+	if err := s.checkSize(e); err != nil {
+		return err
 	}
 	if e.ExplicitHashKey != "" {
 		if _, err := ParseHashKey(e.ExplicitHashKey); err != nil {
@@ -58,19 +69,38 @@ func (s *Stream) CheckEntry(e *Entry) error {
 	return nil
 }
 
+func (s *Stream) checkSize(e *Entry) error {
+	if limit := s.config.Load().MaxRecordSize; len(e.Key)+len(e.Data) > limit {
+		return fault.New(fault.Permanent, "stream.record_too_large",
+			"record of %d bytes with its key: stream %s takes up to %d", len(e.Key)+len(e.Data), s.name, limit).
+			WithHint("raise the stream's largest record size, up to %d", MaxRecordSize)
+	}
+	return nil
+}
+
 // Put stores entries durably and returns one result an entry, in order. Entries of one shard keep their order. A shard
 // over its write limit refuses entries one by one; their results say so. An error is about the whole call: an entry that
 // CheckEntry refuses, or a log that takes nothing; none of the entries is acked then.
 func (s *Stream) Put(ctx context.Context, entries []Entry) ([]PutResult, error) {
-	if err := s.checkEntries(entries); err != nil {
+	return s.PutWith(ctx, entries, PutOptions{})
+}
+
+// PutWith is Put with options.
+func (s *Stream) PutWith(ctx context.Context, entries []Entry, o PutOptions) ([]PutResult, error) {
+	check, route := s.CheckEntry, (*plan).route
+	if o.Spread {
+		check, route = s.checkSize, s.spread
+	}
+	if err := checkEntries(entries, check); err != nil {
 		return nil, err
 	}
-	results := make([]PutResult, len(entries))
+	results := slices.Grow(o.Results[:0], len(entries))[:len(entries)]
+	clear(results)
 	p := newPlan(len(entries))
 	defer p.release()
 	t := s.table.Load()
-	p.route(t, entries)
-	if p.limit(t, s.owner.sinceOpen(), entries, results) != nil {
+	route(p, t, entries)
+	if !o.Unlimited && p.limit(t, s.owner.sinceOpen(), entries, results) != nil {
 		s.metrics.Throttled(len(entries) - len(p.pending))
 	}
 	acked := 0
@@ -95,15 +125,24 @@ func (s *Stream) Put(ctx context.Context, entries []Entry) ([]PutResult, error) 
 			}
 			break
 		}
-		p.route(t, entries)
+		route(p, t, entries)
 	}
 	return results, nil
+}
+
+// spread gives the pending entries to the open shards in turn, and the next put goes on where this one ends.
+func (s *Stream) spread(p *plan, t *table, _ []Entry) {
+	p.shard = p.shard[:0]
+	turn := s.turn.Add(uint64(len(p.pending))) - uint64(len(p.pending))
+	for n := range p.pending {
+		p.shard = append(p.shard, int32((turn+uint64(n))%uint64(len(t.open))))
+	}
 }
 
 // PutMarked stores all entries and mark in one durable step, or nothing. A shard over its write limit fails the whole
 // call with a throttled error. Entries may be empty.
 func (s *Stream) PutMarked(ctx context.Context, entries []Entry, mark *shardlog.Mark) ([]PutResult, error) {
-	if err := s.checkEntries(entries); err != nil {
+	if err := checkEntries(entries, s.CheckEntry); err != nil {
 		return nil, err
 	}
 	if mark != nil && (mark.Producer == "" || len(mark.Producer) > 255 || len(mark.State) > shardlog.MaxMarkState) {
@@ -141,9 +180,9 @@ func (s *Stream) PutMarked(ctx context.Context, entries []Entry, mark *shardlog.
 // errClosedAlone says that log and table disagree on which shards are open: the stream alone closes shards.
 var errClosedAlone = errors.New("the log refuses a shard that it lists as open")
 
-func (s *Stream) checkEntries(entries []Entry) error {
+func checkEntries(entries []Entry, check func(*Entry) error) error {
 	for i := range entries {
-		if err := s.CheckEntry(&entries[i]); err != nil {
+		if err := check(&entries[i]); err != nil {
 			return fault.New(fault.ClassOf(err), fault.CodeOf(err), "entry %d: %w", i, err)
 		}
 	}

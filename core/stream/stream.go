@@ -29,6 +29,7 @@ type Stream struct {
 
 	config atomic.Pointer[Config]
 	table  atomic.Pointer[table]
+	turn   atomic.Uint64 // entries that were spread over the shards
 
 	// reshard is held for writing while shards or the configuration change, and for reading by puts that must not see
 	// a shard close under way.
