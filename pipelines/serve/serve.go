@@ -279,17 +279,3 @@ func (s *Server) slot(ctx context.Context, name string) *slot {
 	}
 	return p
 }
-
-// Status describes the pipelines that are in some file, by name.
-func (s *Server) Status() []Status {
-	s.mu.Lock()
-	slots := slices.SortedFunc(maps.Values(s.slots), func(a, b *slot) int { return strings.Compare(a.name, b.name) })
-	s.mu.Unlock()
-	var out []Status
-	for _, p := range slots {
-		if st, ok := p.describe(); ok {
-			out = append(out, st)
-		}
-	}
-	return out
-}

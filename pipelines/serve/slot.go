@@ -23,30 +23,15 @@ const (
 	lastPause  = 30 * time.Second
 )
 
-// State is what a pipeline does.
-type State string
+// state is what a pipeline does.
+type state int
 
-// The states of a pipeline.
 const (
-	Starting State = "starting"
-	Running  State = "running"
-	// Waiting means that it could not start for a reason that may pass, and tries again.
-	Waiting State = "waiting"
-	// Failed means that it rests until its file changes.
-	Failed State = "failed"
+	starting state = iota
+	running
+	waiting // it could not start for a reason that may pass, and tries again
+	failed  // it rests until its file changes
 )
-
-// Status describes a pipeline.
-type Status struct {
-	Pipeline string
-	File     string
-	State    State
-	Since    time.Time
-	// Err is why it does not run; or, while it runs, why its newest version does not.
-	Err error
-	// Sinks is what its sinks have done since it started; nil unless it runs.
-	Sinks []engine.SinkStats
-}
 
 // slot is where the pipeline of one name runs, in one version at a time.
 type slot struct {
@@ -57,9 +42,9 @@ type slot struct {
 	mu      sync.Mutex
 	wanted  *spec.Pipeline // nil: none
 	changed chan struct{}  // closed and replaced when wanted changes
-	status  Status
-	runner  *engine.Runner
-	health  func() // removes the check
+	health  func()         // removes the check
+	state   state
+	err     error // why it does not run; or, while it runs, why its newest version does not
 }
 
 func newSlot(name string, o *Options) *slot {
@@ -91,32 +76,17 @@ func (s *slot) current() (want *spec.Pipeline, changed <-chan struct{}) {
 func (s *slot) check() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch s.status.State {
-	case Starting, Running: // the version before, if there is an error
-		return observe.Degraded(s.status.Err)
+	switch s.state {
+	case starting, running: // the version before, if there is an error
+		return observe.Degraded(s.err)
 	}
-	return s.status.Err
+	return s.err
 }
 
-func (s *slot) set(p *spec.Pipeline, state State, runner *engine.Runner, err error) {
+func (s *slot) set(state state, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.status = Status{Pipeline: s.name, File: p.File, State: state, Since: time.Now(), Err: err}
-	s.runner = runner
-}
-
-// describe returns the status; ok is false if the pipeline is in no file.
-func (s *slot) describe() (st Status, ok bool) {
-	s.mu.Lock()
-	st, runner, wanted := s.status, s.runner, s.wanted
-	s.mu.Unlock()
-	if wanted == nil {
-		return Status{}, false
-	}
-	if runner != nil {
-		st.Sinks = runner.Stats()
-	}
-	return st, true
+	s.state, s.err = state, err
 }
 
 // loop runs the wanted version, and the next one when that has stopped, until ctx is done.
@@ -135,7 +105,7 @@ func (s *slot) loop(ctx context.Context) {
 				_, err = s.version(ctx, changed, good, err)
 			}
 			if err != nil {
-				s.set(want, Failed, nil, err)
+				s.set(failed, err)
 				s.log.Error("pipeline failed and rests until its file changes", "file", want.File, "class", fault.ClassOf(err),
 					"code", fault.CodeOf(err), "error", err)
 			}
@@ -159,7 +129,7 @@ func (s *slot) version(ctx context.Context, changed <-chan struct{}, p *spec.Pip
 		case <-ctx.Done():
 		}
 	}()
-	s.set(p, Starting, nil, problem)
+	s.set(starting, problem)
 	ready, err := s.build(ctx, p)
 	if ctx.Err() != nil && err != nil {
 		return false, nil
@@ -171,7 +141,7 @@ func (s *slot) version(ctx context.Context, changed <-chan struct{}, p *spec.Pip
 	if problem != nil {
 		problem = fmt.Errorf("the version before runs, for the newest cannot be built: %w", problem)
 	}
-	s.set(p, Running, runner, problem)
+	s.set(running, problem)
 	s.log.Info("pipeline runs", "file", p.File)
 	defer build.WatchLedgers(s.opts.Build.Metrics, s.name, runner)()
 	err = runner.Run(ctx, false)
@@ -191,7 +161,7 @@ func (s *slot) build(ctx context.Context, p *spec.Pipeline) (*engine.Pipeline, e
 		if err == nil || fault.ClassOf(err) == fault.Permanent || ctx.Err() != nil {
 			return ready, err
 		}
-		s.set(p, Waiting, nil, err)
+		s.set(waiting, err)
 		pause := rand.N(min(firstPause<<min(try, 20), lastPause)) + time.Millisecond
 		s.log.Error("pipeline cannot start and tries again", "file", p.File, "class", fault.ClassOf(err), "error", err,
 			"next", pause.Round(time.Millisecond))

@@ -211,7 +211,7 @@ func TestSecretsAreReadAtUseAndNeverShown(t *testing.T) {
 	id, _ := cr.AccessKeyID.Resolve()
 	check(t, "plain id", id, "id")
 
-	s := PlainSecret("hunter2")
+	s := Secret{source: secretPlain, ref: "hunter2"}
 	marshalled, err := json.Marshal(map[string]any{"s": s, "p": &s})
 	if err != nil {
 		t.Fatal(err)

@@ -28,9 +28,6 @@ type Secret struct {
 	env         func(string) (string, bool)
 }
 
-// PlainSecret returns a secret that holds its value, for specs that do not come from a file.
-func PlainSecret(value string) Secret { return Secret{source: secretPlain, ref: value} }
-
 // IsZero reports whether there is no secret.
 func (s Secret) IsZero() bool { return s.source == "" }
 
