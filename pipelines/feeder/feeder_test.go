@@ -152,7 +152,7 @@ func TestUntilIdleFailsForWhatWasNotRead(t *testing.T) {
 		r.write("a.log", "a\n")
 		r.write("z.log", "\x1f\x8b\x08 not lines\n")
 		got, err := r.untilIdle()
-		if fault.CodeOf(err) != "feeder.unreadable" || !strings.Contains(err.Error(), "z.log is gzip-compressed") || !slices.Equal(got, []string{"a"}) {
+		if fault.CodeOf(err) != "feeder.unreadable" || !strings.Contains(err.Error(), "z.log: it is gzip-compressed") || !slices.Equal(got, []string{"a"}) {
 			t.Errorf("stored %q, %v", got, err)
 		}
 	})

@@ -119,10 +119,10 @@ var binaryKinds = []struct{ magic, name, hint string }{
 }
 
 // refuse returns an error if the beginning of the file is that of a binary file.
-func refuse(path string, beginning []byte) error {
+func refuse(beginning []byte) error {
 	for _, k := range binaryKinds {
 		if len(beginning) >= len(k.magic) && string(beginning[:len(k.magic)]) == k.magic {
-			return fault.New(fault.Permanent, "feeder.binary_file", "%s is %s: only plain lines are read", path, k.name).
+			return fault.New(fault.Permanent, "feeder.binary_file", "it is %s: only plain lines are read", k.name).
 				WithHint("%s, or leave it out of the pattern", k.hint)
 		}
 	}

@@ -95,7 +95,7 @@ func (w *worker) read(ctx context.Context, t *file) error {
 		}
 		t.resumed = false
 		if cur.offset == 0 {
-			if t.err = refuse(t.path, window); t.err != nil {
+			if t.err = refuse(window); t.err != nil {
 				return nil
 			}
 		}

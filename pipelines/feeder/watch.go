@@ -123,7 +123,7 @@ func (w *watch) match(in *Input, now time.Time) {
 			case fi.IsDir():
 				continue
 			case !fi.Mode().IsRegular():
-				w.troubles[path] = fault.New(fault.Permanent, "feeder.not_a_file", "%s is not a regular file", path).
+				w.troubles[path] = fault.New(fault.Permanent, "feeder.not_a_file", "it is not a regular file").
 					WithHint("what comes through a pipe is put into the stream by leat stream put")
 			default:
 				w.matched(in, path, fi, now)
