@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/leatstream/leat/core/fault"
@@ -107,6 +108,9 @@ func (l *Link) run(ctx context.Context, cur *record.Batch, ids []rootID, roots *
 	if err := l.isolate(ctx, cur, s); err != nil {
 		return nil, err
 	}
+	if last {
+		f.Outs = slices.Grow(f.Outs, max(len(cur.Records), len(s.out.Outs)))
+	}
 	for i := range s.out.Results {
 		res, id := &s.out.Results[i], ids[i]
 		root := &f.Roots[id.root]
@@ -182,7 +186,9 @@ func (f *Final) settle() {
 			root.First = n
 		}
 		root.N++
-		f.Outs[n] = f.Outs[i]
+		if n < i {
+			f.Outs[n] = f.Outs[i]
+		}
 		n++
 	}
 	clear(f.Outs[n:])

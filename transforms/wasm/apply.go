@@ -3,7 +3,9 @@ package wasm
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
@@ -73,7 +75,7 @@ func (i *instance) run(ctx context.Context, recs []record.Record, lo, hi int, ou
 		return i.run(ctx, recs, mid, hi, out)
 	}
 	frame, _ := i.mod.Memory().Read(ptr, uint32(size)) // allocate has checked the range
-	i.layout.EncodeInput(frame, i.m.batch.Add(1), i.recs)
+	i.encode(frame, recs[lo:hi])
 	i.stack = [2]uint64{uint64(ptr), uint64(size)}
 	if err := i.call(ctx, abi.ExportTransform, i.transform); err != nil {
 		return i.blame(err, lo, hi, false)
@@ -90,19 +92,31 @@ func (i *instance) run(ctx context.Context, recs []record.Record, lo, hi int, ou
 
 // plan lays the frame of recs out.
 func (i *instance) plan(recs []record.Record) *abi.FrameError {
-	clear(i.recs)
-	i.recs = i.recs[:0]
+	i.layout.Reset()
 	for n := range recs {
 		r := &recs[n]
-		a := abi.Record{Seq: r.Seq, Arrived: r.Arrived, Shard: uint32(r.Shard), Sub: r.Sub, Key: r.Key, Data: r.Data}
-		for _, attr := range r.Attrs {
-			a.Attrs = append(a.Attrs, abi.Attr(attr))
+		if err := i.layout.Add(len(r.Data), len(r.Key), attrsOf(r.Attrs)); err != nil {
+			return err
 		}
-		i.recs = append(i.recs, a)
 	}
-	var bad *abi.FrameError
-	errors.As(i.layout.Plan(i.recs), &bad)
-	return bad
+	return nil
+}
+
+// encode writes the frame of recs, which plan has laid out.
+func (i *instance) encode(frame []byte, recs []record.Record) {
+	i.layout.Begin(frame, i.m.batch.Add(1))
+	for n := range recs {
+		r := &recs[n]
+		i.layout.Put(frame, &abi.Record{
+			Seq: r.Seq, Arrived: r.Arrived, Shard: uint32(r.Shard), Sub: r.Sub, Key: r.Key, Data: r.Data, Attrs: attrsOf(r.Attrs),
+		})
+	}
+}
+
+// attrsOf returns attrs as the abi package, which imports nothing of leat, knows them.
+func attrsOf(attrs record.Attrs) []abi.Attr {
+	_ = abi.Attr(record.Attr{}) // they are the same but for their name
+	return unsafe.Slice((*abi.Attr)(unsafe.Pointer(unsafe.SliceData(attrs))), len(attrs))
 }
 
 // blame ties an error of a call to the record that the module was working on. Errors of a context stay what they are.
@@ -143,6 +157,7 @@ func (i *instance) collect(ptr, n uint32, limit int, recs []record.Record, base 
 		return badFrame("%v", err)
 	}
 	first := len(out.Outs)
+	out.Outs = slices.Grow(out.Outs, o.Outs())
 	i.slab = nil
 	for j := range o.Outs() {
 		f := o.Out(j)
@@ -169,17 +184,20 @@ func (i *instance) collect(ptr, n uint32, limit int, recs []record.Record, base 
 		}
 		out.Outs = append(out.Outs, s)
 	}
-	for j := range o.Len() {
+	from := len(out.Results)
+	out.Results = slices.Grow(out.Results, o.Len())[:from+o.Len()]
+	for j := range out.Results[from:] {
+		res := &out.Results[from+j]
 		r := o.Result(j)
-		res := stage.Result{Status: statuses[r.Status], First: first + r.First, N: r.N}
+		*res = stage.Result{Status: statuses[r.Status], First: first + r.First, N: r.N}
 		if r.Status == abi.Failed {
-			res.Class, res.Code = fault.Class(r.Class), strings.ToValidUTF8(string(r.Code), "")
-			res.Reason = strings.ToValidUTF8(string(r.Reason), "\uFFFD")
+			class, code, reason := o.Failure(j)
+			res.Class, res.Code = fault.Class(class), strings.ToValidUTF8(string(code), "")
+			res.Reason = strings.ToValidUTF8(string(reason), "\uFFFD")
 			if res.Code == "" {
 				res.Code = codeTransformFailed
 			}
 		}
-		out.Results = append(out.Results, res)
 	}
 	return nil
 }

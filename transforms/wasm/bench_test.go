@@ -52,7 +52,7 @@ func BenchmarkCrossing(b *testing.B) {
 // BenchmarkNativeFrameCopy is the part of a crossing that no module can avoid: laying the frame out and writing it.
 func BenchmarkNativeFrameCopy(b *testing.B) {
 	in := records(500, 1024)
-	i := new(instance)
+	i := &instance{m: new(Module)}
 	if err := i.plan(in.Records); err != nil {
 		b.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func BenchmarkNativeFrameCopy(b *testing.B) {
 		if err := i.plan(in.Records); err != nil {
 			b.Fatal(err)
 		}
-		i.layout.EncodeInput(frame, 1, i.recs)
+		i.encode(frame, in.Records)
 		if _, err := i.layout.Decode(answer); err != nil {
 			b.Fatal(err)
 		}

@@ -26,7 +26,6 @@ type instance struct {
 	failure        string // what leat.fail said during the current call
 
 	stack  [2]uint64
-	recs   []abi.Record
 	layout abi.Layout
 	attrs  []abi.Attr    // scratch of decoding
 	slab   []record.Attr // where attributes and partition keys of the current output are put

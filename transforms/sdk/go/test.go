@@ -59,9 +59,13 @@ func Test(config any, recs ...Record) ([]Tested, error) {
 
 func readResult(o *abi.Output, i int, r Record) (Tested, error) {
 	res := o.Result(i)
-	t := Tested{Code: string(res.Code), Reason: string(res.Reason)}
-	if res.Status == abi.Unchanged {
+	var t Tested
+	switch res.Status {
+	case abi.Unchanged:
 		t.Outs = []Out{{Data: r.Data, Key: r.Key, Attrs: r.Attrs}}
+	case abi.Failed:
+		_, code, reason := o.Failure(i)
+		t.Code, t.Reason = string(code), string(reason)
 	}
 	for j := res.First; j < res.First+res.N; j++ {
 		a := o.Out(j)

@@ -105,8 +105,11 @@ func TestOutputRoundTrip(t *testing.T) {
 	if r := o.Result(1); r.Status != OK || r.First != 1 || r.N != 2 {
 		t.Errorf("second result: %+v", r)
 	}
-	if r := o.Result(2); r.Status != Failed || r.Class != 4 || string(r.Code) != "test.third" || !strings.HasPrefix(string(r.Reason), "the third") {
+	if r := o.Result(2); r.Status != Failed {
 		t.Errorf("third result: %+v", r)
+	}
+	if class, code, reason := o.Failure(2); class != 4 || string(code) != "test.third" || !strings.HasPrefix(string(reason), "the third") {
+		t.Errorf("third result: class %d, code %s, reason %s", class, code, reason)
 	}
 }
 

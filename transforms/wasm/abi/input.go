@@ -8,68 +8,99 @@ type Span struct{ Data, DataEnd, Key, Attrs, End uint32 }
 
 // Layout is where the records of an INPUT frame lie: all data first, then keys and attributes, which a guest can thus take over
 // in one piece. The host keeps it to check the answer, because the guest can write to the frame itself.
+//
+// A frame is made in two passes over its records, and the second one is the only one that touches their bytes: Reset, Add
+// for each record, Size, Begin, Put for each record.
 type Layout struct {
-	Spans []Span
-	size  uint32
+	Spans []Span // of the records that are put
+
+	count       int
+	data, texts uint64 // bytes of all data, and of all keys and attributes
+	at, text    uint32 // where the next record's go
 }
 
-// Size is the length of the frame in bytes.
-func (l *Layout) Size() int { return int(l.size) }
+// Reset begins a layout without records.
+func (l *Layout) Reset() { *l = Layout{Spans: l.Spans[:0]} }
 
-// Plan lays recs out. It fails if a record's attributes cannot be encoded or the frame would exceed MaxFrame.
-func (l *Layout) Plan(recs []Record) error {
-	l.Spans = l.Spans[:0]
-	at := uint64(HeaderSize + RecordSize*len(recs))
-	for i := range recs {
-		from := at
-		if at += uint64(len(recs[i].Data)); at > MaxFrame {
-			return &FrameError{"record", i, "it does not fit into a frame of 4 GiB"}
-		}
-		l.Spans = append(l.Spans, Span{Data: uint32(from), DataEnd: uint32(at)})
-	}
-	for i := range recs {
-		r, s := &recs[i], &l.Spans[i]
-		attrs, ok := AttrsSize(r.Attrs)
+// Add counts a record in whose data and key have so many bytes. It returns nil, or why it cannot: its attributes cannot be
+// encoded or the frame would exceed MaxFrame.
+func (l *Layout) Add(data, key int, attrs []Attr) *FrameError {
+	l.count++
+	l.data += uint64(data)
+	l.texts += uint64(key)
+	if len(attrs) > 0 {
+		n, ok := AttrsSize(attrs)
 		if !ok {
-			return &FrameError{"record", i, "its attributes are too many or too long"}
+			return &FrameError{"record", l.count - 1, "its attributes are too many or too long"}
 		}
-		end := at + uint64(len(r.Key)) + uint64(attrs)
-		if end > MaxFrame {
-			return &FrameError{"record", i, "it does not fit into a frame of 4 GiB"}
-		}
-		s.Key, s.Attrs, s.End = uint32(at), uint32(at)+uint32(len(r.Key)), uint32(end)
-		at = end
+		l.texts += uint64(n)
 	}
-	l.size = uint32(at)
+	if l.size() > MaxFrame {
+		return &FrameError{"record", l.count - 1, "it does not fit into a frame of 4 GiB"}
+	}
+	return nil
+}
+
+func (l *Layout) size() uint64 { return uint64(HeaderSize+RecordSize*l.count) + l.data + l.texts }
+
+// Size is the length of the frame in bytes.
+func (l *Layout) Size() int { return int(l.size()) }
+
+// Begin writes the header of the frame to dst, which has l.Size() bytes.
+func (l *Layout) Begin(dst []byte, batchID uint64) {
+	copy(dst, MagicInput)
+	le.PutUint16(dst[4:], Version)
+	le.PutUint16(dst[6:], HeaderSize)
+	le.PutUint32(dst[8:], uint32(l.count))
+	le.PutUint32(dst[12:], 0)
+	le.PutUint64(dst[16:], batchID)
+	le.PutUint32(dst[24:], uint32(l.size()))
+	le.PutUint32(dst[28:], 0)
+	l.Spans = l.Spans[:0]
+	l.at = uint32(HeaderSize + RecordSize*l.count)
+	l.text = l.at + uint32(l.data)
+}
+
+// Put writes the next record to dst. The records are those that were added, in the same order.
+func (l *Layout) Put(dst []byte, r *Record) {
+	s := Span{Data: l.at, DataEnd: l.at + uint32(len(r.Data)), Key: l.text, Attrs: l.text + uint32(len(r.Key))}
+	s.End = s.Attrs
+	copy(dst[s.Data:s.DataEnd], r.Data)
+	copy(dst[s.Key:s.Attrs], r.Key)
+	if len(r.Attrs) > 0 {
+		s.End += uint32(len(AppendAttrs(dst[s.Attrs:s.Attrs], r.Attrs)))
+	}
+	e := dst[HeaderSize+RecordSize*len(l.Spans):][:RecordSize]
+	le.PutUint64(e, r.Seq)
+	le.PutUint64(e[8:], uint64(r.Arrived))
+	le.PutUint32(e[16:], s.Data)
+	le.PutUint32(e[20:], s.DataEnd-s.Data)
+	le.PutUint32(e[24:], s.Key)
+	le.PutUint32(e[28:], s.Attrs-s.Key)
+	le.PutUint32(e[32:], s.Attrs)
+	le.PutUint32(e[36:], s.End-s.Attrs)
+	le.PutUint32(e[40:], r.Shard)
+	le.PutUint32(e[44:], r.Sub)
+	l.at, l.text = s.DataEnd, s.End
+	l.Spans = append(l.Spans, s)
+}
+
+// Plan lays recs out. It fails as Add does.
+func (l *Layout) Plan(recs []Record) error {
+	l.Reset()
+	for i := range recs {
+		if err := l.Add(len(recs[i].Data), len(recs[i].Key), recs[i].Attrs); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
 // EncodeInput writes the frame of recs, which l.Plan has laid out, to dst. dst has l.Size() bytes.
 func (l *Layout) EncodeInput(dst []byte, batchID uint64, recs []Record) {
-	copy(dst, MagicInput)
-	le.PutUint16(dst[4:], Version)
-	le.PutUint16(dst[6:], HeaderSize)
-	le.PutUint32(dst[8:], uint32(len(recs)))
-	le.PutUint32(dst[12:], 0)
-	le.PutUint64(dst[16:], batchID)
-	le.PutUint32(dst[24:], l.size)
-	le.PutUint32(dst[28:], 0)
+	l.Begin(dst, batchID)
 	for i := range recs {
-		r, s := &recs[i], l.Spans[i]
-		e := dst[HeaderSize+RecordSize*i:][:RecordSize]
-		le.PutUint64(e, r.Seq)
-		le.PutUint64(e[8:], uint64(r.Arrived))
-		le.PutUint32(e[16:], s.Data)
-		le.PutUint32(e[20:], s.DataEnd-s.Data)
-		le.PutUint32(e[24:], s.Key)
-		le.PutUint32(e[28:], s.Attrs-s.Key)
-		le.PutUint32(e[32:], s.Attrs)
-		le.PutUint32(e[36:], s.End-s.Attrs)
-		le.PutUint32(e[40:], r.Shard)
-		le.PutUint32(e[44:], r.Sub)
-		copy(dst[s.Data:s.DataEnd], r.Data)
-		copy(dst[s.Key:s.Attrs], r.Key)
-		AppendAttrs(dst[s.Attrs:s.Attrs:s.End], r.Attrs)
+		l.Put(dst, &recs[i])
 	}
 }
 

@@ -21,10 +21,7 @@ type Field struct {
 // Result is what became of record i.
 type Result struct {
 	Status   Status
-	Class    uint8
 	First, N int
-	// Code and Reason say why a record failed. They share the frame's memory.
-	Code, Reason []byte
 }
 
 // Out is one output.
@@ -196,15 +193,18 @@ func (o *Output) Bytes(f Field) []byte {
 // Result returns the result of record i.
 func (o *Output) Result(i int) Result {
 	e := o.frame[o.results+ResultSize*i:][:ResultSize]
-	r := Result{Status: Status(e[0]), Class: e[1]}
-	switch r.Status {
-	case OK:
-		r.First, r.N = int(le.Uint32(e[4:])), int(le.Uint32(e[8:]))
-	case Failed:
-		r.Code = o.Bytes(Field{InFrame, le.Uint32(e[12:]), uint32(le.Uint16(e[16:]))})
-		r.Reason = o.Bytes(Field{InFrame, le.Uint32(e[20:]), uint32(le.Uint16(e[18:]))})
+	if Status(e[0]) != OK {
+		return Result{Status: Status(e[0])}
 	}
-	return r
+	return Result{OK, int(le.Uint32(e[4:])), int(le.Uint32(e[8:]))}
+}
+
+// Failure says why record i failed. Code and reason share the frame's memory.
+func (o *Output) Failure(i int) (class uint8, code, reason []byte) {
+	e := o.frame[o.results+ResultSize*i:][:ResultSize]
+	code = o.Bytes(Field{InFrame, le.Uint32(e[12:]), uint32(le.Uint16(e[16:]))})
+	reason = o.Bytes(Field{InFrame, le.Uint32(e[20:]), uint32(le.Uint16(e[18:]))})
+	return e[1], code, reason
 }
 
 // Out returns output j.
