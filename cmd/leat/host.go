@@ -32,9 +32,8 @@ type host struct {
 // --log-level.
 func (f *hostFlags) host(a *app, quiet bool, least slog.Level) (*host, error) {
 	h := &host{job: a.begin(quiet, endsPuts), health: &observe.Health{}, endMetrics: func() {}}
-	h.options = build.Options{Logger: f.logger(h.status, least), Stdout: a.stdout, Progress: h.doing}
-	if f.Removed != "refuse" {
-		h.options.Removed = build.Removed(f.Removed)
+	h.options = build.Options{
+		Logger: f.logger(h.status, least), Stdout: a.stdout, Progress: h.doing, Removed: build.Removed(f.Removed),
 	}
 	if f.Metrics != "" {
 		if err := h.serveMetrics(observe.ServerConfig{Addr: f.Metrics, Insecure: f.Insecure, Health: h.health}); err != nil {

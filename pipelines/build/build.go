@@ -35,8 +35,8 @@ type Options struct {
 type Removed string
 
 const (
-	// RefuseRemoved fails with an error that names the other two, if there are such objects.
-	RefuseRemoved Removed = ""
+	// RefuseRemoved, the default, fails with an error that names the other two, if there are such objects.
+	RefuseRemoved Removed = "refuse"
 	// FinishRemoved puts them where they were sealed for.
 	FinishRemoved Removed = "finish"
 	// AbandonRemoved gives them up and forgets the sink.
