@@ -56,8 +56,9 @@ type Position struct {
 
 // Iterator returns the position in a shard where reading from at starts.
 //
-// A sequence number may be any that a put or a read returned, the start of the shard, and the end of a closed shard. It
-// is checked against the shard: one of another shard (code stream.wrong_shard), of a stream that had the same name or of
+// A sequence number may be any that a put or a read returned, the start of the shard, and the end of a closed shard. One
+// with a later second than its record's lies between this record and the next one: with it, readers tell how far they have
+// come. It is checked against the shard: one of another shard (code stream.wrong_shard), of a stream that had the same name or of
 // another one (stream.foreign_sequence_number), and one that no record has got yet (stream.invalid_sequence_number) are
 // refused. A timestamp in the future is refused too (stream.invalid_timestamp).
 func (s *Stream) Iterator(ctx context.Context, shard record.ShardID, at StartingPosition) (Position, error) {
@@ -83,6 +84,14 @@ func (s *Stream) Iterator(ctx context.Context, shard record.ShardID, at Starting
 			p.Seq = st.Next
 		case p.Seq == 0 || at.Type == AfterSequenceNumber:
 			p.Seq++
+		default:
+			since, err := s.log.SeekTime(ctx, shard, time.Unix(at.SequenceNumber.Second, 0))
+			if err != nil {
+				return Position{}, s.explain(err, "seek a sequence number")
+			}
+			if since > p.Seq { // the number is greater than the record's
+				p.Seq++
+			}
 		}
 	case AtTimestamp:
 		if now := s.owner.now(); at.Timestamp.After(now) {

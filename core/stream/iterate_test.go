@@ -28,6 +28,9 @@ func TestIteratorsStartWhereTheirTypeSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	between, behind := numbers[1], numbers[3]
+	between.Second++
+	behind.Second += 1000
 	for name, c := range map[string]struct {
 		at    StartingPosition
 		first uint64
@@ -38,6 +41,9 @@ func TestIteratorsStartWhereTheirTypeSays(t *testing.T) {
 		"after the shard's start":  {StartingPosition{Type: AfterSequenceNumber, SequenceNumber: sh.Start}, 1},
 		"at a record":              {StartingPosition{Type: AtSequenceNumber, SequenceNumber: numbers[1]}, 2},
 		"after a record":           {StartingPosition{Type: AfterSequenceNumber, SequenceNumber: numbers[1]}, 3},
+		"at a reader's number":     {StartingPosition{Type: AtSequenceNumber, SequenceNumber: between}, 3},
+		"after a reader's number":  {StartingPosition{Type: AfterSequenceNumber, SequenceNumber: between}, 3},
+		"at the newest one":        {StartingPosition{Type: AtSequenceNumber, SequenceNumber: behind}, 5},
 		"after the last":           {StartingPosition{Type: AfterSequenceNumber, SequenceNumber: numbers[3]}, 5},
 		"before all":               {StartingPosition{Type: AtTimestamp, Timestamp: begin.Add(-time.Hour)}, 1},
 		"at the time of a record":  {StartingPosition{Type: AtTimestamp, Timestamp: begin.Add(2 * time.Second)}, 2},
