@@ -88,6 +88,8 @@ func (a *API) Close() error { return nil }
 func (a *API) Service() wire.Service {
 	ops := map[string]wire.Handler{}
 	a.streamOperations(ops)
+	a.consumerOperations(ops)
+	a.subscribeOperations(ops)
 	return wire.Service{Target: Target, Operations: ops}
 }
 

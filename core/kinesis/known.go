@@ -16,6 +16,8 @@ type known struct {
 	stored   atomic.Pointer[meta]
 	changing sync.Mutex             // held while stored changes
 	busy     atomic.Pointer[status] // the state while work of this process makes it true, else nil
+
+	fanout fanout
 }
 
 // meta is what is stored of the stream now. It is shared: change it with known.update only.

@@ -26,6 +26,8 @@ type meta struct {
 	Status status    `json:"status,omitempty"`
 	Until  time.Time `json:"until,omitzero"`
 
+	Consumers []consumer `json:"consumers,omitempty"` // by name; at most maxConsumers and those that are gone
+
 	// unknown holds the members that this version does not have.
 	unknown map[string]json.RawMessage
 }

@@ -1,0 +1,184 @@
+package kinesis
+
+import (
+	"context"
+	"errors"
+	"math"
+	"regexp"
+	"time"
+
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/core/stream"
+	"github.com/leatstream/leat/core/wire"
+)
+
+// heartbeat is how often a subscription gets an event at least; without records it is an empty one.
+const heartbeat = 5 * time.Second
+
+// subscribeOperations are the operations of enhanced fan-out.
+func (a *API) subscribeOperations(ops map[string]wire.Handler) {
+	ops["SubscribeToShard"] = func(ctx context.Context, r *wire.Request) (any, error) {
+		return operation(func(ctx context.Context, in *SubscribeToShardInput) (*wire.EventStream, error) {
+			return a.subscribeToShard(ctx, in, r.Format)
+		})(ctx, r)
+	}
+}
+
+func (in *SubscribeToShardInput) validate(v *violations) {
+	consumerARN.need(v, "consumerARN", in.ConsumerARN)
+	shardID.need(v, "shardId", in.ShardId)
+	v.required("startingPosition", in.StartingPosition == nil)
+	if p := in.StartingPosition; p != nil {
+		v.required("startingPosition.type", p.Type == nil)
+		v.enum("startingPosition.type", p.Type, "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER", "TRIM_HORIZON", "LATEST", "AT_TIMESTAMP")
+		sequenceNumber.check(v, "startingPosition.sequenceNumber", p.SequenceNumber)
+	}
+}
+
+func (a *API) subscribeToShard(ctx context.Context, in *SubscribeToShardInput, format wire.Format) (*wire.EventStream, error) {
+	k, c, err := a.findConsumer(in.ConsumerARN, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := k.serving(); err != nil {
+		return nil, err
+	}
+	if c.status(a.cfg.Now()) != statusActive {
+		return nil, fail(codeResourceInUse, "Consumer %s with creation timestamp %d under stream %s and account %s is not in ACTIVE status.",
+			c.Name, c.Created, k.Name(), a.cfg.Account)
+	}
+	shard, err := a.shardOf(*in.ShardId, k.Name())
+	if err != nil {
+		return nil, err
+	}
+	at, err := k.startAt(ctx, shard, in.StartingPosition)
+	if err != nil {
+		return nil, err
+	}
+	if in.DryRun != nil && *in.DryRun {
+		return nil, fail(codeDryRun, "The request would have succeeded, but the DryRun parameter was set.")
+	}
+	s := newSubscription(k, c, shard)
+	if err := k.fanout.sit(s); err != nil {
+		return nil, err
+	}
+	if err := k.registered(c); err != nil { // since its check above, so that its end missed this subscription
+		k.fanout.stand(s)
+		return nil, err
+	}
+	return &wire.EventStream{Run: func(ctx context.Context, send wire.Send) error {
+		defer k.fanout.stand(s)
+		return s.serve(ctx, at, format, send)
+	}}, nil
+}
+
+// startAt is the position where a subscription begins.
+func (k *known) startAt(ctx context.Context, shard record.ShardID, p *StartingPosition) (stream.Position, error) {
+	var from stream.StartingPosition
+	switch *p.Type {
+	case "LATEST":
+		from.Type = stream.Latest
+	case "AT_TIMESTAMP":
+		if p.Timestamp == nil {
+			return stream.Position{}, fail(codeInvalidArgument, "Must specify timestamp parameter in starting position of type %s.", *p.Type)
+		}
+		from.Type, from.Timestamp = stream.AtTimestamp, p.Timestamp.Time
+	case "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER":
+		if p.SequenceNumber == nil {
+			return stream.Position{}, fail(codeInvalidArgument, "Must specify sequence number parameter in starting position of type %s.", *p.Type)
+		}
+		n, err := stream.ParseSequenceNumber(*p.SequenceNumber)
+		if err != nil {
+			return stream.Position{}, fail(codeInvalidArgument, "StartingSequenceNumber %s used in SubscribeToShard on shard %s in stream %s under account %s is invalid.",
+				*p.SequenceNumber, shard, k.Name(), k.api.cfg.Account)
+		}
+		from.Type, from.SequenceNumber = stream.AtSequenceNumber, n
+		if *p.Type == "AFTER_SEQUENCE_NUMBER" {
+			from.Type = stream.AfterSequenceNumber
+		}
+	}
+	return k.Iterator(ctx, shard, from)
+}
+
+// serve sends events from a position on until the shard or the subscription ends; nil is an end that is no error. The
+// client gets each event before the next one is read, so that a slow one holds one event and no more.
+func (s *subscription) serve(client context.Context, at stream.Position, format wire.Format, send wire.Send) error {
+	defer context.AfterFunc(client, func() { s.end(nil) })()
+	ctx, cancel := context.WithTimeout(s.ctx, subscriptionLife)
+	defer cancel()
+	now := s.known.api.cfg.Now
+	for due := now(); ctx.Err() == nil; {
+		if err := s.known.serving(); err != nil {
+			return err
+		}
+		e := s.feed.event(at, format, now())
+		if e.err != nil {
+			return s.known.streamFailure(e.err)
+		}
+		payload := e.payload
+		if payload == nil { // nothing was there
+			if wait := due.Sub(now()); wait > 0 {
+				if err := s.await(ctx, at, wait); err != nil {
+					return s.known.streamFailure(err)
+				}
+				continue
+			}
+			var err error
+			if payload, err = appendEvent(format, nil, s.known.Stream, nil, &stream.ReadResult{Next: e.next}, now()); err != nil {
+				return s.known.streamFailure(err)
+			}
+		}
+		if err := send("SubscribeToShardEvent", encoded(payload)); err != nil || e.last {
+			return err
+		}
+		at, due = e.next, now().Add(heartbeat)
+		if s.known.api.cfg.Limits {
+			sleep(ctx, s.known.fanout.pay(s, now(), e.size))
+		}
+	}
+	var told *wire.Error
+	if errors.As(context.Cause(ctx), &told) {
+		return told
+	}
+	return nil // its time is over, or nobody is there any more
+}
+
+// await blocks until there is something at a position, for a time at most, or until ctx is done.
+func (s *subscription) await(ctx context.Context, at stream.Position, most time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	if err := s.known.Wait(ctx, at); ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// streamFailure is what a subscriber gets to know of an error of its stream.
+func (k *known) streamFailure(err error) error {
+	if fault.CodeOf(err) == "stream.deleted" {
+		return k.api.noStream(k.Name())
+	}
+	return err
+}
+
+// encoded is an output that has been written before.
+type encoded []byte
+
+// AppendWire implements wire.Appender.
+func (p encoded) AppendWire(_ wire.Format, dst []byte) []byte { return append(dst, p...) }
+
+// sequenceNumber is a kind of string members, from the model.
+var sequenceNumber = text{0, math.MaxInt, `0|([1-9]\d{0,128})`, regexp.MustCompile(`^(0|([1-9]\d{0,128}))$`).MatchString}
