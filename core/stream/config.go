@@ -32,8 +32,8 @@ type Mode string
 const (
 	// Provisioned leaves the number of shards to the stream's owner.
 	Provisioned Mode = "provisioned"
-	// OnDemand starts with OnDemandShards shards. leat does not add or remove shards by itself yet: splits and merges by
-	// hand work as in the other mode.
+	// OnDemand starts with OnDemandShards shards and meters what they take in, so that a capacity.Follower may split and
+	// merge them by the load.
 	OnDemand Mode = "on_demand"
 )
 

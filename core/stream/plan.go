@@ -75,6 +75,7 @@ func (p *plan) limit(t *table, now time.Duration, entries []Entry, results []Put
 		b := t.open[p.shard[n]].bucket
 		if b != nil && !b.take(now, len(entries[i].Key)+len(entries[i].Data)) {
 			refused = b.refusal
+			t.meters[t.open[p.shard[n]].id].refuse()
 			results[i].Shard, results[i].Err = t.open[p.shard[n]].id, refused
 			continue
 		}

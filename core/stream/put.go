@@ -108,6 +108,7 @@ func (s *Stream) PutWith(ctx context.Context, entries []Entry, o PutOptions) ([]
 		p.group(t, entries)
 		stored, err := s.log.Append(ctx, p.runs, nil)
 		if err == nil {
+			p.meter(t, s.owner.sinceOpen, stored, entries)
 			n := p.settle(t, stored, results)
 			if acked += n; len(p.pending) == 0 {
 				break
@@ -170,6 +171,7 @@ func (s *Stream) PutMarked(ctx context.Context, entries []Entry, mark *shardlog.
 	if err != nil {
 		return nil, s.explain(err, "put records")
 	}
+	p.meter(t, s.owner.sinceOpen, stored, entries)
 	p.settle(t, stored, results)
 	if len(p.pending) > 0 {
 		return nil, s.explain(errClosedAlone, "put records")

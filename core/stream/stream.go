@@ -174,6 +174,9 @@ func (s *Stream) refresh() error {
 	if err != nil {
 		return s.explain(err, "read the shards")
 	}
+	if s.config.Load().Mode == OnDemand {
+		t.meter(s.table.Load())
+	}
 	s.table.Store(t)
 	return nil
 }

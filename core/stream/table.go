@@ -15,6 +15,7 @@ type table struct {
 	shards map[record.ShardID]*shardMeta // open and closed
 	next   record.ShardID                // index that the next new shard gets
 	newest int64                         // the latest creation second among all shards
+	meters map[record.ShardID]*meter     // of the open shards of an on-demand stream, else nil
 }
 
 type openShard struct {
