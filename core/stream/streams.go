@@ -345,6 +345,17 @@ func (s *Streams) Delete(ctx context.Context, name string, also ...Also) error {
 	return nil
 }
 
+// Incarnations returns the names of all streams by their incarnations, broken ones included.
+func (s *Streams) Incarnations() map[uuid.UUID]string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	names := make(map[uuid.UUID]string, len(s.streams))
+	for name, r := range s.streams {
+		names[r.incarnation] = name
+	}
+	return names
+}
+
 // Close closes all streams.
 func (s *Streams) Close() error {
 	s.admin.Lock()
