@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/leatstream/leat/core/observe"
@@ -69,20 +70,33 @@ type API struct {
 	tokens *tokens
 }
 
-// New makes an API ready.
+// New makes an API ready. Deletions that a stop has interrupted go on.
 func New(cfg Config) (*API, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
 	}
-	tokens, err := newTokens(cfg.State, cfg.Now)
-	if err != nil {
+	a := &API{cfg: cfg, knowns: knowns{of: map[string]*known{}}}
+	if cfg.Limits {
+		a.calls = newCallRates(cfg.Account, cfg.Now)
+	}
+	var err error
+	if a.tokens, err = newTokens(cfg.State, cfg.Now); err != nil {
 		return nil, err
 	}
-	return &API{cfg: cfg, knowns: knowns{of: map[string]*known{}}, tokens: tokens}, nil
+	if err := a.sweepMetas(context.Background()); err != nil {
+		return nil, err
+	}
+	a.life, a.end = context.WithCancel(context.Background())
+	a.resumeDeletions()
+	return a, nil
 }
 
 // Close ends what the API does in the background.
-func (a *API) Close() error { return nil }
+func (a *API) Close() error {
+	a.end()
+	a.background.Wait()
+	return nil
+}
 
 // Service is the API for a wire server.
 func (a *API) Service() wire.Service {
@@ -90,6 +104,11 @@ func (a *API) Service() wire.Service {
 	a.streamOperations(ops)
 	a.consumerOperations(ops)
 	a.subscribeOperations(ops)
+	if a.calls != nil {
+		for name, answer := range ops {
+			ops[name] = a.calls.limit(name, answer)
+		}
+	}
 	return wire.Service{Target: Target, Operations: ops}
 }
 

@@ -15,6 +15,7 @@ type known struct {
 
 	stored   atomic.Pointer[meta]
 	changing sync.Mutex             // held while stored changes
+	removed  bool                   // the stream has been deleted, and its meta with it
 	busy     atomic.Pointer[status] // the state while work of this process makes it true, else nil
 
 	fanout fanout

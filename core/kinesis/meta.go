@@ -22,9 +22,27 @@ const metaPrefix = "kinesis/stream/"
 type meta struct {
 	Tags map[string]string `json:"tags,omitempty"` // at most 50
 
+	// Made says that the API made the stream: whether its shards have limits is up to [Config].Limits.
+	Made bool `json:"made,omitempty"`
+
 	// Status is the state that a change of the stream put it into, until Until; empty: ACTIVE.
 	Status status    `json:"status,omitempty"`
 	Until  time.Time `json:"until,omitzero"`
+
+	// TargetShards is what an UpdateShardCount under way leads to; 0: there is none.
+	TargetShards int `json:"target_shards,omitempty"`
+	// ShardCounts are when UpdateShardCount was called within the last 24 hours: at most 10.
+	ShardCounts []time.Time `json:"shard_counts,omitempty"`
+	// ModeSwitches are the switches of the capacity mode within the last 24 hours, as far as they count: at most 2.
+	ModeSwitches []time.Time `json:"mode_switches,omitempty"`
+	// WarmMiBps is the write throughput in MiB/s that an on-demand stream keeps ready, one shard each; 0: none was asked for.
+	WarmMiBps int `json:"warm_mibps,omitempty"`
+	// AutoDistribution spreads records over the shards of an on-demand stream whatever their keys are.
+	AutoDistribution bool `json:"auto_distribution,omitempty"`
+
+	Policy string `json:"policy,omitempty"` // of the resource, as it was put; empty: none
+	// ShardMetrics are the metrics of single shards that are on, in the model's order: at most 7.
+	ShardMetrics []string `json:"shard_metrics,omitempty"`
 
 	Consumers []consumer `json:"consumers,omitempty"` // by name; at most maxConsumers and those that are gone
 
@@ -50,6 +68,9 @@ func (k *known) load() error {
 func (k *known) update(ctx context.Context, change func(*meta) error) error {
 	k.changing.Lock()
 	defer k.changing.Unlock()
+	if k.removed {
+		return k.api.noStream(k.Name())
+	}
 	p, err := k.meta().encode()
 	if err != nil {
 		return err
@@ -73,6 +94,38 @@ func (k *known) update(ctx context.Context, change func(*meta) error) error {
 	}
 	k.stored.Store(next)
 	return nil
+}
+
+// remove deletes the stream and its meta in one durable step.
+func (k *known) remove(ctx context.Context) error {
+	k.changing.Lock() // no change may bring the meta back
+	defer k.changing.Unlock()
+	if err := k.api.cfg.Streams.Delete(ctx, k.Name(), removeMeta); err != nil {
+		return err
+	}
+	k.removed = true
+	k.api.forget(k.Name())
+	return nil
+}
+
+func removeMeta(tx *state.Tx, incarnation uuid.UUID) error {
+	tx.Delete(metaKey(incarnation))
+	return nil
+}
+
+// sweepMetas removes the metas of streams that are gone, which happens when something else than the API deleted them.
+func (a *API) sweepMetas(ctx context.Context) error {
+	there := a.cfg.Streams.Incarnations()
+	return a.cfg.State.Update(ctx, func(tx *state.Tx) error {
+		tx.Scan(metaPrefix, func(key string, _ []byte) bool {
+			id, err := uuid.Parse(strings.TrimPrefix(key, metaPrefix))
+			if _, ok := there[id]; err == nil && !ok {
+				tx.Delete(key)
+			}
+			return true
+		})
+		return nil
+	})
 }
 
 func (m *meta) encode() ([]byte, error) {

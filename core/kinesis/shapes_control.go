@@ -400,7 +400,7 @@ type ConsumerDescription struct {
 }
 
 type EnhancedMetrics struct {
-	ShardLevelMetrics []string `json:"ShardLevelMetrics,omitempty"`
+	ShardLevelMetrics []string `json:"ShardLevelMetrics"`
 }
 
 type HashKeyRange struct {

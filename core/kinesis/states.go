@@ -3,6 +3,8 @@ package kinesis
 import (
 	"context"
 	"time"
+
+	"github.com/leatstream/leat/core/fault"
 )
 
 // status is the state of a stream.
@@ -21,11 +23,19 @@ func (k *known) status() status {
 	if s := k.busy.Load(); s != nil {
 		return *s
 	}
-	switch m := k.meta(); {
-	case m.Status == statusDeleting: // until it is gone
+	return k.storedStatus()
+}
+
+func (k *known) storedStatus() status {
+	m := k.meta()
+	if m.Status == statusDeleting { // until it is gone
 		return statusDeleting
-	case m.Status != "" && k.api.cfg.Now().Before(m.Until):
-		return m.Status
+	}
+	if m.Status != "" {
+		// An end that is further away than a state lasts was stored with a longer Transition or by a clock that went ahead.
+		if left := m.Until.Sub(k.api.cfg.Now()); left > 0 && left <= k.api.cfg.Transition {
+			return m.Status
+		}
 	}
 	return statusActive
 }
@@ -57,21 +67,22 @@ func (k *known) notActive(s status) error {
 //
 // What a crash interrupts is not done again: work of several steps stores its goal itself.
 func (k *known) transition(ctx context.Context, to status, work func() error) error {
-	if s := k.status(); s != statusActive {
-		return k.notActive(s)
-	}
 	if !k.busy.CompareAndSwap(nil, &to) {
 		return k.notActive(k.status())
 	}
 	defer k.busy.Store(nil)
-	if k.api.cfg.Transition > 0 {
+	if s := k.storedStatus(); s != statusActive {
+		return k.notActive(s)
+	}
+	lasting := k.api.cfg.Transition > 0
+	if lasting {
 		if err := k.enter(ctx, to); err != nil {
 			return err
 		}
 	}
 	err := work()
-	if err != nil && k.api.cfg.Transition > 0 {
-		// The state ends by itself: that this could not be stored changes nothing else.
+	if err != nil && lasting {
+		// The state ends by itself: that its early end could not be stored does not matter more.
 		_ = k.update(context.WithoutCancel(ctx), func(m *meta) error {
 			m.Status, m.Until = "", time.Time{}
 			return nil
@@ -86,4 +97,37 @@ func (k *known) enter(ctx context.Context, to status) error {
 		m.Status, m.Until = to, k.api.cfg.Now().Add(k.api.cfg.Transition)
 		return nil
 	})
+}
+
+// deletionRetry is the pause before a deletion that failed, for example on a full disk, is tried again.
+const deletionRetry = 5 * time.Second
+
+// deleteLater deletes a stream that is DELETING once that state has lasted long enough.
+func (a *API) deleteLater(k *known) {
+	wait := min(k.meta().Until.Sub(a.cfg.Now()), a.cfg.Transition)
+	a.background.Go(func() {
+		for {
+			select {
+			case <-time.After(wait):
+			case <-a.life.Done():
+				return
+			}
+			err := k.remove(a.life)
+			if err == nil || fault.CodeOf(err) == "stream.not_found" || a.life.Err() != nil {
+				return
+			}
+			a.cfg.Logger.Warn("deleting a stream; trying again", "stream", k.Name(), "pause", deletionRetry, "error", err)
+			wait = deletionRetry
+		}
+	})
+}
+
+// resumeDeletions goes on with the deletions that were under way when the process ended.
+func (a *API) resumeDeletions() {
+	for _, name := range a.cfg.Streams.List() {
+		k, err := a.known(name)
+		if err == nil && k.meta().Status == statusDeleting {
+			a.deleteLater(k)
+		}
+	}
 }

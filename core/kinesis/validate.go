@@ -2,6 +2,7 @@ package kinesis
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -58,6 +59,11 @@ type text struct {
 	least, most int    // characters
 	pattern     string // as the service prints it; empty: any
 	matches     func(string) bool
+}
+
+// pattern is the kind of strings that match p as a whole.
+func pattern(least, most int, p string) text {
+	return text{least, most, p, regexp.MustCompile("^(?:" + p + ")$").MatchString}
 }
 
 // check notes how a string violates its kind: pattern first, then the length, as the service does.
