@@ -66,8 +66,15 @@ func (c *Config) setDefaults() error {
 // API answers the operations. Its life: New, Service, and Close once no request is under way.
 type API struct {
 	cfg    Config
-	knowns knowns
 	tokens *tokens
+	knowns knowns
+	calls  *callRates // nil without limits
+
+	creation sync.Mutex // held while a stream is created or changes its mode, so that quotas are checked and spent as one
+
+	life       context.Context // ends with Close, and with it what is done in the background
+	end        context.CancelFunc
+	background sync.WaitGroup
 }
 
 // New makes an API ready. Deletions that a stop has interrupted go on.
