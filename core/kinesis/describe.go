@@ -104,7 +104,3 @@ func (k *known) retentionHours() int32 {
 }
 
 func pointer[T any](v T) *T { return &v }
-
-func (k *known) enhancedMonitoring() []EnhancedMetrics {
-	return []EnhancedMetrics{{ShardLevelMetrics: append([]string{}, k.meta().ShardMetrics...)}}
-}
