@@ -1,0 +1,106 @@
+package wire
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"reflect"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Content types.
+const (
+	typeJSON        = "application/x-amz-json-1.1"
+	typeCBOR        = "application/x-amz-cbor-1.1"
+	typeEventStream = "application/vnd.amazon.eventstream"
+)
+
+var contentTypes = [...][]string{JSON: {typeJSON}, CBOR: {typeCBOR}}
+
+// sizer is implemented by an [Appender] that knows how large a body it appends, at most.
+type sizer interface {
+	SizeWire(f Format) int
+}
+
+// write answers with an output.
+func (x *exchange) write(status int, out any) error {
+	size := 1 << minClass
+	if s, ok := out.(sizer); ok {
+		size = s.SizeWire(x.access.Format)
+	}
+	body := Append(x.access.Format, getBuffer(size)[:0], out)
+	defer putBuffer(body)
+	if len(body) > 0 || status != http.StatusOK {
+		x.w.Header()["Content-Type"] = contentTypes[x.access.Format]
+	}
+	x.send(status, body)
+	return nil
+}
+
+// send writes the answer. A client that takes it more slowly than minRate is cut.
+func (x *exchange) send(status int, body []byte) {
+	x.w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
+	x.wrote = true
+	x.access.Status, x.access.Out = status, int64(len(body))
+	_ = x.control.SetWriteDeadline(time.Now().Add(x.h.cfg.timeFor(len(body)))) // every connection of net/http has one
+	x.w.WriteHeader(status)
+	_, _ = x.w.Write(body) // a client that is gone hears nothing
+}
+
+// fail answers with an error.
+func (x *exchange) fail(err error) {
+	e, news := failure(err)
+	if news {
+		x.log(err)
+	}
+	x.access.Code = e.Code
+	status := e.Status
+	if status == 0 {
+		status = http.StatusBadRequest
+	}
+	header := x.w.Header()
+	header["X-Amzn-Errortype"] = []string{e.Code}
+	if x.xml {
+		x.send(status, fmt.Appendf(nil, "<%s>\n  <Message>%s</Message>\n</%[1]s>\n", e.Code, e.Message))
+		return
+	}
+	header["Content-Type"] = contentTypes[x.access.Format]
+	x.send(status, appendError(x.access.Format, nil, e))
+}
+
+// appendError appends the body of an error. A SerializationException has its message under another key, as the service
+// writes it.
+func appendError(f Format, dst []byte, e *Error) []byte {
+	key := "message"
+	if e.Code == codeSerialization {
+		key = "Message"
+	}
+	body := map[string]string{"__type": e.Code}
+	if e.Message != "" {
+		body[key] = e.Message
+	}
+	return appendMap(f, dst, reflect.ValueOf(body))
+}
+
+// newID is a random UUID, for x-amzn-RequestId. It is unique, not secret.
+func newID() string {
+	var id uuid.UUID
+	binary.NativeEndian.PutUint64(id[:8], rand.Uint64())
+	binary.NativeEndian.PutUint64(id[8:], rand.Uint64())
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // version 4, variant of RFC 9562
+	return id.String()
+}
+
+// newExtendedID is what the service's x-amz-id-2 looks like: 72 bytes in base64.
+func newExtendedID() string {
+	var id [72]byte
+	for i := 0; i < len(id); i += 8 {
+		binary.NativeEndian.PutUint64(id[i:], rand.Uint64())
+	}
+	return base64.StdEncoding.EncodeToString(id[:])
+}

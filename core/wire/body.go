@@ -1,0 +1,215 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/bits"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+	"unsafe"
+)
+
+// Buffers of bodies are powers of two, each size with its own pool.
+const (
+	minClass = 12 // 4 KiB
+	maxClass = 24 // 16 MiB; larger ones are left to the garbage collector
+)
+
+var buffers [maxClass + 1]sync.Pool
+
+// classOf is the logarithm of a buffer's size for n bytes.
+func classOf(n int) int { return max(minClass, bits.Len(uint(max(n, 1)-1))) }
+
+// getBuffer returns a buffer whose length and capacity is the power of two that holds n bytes.
+func getBuffer(n int) []byte {
+	class := classOf(n)
+	if class > maxClass {
+		return make([]byte, n)
+	}
+	if p, ok := buffers[class].Get().(*byte); ok {
+		return unsafe.Slice(p, 1<<class) // as putBuffer left it
+	}
+	return make([]byte, 1<<class)
+}
+
+// putBuffer takes a buffer of getBuffer back, or of append; those that are no power of two are left to the garbage collector.
+func putBuffer(buf []byte) {
+	class := classOf(cap(buf))
+	if class <= maxClass && cap(buf) == 1<<class {
+		buffers[class].Put(unsafe.SliceData(buf)) // a pointer costs no allocation, a slice does
+	}
+}
+
+// readBody reads the whole body within its limits. The buffer goes back with putBuffer.
+func (x *exchange) readBody() ([]byte, error) {
+	announced := x.r.ContentLength
+	if announced > x.h.cfg.MaxBody {
+		x.hangUp()
+		return nil, x.tooLarge()
+	}
+	if err := x.reserve(int64(1) << classOf(int(announced))); err != nil { // unknown is -1: the smallest
+		x.hangUp()
+		return nil, err
+	}
+	buf := getBuffer(int(announced))
+	n, err := x.readInto(&buf)
+	x.access.In = int64(n)
+	if err == nil {
+		return buf[:n], nil
+	}
+	putBuffer(buf)
+	x.hangUp()
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		return nil, e
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, &Error{Code: codeTimeout, Message: "The body came too slowly.", Status: http.StatusRequestTimeout}
+	}
+	return nil, &Error{Code: codeSerialization, Message: errEnd.Error()} // the client is gone
+}
+
+// hangUp closes the connection after the answer: the rest of the body is not waited for.
+func (x *exchange) hangUp() { x.w.Header()["Connection"] = []string{"close"} }
+
+func (x *exchange) tooLarge() *Error {
+	return &Error{Code: codeTooLarge, Message: "Request size exceeded the limit.", Status: http.StatusRequestEntityTooLarge}
+}
+
+// readInto reads the body into a buffer that it lets grow while the length is unknown.
+func (x *exchange) readInto(buf *[]byte) (n int, err error) {
+	began, deadline := time.Now(), time.Time{}
+	for {
+		if n == len(*buf) {
+			if err := x.grow(buf, n); err != nil {
+				return n, err
+			}
+		}
+		if until := began.Add(x.h.cfg.timeFor(n)); until.Sub(deadline) > x.h.cfg.Patience/8 { // a timer less for most reads
+			deadline = until
+			_ = x.control.SetReadDeadline(deadline) // every connection of net/http has one
+		}
+		got, err := x.r.Body.Read((*buf)[n:])
+		n += got
+		switch {
+		case int64(n) > x.h.cfg.MaxBody:
+			return n, x.tooLarge()
+		case err == io.EOF:
+			_ = x.control.SetReadDeadline(time.Time{}) // else it would look as if the client had left
+			return n, nil
+		case err != nil:
+			return n, err
+		}
+	}
+}
+
+// grow doubles a full buffer, up to what shows that the body is too large.
+func (x *exchange) grow(buf *[]byte, n int) error {
+	if int64(n) > x.h.cfg.MaxBody {
+		return x.tooLarge()
+	}
+	if err := x.reserve(int64(n)); err != nil { // of a chunked body
+		return err
+	}
+	larger := getBuffer(2 * n)
+	copy(larger, *buf)
+	putBuffer(*buf)
+	*buf = larger
+	return nil
+}
+
+// reserve takes memory for the exchange; it goes back when it is finished.
+func (x *exchange) reserve(n int64) error {
+	of := sizeLarge
+	if n <= smallBody {
+		of = sizeSmall
+	}
+	if !x.h.budgets[of].acquire(x.r.Context(), n) {
+		return &Error{Code: codeUnavailable, Message: "Too many large requests at the same time. Please try again.",
+			Status: http.StatusServiceUnavailable}
+	}
+	x.reserved[of] += n
+	return nil
+}
+
+// Small bodies have memory of their own, so that large ones do not hold them up.
+const (
+	sizeSmall = iota
+	sizeLarge
+	sizes
+
+	smallBody = 64 << 10
+)
+
+// budget bounds the memory of bodies. Who waits is served in order of arrival, or in vain after
+// maxWait.
+type budget struct {
+	mu      sync.Mutex
+	free    int64
+	whole   int64
+	waiting []*waiter
+}
+
+type waiter struct {
+	n     int64
+	ready chan struct{} // closed when n is the waiter's
+}
+
+func newBudget(n int64) *budget { return &budget{free: n, whole: n} }
+
+func (b *budget) acquire(ctx context.Context, n int64) bool {
+	b.mu.Lock()
+	if b.free >= n && len(b.waiting) == 0 {
+		b.free -= n
+		b.mu.Unlock()
+		return true
+	}
+	if n > b.whole {
+		b.mu.Unlock()
+		return false
+	}
+	w := &waiter{n: n, ready: make(chan struct{})}
+	b.waiting = append(b.waiting, w)
+	b.mu.Unlock()
+
+	timer := time.NewTimer(maxWait)
+	defer timer.Stop()
+	select {
+	case <-w.ready:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range b.waiting {
+		if b.waiting[i] == w {
+			b.waiting = append(b.waiting[:i], b.waiting[i+1:]...)
+			b.serve() // it may have held up a smaller one
+			return false
+		}
+	}
+	return true // it became ready meanwhile
+}
+
+func (b *budget) release(n int64) {
+	if n == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.free += n
+	b.serve()
+}
+
+// serve hands free memory to those who wait. The caller holds mu.
+func (b *budget) serve() {
+	for len(b.waiting) > 0 && b.waiting[0].n <= b.free {
+		b.free -= b.waiting[0].n
+		close(b.waiting[0].ready)
+		b.waiting = b.waiting[1:]
+	}
+}

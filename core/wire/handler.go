@@ -1,0 +1,247 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/leatstream/leat/core/fault"
+)
+
+// Access is a request that has been answered, for logs and metrics.
+type Access struct {
+	// ID is the request id of the answer.
+	ID string
+	// Target is X-Amz-Target if an operation was found, else empty: what clients invent makes no labels of metrics.
+	Target string
+	Format Format
+	// Status is the HTTP status, Code the type of the error; empty: there was none.
+	Status int
+	Code   string
+	// In and Out are bytes of bodies, without what HTTP adds.
+	In, Out int64
+	Began   time.Time
+	// Took is the time from the header's arrival to the answer's last byte.
+	Took time.Duration
+	// Remote is the address of the client.
+	Remote string
+}
+
+// handler answers requests of all services.
+type handler struct {
+	cfg        Config
+	operations map[string]operation
+	budgets    [sizes]*budget
+	// stopping ends when event streams shall.
+	stopping context.Context
+	stop     context.CancelFunc
+}
+
+type operation struct {
+	name   string
+	answer Handler
+}
+
+func newHandler(cfg Config) (*handler, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
+	}
+	h := &handler{cfg: cfg, operations: map[string]operation{}}
+	h.budgets[sizeSmall] = newBudget(cfg.BodyMemory / 4)
+	h.budgets[sizeLarge] = newBudget(cfg.BodyMemory - cfg.BodyMemory/4)
+	for _, s := range cfg.Services {
+		for name, answer := range s.Operations {
+			target := s.Target + "." + name
+			if _, twice := h.operations[target]; twice {
+				return nil, fmt.Errorf("wire: two services answer %s", target)
+			}
+			h.operations[target] = operation{name: name, answer: answer}
+		}
+	}
+	h.stopping, h.stop = context.WithCancel(context.Background())
+	return h, nil
+}
+
+// Types of errors of the protocols, not of a service.
+const (
+	codeAccessDenied     = "AccessDeniedException"
+	codeIncomplete       = "IncompleteSignatureException"
+	codeInternalFailure  = "InternalFailure"
+	codeInvalidSignature = "InvalidSignatureException"
+	codeMissingToken     = "MissingAuthenticationTokenException"
+	codeTimeout          = "RequestTimeoutException"
+	codeTooLarge         = "RequestEntityTooLargeException"
+	codeUnavailable      = "ServiceUnavailable"
+	codeUnknownOperation = "UnknownOperationException"
+)
+
+const internalFailure = "The request processing has failed because of an unknown error, exception or failure."
+
+// exchange is a request and its answer.
+type exchange struct {
+	h       *handler
+	w       http.ResponseWriter
+	control *http.ResponseController
+	r       *http.Request
+	access  Access
+	// xml: errors go out in the form that the service has where it cannot tell the protocol.
+	xml bool
+	// wrote is whether the answer's header is out.
+	wrote bool
+	// reserved is what it takes of the budget.
+	reserved [sizes]int64
+}
+
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{h: h, w: w, control: http.NewResponseController(w), r: r}
+	x.access = Access{ID: newID(), Began: time.Now(), Remote: r.RemoteAddr}
+	firstRequest(r.Context())
+	defer x.finish()
+	if err := x.serve(); err != nil {
+		x.fail(err)
+	}
+}
+
+// finish runs when the answer is out or never will be, also after a panic of a handler.
+func (x *exchange) finish() {
+	p := recover()
+	if p != nil && p != http.ErrAbortHandler {
+		x.h.cfg.Logger.Error("panic in an operation", "request", x.access.ID, "target", x.access.Target, "panic", p,
+			"stack", string(debug.Stack()))
+		if !x.wrote {
+			x.fail(&Error{Code: codeInternalFailure, Message: internalFailure, Status: http.StatusInternalServerError})
+			p = nil
+		} else {
+			p = http.ErrAbortHandler // half an answer must not look whole
+		}
+	}
+	for size, n := range x.reserved {
+		x.h.budgets[size].release(n)
+	}
+	x.access.Took = time.Since(x.access.Began)
+	if x.h.cfg.Observe != nil {
+		x.h.cfg.Observe(x.access)
+	}
+	if p != nil {
+		panic(p)
+	}
+}
+
+// serve takes a request its way up to the answer. What it returns is yet to be told to the client.
+func (x *exchange) serve() error {
+	header := x.w.Header()
+	header["X-Amzn-Requestid"] = []string{x.access.ID}
+	format, known := formatOf(x.r.Header.Get("Content-Type"))
+	x.access.Format = format
+	x.xml = !known && x.r.Method != http.MethodPost
+	if err := x.h.checkHost(x.r.Host); err != nil {
+		return err
+	}
+	if origin := x.r.Header.Get("Origin"); origin != "" {
+		if err := x.h.checkOrigin(origin, x.r.Host); err != nil {
+			return err
+		}
+		if x.r.Method == http.MethodOptions {
+			x.preflight(origin)
+			return nil
+		}
+		allowOrigin(header, origin)
+		header["Access-Control-Expose-Headers"] = []string{exposedHeaders}
+	}
+	header["X-Amz-Id-2"] = []string{newExtendedID()}
+	if x.r.Method != http.MethodPost {
+		x.xml = true
+		return &Error{Code: codeAccessDenied, Status: http.StatusForbidden,
+			Message: "Unable to determine service/operation name to be authorized"}
+	}
+	target := x.r.Header.Get("X-Amz-Target")
+	op, found := x.h.operations[target]
+	if !known || !found {
+		return &Error{Code: codeUnknownOperation}
+	}
+	x.access.Target = target
+	signature, err := parseSignature(x.r)
+	if err != nil {
+		return err
+	}
+	body, err := x.readBody()
+	if err != nil {
+		return err
+	}
+	out, err := x.answer(op, signature, body)
+	if err != nil {
+		return err
+	}
+	if stream, ok := out.(*EventStream); ok {
+		return x.stream(stream)
+	}
+	return x.write(http.StatusOK, out)
+}
+
+// answer calls the operation, and takes the body back from it.
+func (x *exchange) answer(op operation, s Signature, body []byte) (any, error) {
+	defer putBuffer(body)
+	r := &Request{Operation: op.name, ID: x.access.ID, Format: x.access.Format, Body: body, Signature: s, HTTP: x.r, exchange: x}
+	if verify := x.h.cfg.Verify; verify != nil {
+		if err := verify(x.r.Context(), r); err != nil {
+			return nil, err
+		}
+	}
+	return op.answer(x.r.Context(), r)
+}
+
+// Reserve takes n bytes of the memory for bodies until the request has been answered; operations with large answers call it
+// before they build one. If the memory is in use it waits a little; the error tells the client to try again.
+func (r *Request) Reserve(n int64) error {
+	if r.exchange == nil {
+		return nil
+	}
+	return r.exchange.reserve(n)
+}
+
+// formatOf is the format that a content type names. The other one for errors, if it names none, is the service's: CBOR.
+func formatOf(contentType string) (Format, bool) {
+	contentType, _, _ = strings.Cut(contentType, ";")
+	switch strings.ToLower(strings.TrimSpace(contentType)) {
+	case typeJSON:
+		return JSON, true
+	case typeCBOR:
+		return CBOR, true
+	}
+	return CBOR, false
+}
+
+// failure is what the client gets of an error. The second result is whether it is news for the log.
+func failure(err error) (*Error, bool) {
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		return e, e.Status >= http.StatusInternalServerError && e.Err != nil
+	case fault.ClassOf(err) == fault.Unavailable:
+		return &Error{Code: codeUnavailable, Message: "Service is unavailable. Please try again.", Status: http.StatusServiceUnavailable, Err: err}, true
+	}
+	return &Error{Code: codeInternalFailure, Message: internalFailure, Status: http.StatusInternalServerError, Err: err}, true
+}
+
+// log notes an error that the client is told little about.
+func (x *exchange) log(err error) {
+	if x.r.Context().Err() != nil {
+		return // it came of the client's leaving
+	}
+	x.h.cfg.Logger.LogAttrs(context.Background(), slog.LevelError, "an operation failed", slog.String("request", x.access.ID),
+		slog.String("target", x.access.Target), slog.Any("error", cause(err)))
+}
+
+// cause is the reason of an error for the log: with what the client does not see.
+func cause(err error) error {
+	var e *Error
+	if errors.As(err, &e) && e.Err != nil {
+		return e.Err
+	}
+	return err
+}
