@@ -15,6 +15,7 @@ const (
 	codeExpiredIterator   = "ExpiredIteratorException"
 	codeExpiredNextToken  = "ExpiredNextTokenException"
 	codeInvalidArgument   = "InvalidArgumentException"
+	codeKMSNotFound       = "KMSNotFoundException"
 	codeLimitExceeded     = "LimitExceededException"
 	codeThroughput        = "ProvisionedThroughputExceededException"
 	codeResourceInUse     = "ResourceInUseException"

@@ -95,6 +95,7 @@ func New(cfg Config) (*API, error) {
 	}
 	a.life, a.end = context.WithCancel(context.Background())
 	a.resumeDeletions()
+	a.resumeShardCounts()
 	return a, nil
 }
 
@@ -111,6 +112,13 @@ func (a *API) Service() wire.Service {
 	a.streamOperations(ops)
 	a.consumerOperations(ops)
 	a.subscribeOperations(ops)
+	a.shardOperations(ops)
+	a.retentionOperations(ops)
+	a.tagOperations(ops)
+	a.policyOperations(ops)
+	a.monitoringOperations(ops)
+	a.encryptionOperations(ops)
+	a.channelOperations(ops)
 	if a.calls != nil {
 		for name, answer := range ops {
 			ops[name] = a.calls.limit(name, answer)
