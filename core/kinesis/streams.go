@@ -3,7 +3,6 @@ package kinesis
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -53,11 +52,8 @@ func (in *CreateStreamInput) onDemand() bool {
 
 // createStream answers when the stream is there; it is CREATING for [Config].Transition after that.
 func (a *API) createStream(ctx context.Context, in *CreateStreamInput) (none, error) {
-	c := stream.Config{Mode: stream.Provisioned}
+	c := stream.Config{Mode: stream.Provisioned, WriteLimit: a.writeLimit()}
 	m := meta{Tags: in.Tags, Made: true}
-	if a.cfg.Limits {
-		c.WriteLimit = stream.KinesisWriteLimit
-	}
 	if in.MaxRecordSizeInKiB != nil {
 		c.MaxRecordSize = int(*in.MaxRecordSizeInKiB) << 10
 	}
@@ -106,6 +102,32 @@ func (a *API) createStream(ctx context.Context, in *CreateStreamInput) (none, er
 		return nil, s.UpdateShardCount(ctx, shards)
 	}
 	return nil, nil
+}
+
+// writeLimit is the limit of the shards of streams that the API made.
+func (a *API) writeLimit() stream.WriteLimit {
+	if a.cfg.Limits {
+		return stream.KinesisWriteLimit
+	}
+	return stream.WriteLimit{}
+}
+
+// applyLimits gives the streams that the API made the limits of this start.
+func (a *API) applyLimits(ctx context.Context) error {
+	for _, name := range a.cfg.Streams.List() {
+		k, err := a.known(name)
+		if err != nil || !k.meta().Made || k.Config().WriteLimit == a.writeLimit() {
+			continue // one that cannot be opened says so to whom asks for it
+		}
+		err = k.Update(ctx, func(c *stream.Config) error {
+			c.WriteLimit = a.writeLimit()
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // roomFor fails if there is a stream of that name, or a quota of the account does not allow one more.
