@@ -1,0 +1,2 @@
+// Package capacity lets on-demand streams follow their load.
+package capacity
