@@ -1,0 +1,124 @@
+package kinesis
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/leatstream/leat/core/state"
+	"github.com/leatstream/leat/core/stream"
+)
+
+// storedMetas are the keys of all metas in the state store.
+func storedMetas(s *server) (keys []string) {
+	s.API.cfg.State.View(func(tx *state.Tx) {
+		tx.Scan(metaPrefix, func(key string, _ []byte) bool {
+			keys = append(keys, key)
+			return true
+		})
+	})
+	return keys
+}
+
+func TestMetasOfStreamsThatAreGoneAreSweptAtTheStart(t *testing.T) {
+	s := newServer(t, Config{})
+	s.create("gone", 1)
+	s.create("stays", 1)
+	if err := s.API.cfg.Streams.Delete(t.Context(), "gone"); err != nil { // not by the API
+		t.Fatal(err)
+	}
+	s.restart()
+	stays, err := s.known("stays")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if keys := storedMetas(s); len(keys) != 1 || keys[0] != metaKey(stays.Incarnation()) {
+		t.Errorf("stored: %v", keys)
+	}
+}
+
+func TestMembersOfANewerVersionSurviveAChange(t *testing.T) {
+	s := newServer(t, Config{})
+	s.create("a", 1)
+	k, _ := s.known("a")
+	err := s.API.cfg.State.Update(t.Context(), func(tx *state.Tx) error {
+		tx.Put(metaKey(k.Incarnation()), []byte(`{"tags":{"a":"b"},"later":{"x":[1,2]},"made":true}`))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.restart()
+	k, _ = s.known("a")
+	if err := k.update(t.Context(), func(m *meta) error { m.Tags["c"] = "d"; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	s.restart()
+	var stored map[string]any
+	s.API.cfg.State.View(func(tx *state.Tx) {
+		p, _ := tx.Get(metaKey(k.Incarnation()))
+		if err := json.Unmarshal(p, &stored); err != nil {
+			t.Error(err)
+		}
+	})
+	if later, _ := json.Marshal(stored["later"]); string(later) != `{"x":[1,2]}` {
+		t.Errorf("the member later is %s", later)
+	}
+	if k, _ := s.known("a"); len(k.meta().Tags) != 2 || !k.meta().Made {
+		t.Errorf("meta: %+v", k.meta())
+	}
+}
+
+func TestAFailedChangeOfAMetaChangesNothing(t *testing.T) {
+	s := newServer(t, Config{})
+	must[any](s, "CreateStream", doc{"StreamName": "a", "ShardCount": 1, "Tags": doc{"x": "1"}})
+	k, _ := s.known("a")
+	err := k.update(t.Context(), func(m *meta) error {
+		m.Tags["x"] = "2"
+		return fail(codeLimitExceeded, "no")
+	})
+	if err == nil || k.meta().Tags["x"] != "1" {
+		t.Errorf("after a change that failed with %v: %v", err, k.meta().Tags)
+	}
+}
+
+func TestADamagedMetaIsReportedAndItsStreamCanBeDeleted(t *testing.T) {
+	s := newServer(t, Config{})
+	s.create("a", 1)
+	s.create("b", 1)
+	k, _ := s.known("a")
+	err := s.API.cfg.State.Update(t.Context(), func(tx *state.Tx) error {
+		tx.Put(metaKey(k.Incarnation()), []byte(`{"tags":`))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.restart()
+	s.refused("DescribeStreamSummary", doc{"StreamName": "a"}, codeInternalFailure,
+		"The request processing has failed because of an unknown error, exception or failure.")
+	out := must[ListStreamsOutput](s, "ListStreams", doc{})
+	if len(out.StreamNames) != 2 || len(out.StreamSummaries) != 1 {
+		t.Errorf("list: %+v", out)
+	}
+	must[any](s, "DeleteStream", doc{"StreamName": "a"})
+	if keys := storedMetas(s); len(keys) != 1 {
+		t.Errorf("stored: %v", keys)
+	}
+}
+
+func TestAStreamThatTheAPIDidNotMakeIsAStreamLikeAnyOther(t *testing.T) {
+	s := newServer(t, Config{Limits: true})
+	if _, err := s.API.cfg.Streams.Create(t.Context(), "pipeline", stream.Config{Shards: 2}); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.summary("pipeline"); got.StreamStatus != "ACTIVE" || got.OpenShardCount != 2 {
+		t.Errorf("summary: %+v", got)
+	}
+	k, _ := s.known("pipeline")
+	must[any](s, "UpdateMaxRecordSize", doc{"StreamARN": k.ARN(), "MaxRecordSizeInKiB": 4096})
+	s.restart()
+	if k, _ := s.known("pipeline"); k.Config().WriteLimit != (stream.WriteLimit{}) {
+		t.Errorf("the server gave it a write limit of %+v", k.Config().WriteLimit)
+	}
+	must[any](s, "DeleteStream", doc{"StreamName": "pipeline"})
+}
