@@ -66,9 +66,10 @@ type Log struct {
 	leaving  []*segment // expired, and their files not yet removed, oldest first
 	stuck    error      // why no file is removed any more
 
-	w    writer
-	wake dispatcher
-	back sync.WaitGroup // sealing, preparing, housekeeping
+	w           writer
+	wake        dispatcher
+	idleWaiters sync.Pool      // of *waiter
+	back        sync.WaitGroup // sealing, preparing, housekeeping
 }
 
 // writer is the write position. The group that is being placed owns it.

@@ -382,7 +382,7 @@ func (s *scanner) Wait(ctx context.Context) error {
 			}
 			s.seen = l.appended
 		}
-		w := waiterPool.Get().(*waiter)
+		w := l.newWaiter()
 		l.tails = append(l.tails, w)
 		l.idx.Unlock()
 		if err := l.await(ctx, w, &l.tails); err != nil {

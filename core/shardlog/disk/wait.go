@@ -22,7 +22,13 @@ func (w *waiter) wake() {
 	}
 }
 
-var waiterPool = sync.Pool{New: func() any { return &waiter{ch: make(chan struct{}, 1)} }}
+// newWaiter returns a waiter. The pool is the log's own: channels must not pass from one test's bubble of time to another's.
+func (l *Log) newWaiter() *waiter {
+	if w, ok := l.idleWaiters.Get().(*waiter); ok {
+		return w
+	}
+	return &waiter{ch: make(chan struct{}, 1)}
+}
 
 // ready takes the waiters off the shard's list that the newest record satisfies. The caller holds idx.
 func (s *shard) ready(out []*waiter) []*waiter {
@@ -58,7 +64,7 @@ func (l *Log) Wait(ctx context.Context, id record.ShardID, from uint64) error {
 			l.idx.Unlock()
 			return nil
 		}
-		w := waiterPool.Get().(*waiter)
+		w := l.newWaiter()
 		w.from = from
 		sh.waiters = append(sh.waiters, w)
 		l.idx.Unlock()
@@ -72,7 +78,7 @@ func (l *Log) Wait(ctx context.Context, id record.ShardID, from uint64) error {
 func (l *Log) await(ctx context.Context, w *waiter, list *[]*waiter) error {
 	select {
 	case <-w.ch:
-		waiterPool.Put(w)
+		l.idleWaiters.Put(w)
 		return nil
 	case <-ctx.Done():
 	}
