@@ -15,6 +15,9 @@ import (
 type benchCmd struct {
 	Log      benchLogCmd      `cmd:"" help:"Measure the log."`
 	Pipeline benchPipelineCmd `cmd:"" help:"Measure whole pipelines and delivery alone."`
+	Kinesis  benchKinesisCmd  `cmd:"" help:"Measure a Kinesis Data Streams API."`
+
+	KinesisBare benchKinesisBareCmd `cmd:"" hidden:"" help:"The bare program of bench kinesis."`
 }
 
 // Help is shown by leat bench --help.
