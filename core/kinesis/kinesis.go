@@ -113,6 +113,7 @@ func (a *API) Service() wire.Service {
 	a.consumerOperations(ops)
 	a.subscribeOperations(ops)
 	a.shardOperations(ops)
+	a.recordOperations(ops)
 	a.retentionOperations(ops)
 	a.tagOperations(ops)
 	a.policyOperations(ops)

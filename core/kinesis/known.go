@@ -19,6 +19,7 @@ type known struct {
 	busy     atomic.Pointer[status] // the state while work of this process makes it true, else nil
 
 	fanout fanout
+	reads  readLimits
 }
 
 // meta is what is stored of the stream now. It is shared: change it with known.update only.

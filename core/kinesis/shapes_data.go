@@ -43,6 +43,8 @@ type PutRecordInput struct {
 	StreamARN                 *string `json:"StreamARN,omitempty"`
 	StreamId                  *string `json:"StreamId,omitempty"`
 	StreamName                *string `json:"StreamName,omitempty"`
+
+	memory *putMemory // where DecodeWire put it
 }
 
 type PutRecordOutput struct {
@@ -57,6 +59,8 @@ type PutRecordsInput struct {
 	StreamARN  *string                  `json:"StreamARN,omitempty"`
 	StreamId   *string                  `json:"StreamId,omitempty"`
 	StreamName *string                  `json:"StreamName,omitempty"`
+
+	memory *putMemory // where DecodeWire put it
 }
 
 type PutRecordsOutput struct {

@@ -1,0 +1,141 @@
+package kinesis
+
+import (
+	"slices"
+	"time"
+
+	"github.com/segmentio/asm/base64"
+
+	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/core/stream"
+	"github.com/leatstream/leat/core/wire"
+)
+
+// getRecordsAnswer writes itself as a [GetRecordsOutput], once: then the batch is released.
+type getRecordsAnswer struct {
+	batch *record.Batch
+	// number is that of any record of the shard: all that they have in common.
+	number   stream.SequenceNumber
+	children []ChildShard
+	behind   time.Duration
+	next     string // empty at the end of the shard
+}
+
+// AppendWire implements wire.Appender.
+func (a *getRecordsAnswer) AppendWire(f wire.Format, dst []byte) []byte {
+	dst = growBy(dst, answerSize(f, a.batch.Records)+512+512*len(a.children))
+	if f == wire.CBOR {
+		members := uint64(2)
+		if len(a.children) > 0 {
+			members++
+		}
+		if a.next != "" {
+			members++
+		}
+		dst = wire.AppendHead(dst, cborMap>>5, members)
+	}
+	dst = appendMember(f, dst, '{', "Records")
+	dst = appendRecords(f, dst, a.number, a.batch.Records)
+	if len(a.children) > 0 {
+		dst = appendChildShards(f, appendMember(f, dst, ',', "ChildShards"), a.children)
+	}
+	dst = wire.AppendInt(f, appendMember(f, dst, ',', "MillisBehindLatest"), a.behind.Milliseconds())
+	if a.next != "" {
+		dst = wire.AppendText(f, appendMember(f, dst, ',', "NextShardIterator"), a.next)
+	}
+	a.batch.Release()
+	a.batch = nil
+	return appendEnd(f, dst, '}')
+}
+
+// recordSize is what an answer has for each record beside its key and data, in bytes, with room to spare.
+const recordSize = 192
+
+// answerSize is about how many bytes the records of an answer take; more only for keys with many escapes.
+func answerSize(f wire.Format, records []record.Record) int {
+	size := 0
+	for i := range records {
+		data := len(records[i].Data)
+		if f == wire.JSON {
+			data = base64.StdEncoding.EncodedLen(data)
+		}
+		size += data + len(records[i].Key) + recordSize
+	}
+	return size
+}
+
+// growBy makes room for n bytes; unlike slices.Grow it does not add to what is asked for.
+func growBy(dst []byte, n int) []byte {
+	if cap(dst)-len(dst) >= n {
+		return dst
+	}
+	return append(make([]byte, 0, len(dst)+n), dst...)
+}
+
+// appendRecords appends the records of one shard as a list of [Record]. number is that of any of them.
+func appendRecords(f wire.Format, dst []byte, number stream.SequenceNumber, records []record.Record) []byte {
+	if f == wire.CBOR {
+		dst = wire.AppendHead(dst, cborArray>>5, uint64(len(records)))
+	} else {
+		dst = append(dst, '[')
+	}
+	for i := range records {
+		r := &records[i]
+		if f == wire.CBOR {
+			members := uint64(3)
+			if r.Key != "" {
+				members++
+			}
+			dst = wire.AppendHead(dst, cborMap>>5, members)
+		} else if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendBlob(f, appendMember(f, dst, '{', "Data"), r.Data)
+		number.Position, number.Second = r.Seq, r.Arrived/int64(time.Second)
+		dst = appendSequenceNumber(f, appendMember(f, dst, ',', "SequenceNumber"), &number)
+		dst = appendTime(f, appendMember(f, dst, ',', "ApproximateArrivalTimestamp"), wire.At(r.ArrivedAt()))
+		if r.Key != "" { // records that were spread over the shards have none
+			dst = wire.AppendText(f, appendMember(f, dst, ',', "PartitionKey"), r.Key)
+		}
+		dst = appendEnd(f, dst, '}')
+	}
+	return appendEnd(f, dst, ']')
+}
+
+// appendChildShards appends what is read at most once a shard.
+func appendChildShards(f wire.Format, dst []byte, children []ChildShard) []byte {
+	if f == wire.CBOR {
+		dst = wire.AppendHead(dst, cborArray>>5, uint64(len(children)))
+	} else {
+		dst = append(dst, '[')
+	}
+	for i := range children {
+		if f == wire.JSON && i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = wire.Append(f, dst, &children[i])
+	}
+	return appendEnd(f, dst, ']')
+}
+
+// appendTime appends a timestamp that is not before 1970.
+func appendTime(f wire.Format, dst []byte, t wire.Timestamp) []byte {
+	if f == wire.CBOR {
+		return t.AppendCBOR(dst)
+	}
+	return t.AppendJSON(dst)
+}
+
+func appendBlob(f wire.Format, dst, p []byte) []byte {
+	if f == wire.CBOR {
+		return append(wire.AppendHead(dst, cborBytes>>5, uint64(len(p))), p...)
+	}
+	return append(appendBase64(append(dst, '"'), p), '"')
+}
+
+func appendBase64(dst, p []byte) []byte {
+	n := base64.StdEncoding.EncodedLen(len(p))
+	dst = slices.Grow(dst, n)
+	base64.StdEncoding.Encode(dst[len(dst):len(dst)+n], p)
+	return dst[:len(dst)+n]
+}
