@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/listen"
 )
 
 // DefaultAddr is where metrics and health are served.
@@ -35,13 +36,12 @@ type Server struct {
 	http     http.Server
 }
 
-// NewServer listens at the address. Errors have the codes server.not_loopback, for an address that other machines reach
-// without Insecure, and server.listen.
+// NewServer listens at the address. Errors are those of listen.TCP.
 func NewServer(c ServerConfig) (*Server, error) {
 	if c.Addr == "" {
 		c.Addr = DefaultAddr
 	}
-	listener, err := listen(c.Addr, c.Insecure)
+	listener, err := listen.TCP(c.Addr, listen.Options{Insecure: c.Insecure, Flag: "--metrics", Example: DefaultAddr})
 	if err != nil {
 		return nil, err
 	}
@@ -81,41 +81,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-func listen(addr string, insecure bool) (net.Listener, error) {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, fault.New(fault.Permanent, "server.listen", "listen at %q: %w", addr, err).WithHint("want host:port, such as %s", DefaultAddr)
-	}
-	if !insecure && !isLoopback(host) {
-		return nil, notLoopback(addr)
-	}
-	listener, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fault.New(fault.Unavailable, "server.listen", "listen at %s: %w", addr, err).
-			WithHint("another program may use the port")
-	}
-	// localhost is a name, and a machine may give it any meaning.
-	if got, ok := listener.Addr().(*net.TCPAddr); !insecure && (!ok || !got.IP.IsLoopback()) {
-		listener.Close()
-		return nil, notLoopback(addr)
-	}
-	return listener, nil
-}
-
-func notLoopback(addr string) error {
-	return fault.New(fault.Permanent, "server.not_loopback",
-		"refusing to listen at %s: other machines reach it, and there is no authentication", addr).
-		WithHint("listen at 127.0.0.1, or allow it with --insecure")
-}
-
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
-}
-
 // checkHost refuses requests for other names than leat's own: a web page whose name has been pointed at this machine
 // could otherwise read what leat serves (DNS rebinding). Such a page needs a name, so a server that is open to the network
 // anyway may be asked by any IP address, and by the machine's name.
@@ -126,7 +91,7 @@ func checkHost(next http.Handler, hosts []string, insecure bool) http.Handler {
 		}
 	}
 	allowed := func(host string) bool {
-		if isLoopback(host) {
+		if listen.IsLoopback(host) {
 			return true
 		}
 		if _, err := netip.ParseAddr(host); err == nil && insecure {
