@@ -92,13 +92,17 @@ func newTokens(st *state.Store, now func() time.Time) (*tokens, error) {
 	if err != nil {
 		return nil, err
 	}
+	return tokensOf([tokenKeySize]byte(key), now), nil
+}
+
+func tokensOf(key [tokenKeySize]byte, now func() time.Time) *tokens {
 	block, err := aes.NewCipher(key[:32])
 	if err != nil {
-		return nil, err
+		panic(err) // it is about the size of the key only
 	}
 	t := &tokens{now: now, cipher: block}
 	t.macs.New = func() any { return hmac.New(sha256.New, key[32:]) }
-	return t, nil
+	return t
 }
 
 // seal makes a token of a payload, at most maxPayload bytes.
