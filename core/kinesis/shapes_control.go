@@ -125,10 +125,10 @@ type DisableEnhancedMonitoringInput struct {
 }
 
 type DisableEnhancedMonitoringOutput struct {
-	CurrentShardLevelMetrics []string `json:"CurrentShardLevelMetrics,omitempty"`
-	DesiredShardLevelMetrics []string `json:"DesiredShardLevelMetrics,omitempty"`
-	StreamARN                string   `json:"StreamARN,omitempty"`
-	StreamName               string   `json:"StreamName,omitempty"`
+	CurrentShardLevelMetrics []string `json:"CurrentShardLevelMetrics"`
+	DesiredShardLevelMetrics []string `json:"DesiredShardLevelMetrics"`
+	StreamARN                string   `json:"StreamARN"`
+	StreamName               string   `json:"StreamName"`
 }
 
 type EnableEnhancedMonitoringInput struct {
@@ -139,10 +139,10 @@ type EnableEnhancedMonitoringInput struct {
 }
 
 type EnableEnhancedMonitoringOutput struct {
-	CurrentShardLevelMetrics []string `json:"CurrentShardLevelMetrics,omitempty"`
-	DesiredShardLevelMetrics []string `json:"DesiredShardLevelMetrics,omitempty"`
-	StreamARN                string   `json:"StreamARN,omitempty"`
-	StreamName               string   `json:"StreamName,omitempty"`
+	CurrentShardLevelMetrics []string `json:"CurrentShardLevelMetrics"`
+	DesiredShardLevelMetrics []string `json:"DesiredShardLevelMetrics"`
+	StreamARN                string   `json:"StreamARN"`
+	StreamName               string   `json:"StreamName"`
 }
 
 type GetResourcePolicyInput struct {
@@ -177,7 +177,7 @@ type ListShardsInput struct {
 
 type ListShardsOutput struct {
 	NextToken string  `json:"NextToken,omitempty"`
-	Shards    []Shard `json:"Shards,omitempty"`
+	Shards    []Shard `json:"Shards"`
 }
 
 type ListStreamConsumersInput struct {
@@ -212,7 +212,7 @@ type ListTagsForResourceInput struct {
 }
 
 type ListTagsForResourceOutput struct {
-	Tags []Tag `json:"Tags,omitempty"`
+	Tags []Tag `json:"Tags"`
 }
 
 type ListTagsForStreamInput struct {

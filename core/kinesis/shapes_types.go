@@ -105,7 +105,7 @@ type StreamSummary struct {
 
 type Tag struct {
 	Key   string `json:"Key"`
-	Value string `json:"Value,omitempty"`
+	Value string `json:"Value"`
 }
 
 type WarmThroughputObject struct {
