@@ -43,12 +43,19 @@ type server struct {
 // newServer starts a server, which is closed when the test ends. Streams, State and, if it is not set, Account come from here.
 func newServer(t *testing.T, cfg Config) *server {
 	t.Helper()
+	s := newServerOn(t, vfs.NewMem(), cfg)
+	t.Cleanup(s.stop)
+	return s
+}
+
+// newServerOn starts a server on a file system. It is closed by stop.
+func newServerOn(t *testing.T, fsys vfs.FS, cfg Config) *server {
+	t.Helper()
 	if cfg.Account == "" {
 		cfg.Account = "123456789012"
 	}
-	s := &server{t: t, fs: vfs.NewMem(), cfg: cfg}
+	s := &server{t: t, fs: fsys, cfg: cfg}
 	s.start()
-	t.Cleanup(s.stop)
 	return s
 }
 
