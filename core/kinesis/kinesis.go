@@ -93,6 +93,9 @@ func New(cfg Config) (*API, error) {
 	if err := a.sweepMetas(context.Background()); err != nil {
 		return nil, err
 	}
+	if err := a.applyLimits(context.Background()); err != nil {
+		return nil, err
+	}
 	a.life, a.end = context.WithCancel(context.Background())
 	a.resumeDeletions()
 	a.resumeShardCounts()
