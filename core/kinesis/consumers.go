@@ -3,28 +3,26 @@ package kinesis
 import (
 	"bytes"
 	"context"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/leatstream/leat/core/stream"
 	"github.com/leatstream/leat/core/wire"
 )
 
 // Bounds of the consumers of one stream, from the API reference of RegisterStreamConsumer.
 const (
 	maxConsumers         = 20
+	maxConsumersOnDemand = 50 // of an on-demand stream, if the account is committed to a minimum throughput
 	maxCreatingConsumers = 5 // in the state CREATING at the same time
 )
-
-// consumerARNPattern is the model's pattern for the ARN of a consumer.
-const consumerARNPattern = `^(arn):aws.*:kinesis:.*:\d{12}:.*stream\/[a-zA-Z0-9_.-]+\/consumer\/[a-zA-Z0-9_.-]+:[0-9]+`
 
 // Kinds of string members, from the model.
 var (
 	consumerName = text{1, 128, "[a-zA-Z0-9_.-]+", nameRegexp.MatchString}
-	consumerARN  = text{1, 2048, consumerARNPattern, regexp.MustCompile(consumerARNPattern + `$`).MatchString}
+	consumerARN  = pattern(1, 2048, `^(arn):aws.*:kinesis:.*:\d{12}:.*stream\/[a-zA-Z0-9_.-]+\/consumer\/[a-zA-Z0-9_.-]+:[0-9]+`)
 )
 
 // consumer is a registered consumer with enhanced fan-out, as the meta of its stream holds it.
@@ -142,6 +140,7 @@ func (a *API) consumerOperations(ops map[string]wire.Handler) {
 func (in *RegisterStreamConsumerInput) validate(v *violations) {
 	streamARN.need(v, "streamARN", in.StreamARN)
 	consumerName.need(v, "consumerName", in.ConsumerName)
+	v.tags(in.Tags)
 }
 
 func (a *API) registerStreamConsumer(ctx context.Context, in *RegisterStreamConsumerInput) (*RegisterStreamConsumerOutput, error) {
@@ -151,6 +150,16 @@ func (a *API) registerStreamConsumer(ctx context.Context, in *RegisterStreamCons
 	}
 	if s := k.status(); s == statusCreating || s == statusDeleting {
 		return nil, k.notActive(s)
+	}
+	if err := a.checkTags(resource{stream: k, consumer: &consumer{Name: *in.ConsumerName}}, "add tags to", in.Tags); err != nil {
+		return nil, err
+	}
+	if len(in.Tags) > maxTags {
+		return nil, fail(codeInvalidArgument, "Failed to register consumer %s because a given consumer cannot have more than %d tags associated with it.", *in.ConsumerName, maxTags)
+	}
+	limit := maxConsumers
+	if k.Config().Mode == stream.OnDemand && a.committed() {
+		limit = maxConsumersOnDemand
 	}
 	now := a.cfg.Now()
 	c := consumer{Name: *in.ConsumerName, Created: now.Unix(), Tags: in.Tags, Ready: now.Add(a.cfg.Transition)}
@@ -165,8 +174,8 @@ func (a *API) registerStreamConsumer(ctx context.Context, in *RegisterStreamCons
 				creating++
 			}
 		}
-		if len(m.Consumers) >= maxConsumers {
-			return fail(codeLimitExceeded, "Stream %s under account %s has reached the limit of %d consumers.", k.Name(), a.cfg.Account, maxConsumers)
+		if len(m.Consumers) >= limit {
+			return fail(codeLimitExceeded, "Stream %s under account %s has reached the limit of %d consumers.", k.Name(), a.cfg.Account, limit)
 		}
 		if creating >= maxCreatingConsumers {
 			return fail(codeLimitExceeded, "Stream %s under account %s has %d consumers in CREATING status, no more can be registered at the same time.", k.Name(), a.cfg.Account, creating)

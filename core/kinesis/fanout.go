@@ -48,7 +48,7 @@ func (s *seat) idle(now time.Time) bool {
 	return s.by == nil && now.Sub(s.taken) >= takeoverAfter && now.Sub(s.refused) >= subscribeEvery && !s.paid.After(now)
 }
 
-// subscription is one connection that gets the records of a shard. It holds its seat from sit to stand.
+// subscription is one connection that gets the records of a shard. It holds its seat from sit until its request is over.
 type subscription struct {
 	known    *known
 	consumer *consumer
@@ -60,14 +60,9 @@ type subscription struct {
 	end context.CancelCauseFunc
 }
 
-func newSubscription(k *known, c *consumer, shard record.ShardID) *subscription {
-	s := &subscription{known: k, consumer: c, key: seatKey{k.consumerARN(c), shard}}
-	s.ctx, s.end = context.WithCancelCause(context.Background())
-	return s
-}
-
-// sit gives s its seat, or says why not. The subscription that had it ends with the error of the service for that.
-func (f *fanout) sit(s *subscription) error {
+// sit gives s its seat until request is done, or says why not. The subscription that had it ends with the error of the
+// service for that.
+func (f *fanout) sit(request context.Context, s *subscription) error {
 	api, name := s.known.api, s.known.Name()
 	now := api.cfg.Now()
 	inUse := fail(codeResourceInUse, "Another active subscription exists for this consumer: %s:%s:%s:%s",
@@ -92,11 +87,13 @@ func (f *fanout) sit(s *subscription) error {
 	at.taken, at.by = now, s
 	read := f.feeds[s.key.shard]
 	if read == nil {
-		read = &feed{stream: s.known.Stream}
+		read = &feed{stream: s.known.Stream, metrics: api.cfg.Metrics.Reader(name, "subscribe_to_shard")}
 		f.feeds[s.key.shard] = read
 	}
 	read.readers++
 	s.seat, s.feed = at, read
+	s.ctx, s.end = context.WithCancelCause(request)
+	context.AfterFunc(request, func() { f.stand(s) })
 	return nil
 }
 

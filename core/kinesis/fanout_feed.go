@@ -2,10 +2,12 @@ package kinesis
 
 import (
 	"context"
+	"encoding/base64"
 	"sync"
 	"time"
 	"weak"
 
+	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/shardlog"
 	"github.com/leatstream/leat/core/stream"
@@ -39,6 +41,7 @@ type event struct {
 // share the read and the encoded event. The newest event is held weakly: it is there while somebody still sends it.
 type feed struct {
 	stream  *stream.Stream
+	metrics *observe.ReaderMetrics
 	readers int // guarded by fanout.mu
 
 	mu     sync.Mutex
@@ -72,45 +75,53 @@ func (f *feed) event(at stream.Position, format wire.Format, now time.Time) *eve
 func (f *feed) fill(e *event, at stream.Position) error {
 	batch := record.NewBatch()
 	defer batch.Release()
+	began := time.Now()
 	// Others may wait for this event, so it does not depend on the connection that happened to come first.
 	res, err := f.stream.Read(context.Background(), at, shardlog.ReadLimit{Records: eventRecords, Bytes: eventBytes}, batch)
 	if err != nil {
 		return err
 	}
+	f.metrics.Read(batch.Records, time.Since(began))
 	e.next, e.last, e.size = res.Next, res.End, batch.Size()
 	if batch.Len() == 0 && !res.End {
 		return nil
 	}
-	e.payload, err = appendEvent(e.format, make([]byte, 0, batch.Size()*3/2+256*(batch.Len()+1)), f.stream, batch.Records, &res, e.made)
+	e.payload, err = appendEvent(e.format, nil, f.stream, batch.Records, &res, e.made)
 	return err
 }
 
-// appendEvent appends the SubscribeToShardEvent with the outcome of a read.
+// appendEvent appends a [SubscribeToShardEvent] with the outcome of a read.
 //
 // The number to continue from is the last record's with a later second: it moves on with time, and it is after that
 // record and before the next one. The last event of a shard has the children in place of it: by its absence the Kinesis
 // Client Library (FanOutRecordsPublisher) and Flink tell that the shard has ended.
 func appendEvent(f wire.Format, dst []byte, s *stream.Stream, records []record.Record, res *stream.ReadResult, now time.Time) ([]byte, error) {
-	out := SubscribeToShardEvent{Records: make([]Record, len(records)), MillisBehindLatest: res.Behind.Milliseconds()}
-	second := now.Unix()
+	tip := record.Record{Shard: res.Next.Shard, Seq: res.Next.Seq - 1, Arrived: now.UnixNano()}
+	if n := len(records); n > 0 {
+		tip.Arrived = max(tip.Arrived, records[n-1].Arrived)
+	}
+	tip.Arrived += int64(time.Second)
+	var number stream.SequenceNumber
+	if !res.End || len(records) > 0 { // the number of an expired shard is not known any more
+		var err error
+		if number, err = s.SequenceNumber(&tip); err != nil {
+			return nil, err
+		}
+	}
+	size := 512 * (1 + len(res.Children))
 	for i := range records {
-		r := &records[i]
-		n, err := s.SequenceNumber(r)
-		if err != nil {
-			return nil, err
-		}
-		arrived := wire.At(r.ArrivedAt())
-		out.Records[i] = Record{Data: r.Data, SequenceNumber: n.String(), ApproximateArrivalTimestamp: &arrived, PartitionKey: r.Key}
-		second = max(second, n.Second)
+		size += base64.StdEncoding.EncodedLen(len(records[i].Data)) + len(records[i].Key) + recordSize
 	}
+	dst = growBy(dst, size)
+	if f == wire.CBOR {
+		dst = wire.AppendHead(dst, cborMap>>5, 3)
+	}
+	dst = appendRecords(f, appendMember(f, dst, '{', "Records"), number, records)
+	dst = wire.AppendInt(f, appendMember(f, dst, ',', "MillisBehindLatest"), res.Behind.Milliseconds())
 	if res.End {
-		out.ChildShards = childShapes(res.Children)
+		dst = appendChildShards(f, appendMember(f, dst, ',', "ChildShards"), childShapes(res.Children))
 	} else {
-		n, err := s.SequenceNumber(&record.Record{Shard: res.Next.Shard, Seq: res.Next.Seq - 1, Arrived: (second + 1) * int64(time.Second)})
-		if err != nil {
-			return nil, err
-		}
-		out.ContinuationSequenceNumber = n.String()
+		dst = appendSequenceNumber(f, appendMember(f, dst, ',', "ContinuationSequenceNumber"), &number)
 	}
-	return wire.Append(f, dst, &out), nil
+	return appendEnd(f, dst, '}'), nil
 }

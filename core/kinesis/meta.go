@@ -44,7 +44,7 @@ type meta struct {
 	// ShardMetrics are the metrics of single shards that are on, in the model's order: at most 7.
 	ShardMetrics []string `json:"shard_metrics,omitempty"`
 
-	Consumers []consumer `json:"consumers,omitempty"` // by name; at most maxConsumers and those that are gone
+	Consumers []consumer `json:"consumers,omitempty"` // by name; at most maxConsumersOnDemand
 
 	// unknown holds the members that this version does not have.
 	unknown map[string]json.RawMessage

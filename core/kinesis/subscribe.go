@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"regexp"
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
@@ -15,6 +14,9 @@ import (
 
 // heartbeat is how often a subscription gets an event at least; without records it is an empty one.
 const heartbeat = 5 * time.Second
+
+// sequenceNumber is a kind of string members, from the model.
+var sequenceNumber = pattern(0, math.MaxInt, `0|([1-9]\d{0,128})`)
 
 // subscribeOperations are the operations of enhanced fan-out.
 func (a *API) subscribeOperations(ops map[string]wire.Handler) {
@@ -31,7 +33,7 @@ func (in *SubscribeToShardInput) validate(v *violations) {
 	v.required("startingPosition", in.StartingPosition == nil)
 	if p := in.StartingPosition; p != nil {
 		v.required("startingPosition.type", p.Type == nil)
-		v.enum("startingPosition.type", p.Type, "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER", "TRIM_HORIZON", "LATEST", "AT_TIMESTAMP")
+		v.enum("startingPosition.type", p.Type, "AFTER_SEQUENCE_NUMBER", "LATEST", "AT_TIMESTAMP", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON")
 		sequenceNumber.check(v, "startingPosition.sequenceNumber", p.SequenceNumber)
 	}
 }
@@ -57,54 +59,39 @@ func (a *API) subscribeToShard(ctx context.Context, in *SubscribeToShardInput, f
 		return nil, err
 	}
 	if in.DryRun != nil && *in.DryRun {
-		return nil, fail(codeDryRun, "The request would have succeeded, but the DryRun parameter was set.")
+		return nil, errDryRun
 	}
-	s := newSubscription(k, c, shard)
-	if err := k.fanout.sit(s); err != nil {
+	s := &subscription{known: k, consumer: c, key: seatKey{k.consumerARN(c), shard}}
+	if err := k.fanout.sit(ctx, s); err != nil {
 		return nil, err
 	}
-	if err := k.registered(c); err != nil { // since its check above, so that its end missed this subscription
-		k.fanout.stand(s)
-		return nil, err
+	if err := k.registered(c); err != nil { // its end came since the check above and missed this subscription
+		s.end(err)
 	}
-	return &wire.EventStream{Run: func(ctx context.Context, send wire.Send) error {
-		defer k.fanout.stand(s)
-		return s.serve(ctx, at, format, send)
-	}}, nil
+	return &wire.EventStream{Run: func(ctx context.Context, send wire.Send) error { return s.serve(ctx, at, format, send) }}, nil
 }
 
-// startAt is the position where a subscription begins.
+// startAt is the position where a subscription begins, with the rules and the errors of shard iterators.
 func (k *known) startAt(ctx context.Context, shard record.ShardID, p *StartingPosition) (stream.Position, error) {
-	var from stream.StartingPosition
-	switch *p.Type {
-	case "LATEST":
-		from.Type = stream.Latest
-	case "AT_TIMESTAMP":
-		if p.Timestamp == nil {
-			return stream.Position{}, fail(codeInvalidArgument, "Must specify timestamp parameter in starting position of type %s.", *p.Type)
-		}
-		from.Type, from.Timestamp = stream.AtTimestamp, p.Timestamp.Time
-	case "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER":
-		if p.SequenceNumber == nil {
-			return stream.Position{}, fail(codeInvalidArgument, "Must specify sequence number parameter in starting position of type %s.", *p.Type)
-		}
-		n, err := stream.ParseSequenceNumber(*p.SequenceNumber)
-		if err != nil {
-			return stream.Position{}, fail(codeInvalidArgument, "StartingSequenceNumber %s used in SubscribeToShard on shard %s in stream %s under account %s is invalid.",
-				*p.SequenceNumber, shard, k.Name(), k.api.cfg.Account)
-		}
-		from.Type, from.SequenceNumber = stream.AtSequenceNumber, n
-		if *p.Type == "AFTER_SEQUENCE_NUMBER" {
-			from.Type = stream.AfterSequenceNumber
-		}
+	if _, ok := k.Log().State(shard); !ok {
+		return stream.Position{}, k.api.noSuchShard(shard, k.Name())
 	}
-	return k.Iterator(ctx, shard, from)
+	like := &GetShardIteratorInput{ShardIteratorType: p.Type, StartingSequenceNumber: p.SequenceNumber, Timestamp: p.Timestamp}
+	from, err := k.startingPosition(shard, like)
+	if err != nil {
+		return stream.Position{}, err
+	}
+	at, err := k.Iterator(ctx, shard, from)
+	if err != nil {
+		return stream.Position{}, k.noPosition(err, shard, like)
+	}
+	return at, nil
 }
 
 // serve sends events from a position on until the shard or the subscription ends; nil is an end that is no error. The
 // client gets each event before the next one is read, so that a slow one holds one event and no more.
-func (s *subscription) serve(client context.Context, at stream.Position, format wire.Format, send wire.Send) error {
-	defer context.AfterFunc(client, func() { s.end(nil) })()
+func (s *subscription) serve(run context.Context, at stream.Position, format wire.Format, send wire.Send) error {
+	defer context.AfterFunc(run, func() { s.end(nil) })()
 	ctx, cancel := context.WithTimeout(s.ctx, subscriptionLife)
 	defer cancel()
 	now := s.known.api.cfg.Now
@@ -179,6 +166,3 @@ type encoded []byte
 
 // AppendWire implements wire.Appender.
 func (p encoded) AppendWire(_ wire.Format, dst []byte) []byte { return append(dst, p...) }
-
-// sequenceNumber is a kind of string members, from the model.
-var sequenceNumber = text{0, math.MaxInt, `0|([1-9]\d{0,128})`, regexp.MustCompile(`^(0|([1-9]\d{0,128}))$`).MatchString}
