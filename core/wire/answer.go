@@ -42,14 +42,31 @@ func (x *exchange) write(status int, out any) error {
 	return nil
 }
 
-// send writes the answer. A client that takes it more slowly than minRate is cut.
+// send writes the answer.
 func (x *exchange) send(status int, body []byte) {
 	x.w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
 	x.wrote = true
-	x.access.Status, x.access.Out = status, int64(len(body))
-	_ = x.control.SetWriteDeadline(time.Now().Add(x.h.cfg.timeFor(len(body)))) // every connection of net/http has one
+	x.access.Status = status
 	x.w.WriteHeader(status)
-	_, _ = x.w.Write(body) // a client that is gone hears nothing
+	_ = x.writeBody(body) // a client that is gone hears nothing
+}
+
+// piece of an answer, in bytes, that has its own time limit.
+const piece = 128 << 10
+
+// writeBody writes piece by piece, so that a client that takes nothing any more is soon noticed, however long the body is.
+func (x *exchange) writeBody(p []byte) error {
+	for first := true; first || len(p) > 0; first = false {
+		next := p[:min(len(p), piece)]
+		p = p[len(next):]
+		_ = x.control.SetWriteDeadline(time.Now().Add(x.h.cfg.timeFor(len(next)))) // every connection of net/http has one
+		n, err := x.w.Write(next)
+		x.access.Out += int64(n)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fail answers with an error.

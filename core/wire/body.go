@@ -50,11 +50,15 @@ func (x *exchange) readBody() ([]byte, error) {
 		x.hangUp()
 		return nil, x.tooLarge()
 	}
-	if err := x.reserve(int64(1) << classOf(int(announced))); err != nil { // unknown is -1: the smallest
+	size := smallBody // of a body that does not say how long it is
+	if announced >= 0 {
+		size = 1 << classOf(int(announced)+1) // one more, to see the end
+	}
+	if err := x.reserve(int64(size)); err != nil {
 		x.hangUp()
 		return nil, err
 	}
-	buf := getBuffer(int(announced))
+	buf := getBuffer(size)
 	n, err := x.readInto(&buf)
 	x.access.In = int64(n)
 	if err == nil {
@@ -79,7 +83,7 @@ func (x *exchange) tooLarge() *Error {
 	return &Error{Code: codeTooLarge, Message: "Request size exceeded the limit.", Status: http.StatusRequestEntityTooLarge}
 }
 
-// readInto reads the body into a buffer that it lets grow while the length is unknown.
+// readInto reads the body into a buffer, which it replaces if the length is unknown.
 func (x *exchange) readInto(buf *[]byte) (n int, err error) {
 	began, deadline := time.Now(), time.Time{}
 	for {
@@ -106,16 +110,18 @@ func (x *exchange) readInto(buf *[]byte) (n int, err error) {
 	}
 }
 
-// grow doubles a full buffer, up to what shows that the body is too large.
+// grow makes a full buffer as large as a body may be. Its memory is taken at once, as if that length had been announced: bodies
+// that grew bit by bit would stand in each other's way, all half read.
 func (x *exchange) grow(buf *[]byte, n int) error {
 	if int64(n) > x.h.cfg.MaxBody {
 		return x.tooLarge()
 	}
-	if err := x.reserve(int64(n)); err != nil { // of a chunked body
+	size := 1 << classOf(int(x.h.cfg.MaxBody)+1)
+	if err := x.reserve(int64(size)); err != nil {
 		return err
 	}
-	larger := getBuffer(2 * n)
-	copy(larger, *buf)
+	larger := getBuffer(size)
+	copy(larger, (*buf)[:n])
 	putBuffer(*buf)
 	*buf = larger
 	return nil

@@ -19,14 +19,14 @@ type Config struct {
 	// CORSOrigins are origins of web pages that may call, such as "https://console.example.com", beside those on loopback
 	// addresses. "*" is any.
 	CORSOrigins []string
-	// MaxBody is the largest body in bytes; by default 16 MiB: 10 MiB of data in base64 are 13.4 MiB, and 500 partition
+	// MaxBody is the largest body in bytes; by default a byte less than 16 MiB: 10 MiB of data in base64 are 13.4 MiB, and 500 partition
 	// keys of 256 characters and the names around them fit into the rest.
 	MaxBody int64
 	// BodyMemory is how many bytes all bodies under way may take, by the length they announce; by default 128 MiB, at
 	// least four times MaxBody. A request beyond waits a little and is then told to try again, with status 503, which every SDK does.
 	BodyMemory int64
-	// Patience is how long a client may send or take nothing of a request or an answer; by default 5 s. Beyond it, bodies
-	// have to flow at 64 KiB/s on average.
+	// Patience is how long a client may send nothing of a request, or take nothing of an answer; by default 5 s. Beyond it,
+	// bodies have to flow at 64 KiB/s.
 	Patience time.Duration
 	Logger   *slog.Logger
 	// Observe is called for each request that has been answered; it must be quick.
@@ -34,7 +34,7 @@ type Config struct {
 }
 
 const (
-	defaultMaxBody    = 16 << 20
+	defaultMaxBody    = 16<<20 - 1 // with its end it fills a pooled buffer
 	defaultBodyMemory = 128 << 20
 	defaultPatience   = 5 * time.Second
 	// minRate in bytes per second: a body of 10 MiB takes less than 4 minutes.

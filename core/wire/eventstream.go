@@ -8,7 +8,6 @@ import (
 	"hash/crc32"
 	"net/http"
 	"sync"
-	"time"
 )
 
 // A message of an event stream, all numbers big-endian:
@@ -114,11 +113,8 @@ func appendException(f Format, dst []byte, e *Error) []byte {
 
 // message sends one at once. A client that takes it too slowly is given up.
 func (x *exchange) message(p []byte) error {
-	_ = x.control.SetWriteDeadline(time.Now().Add(x.h.cfg.timeFor(len(p)))) // every connection of net/http has one
-	n, err := x.w.Write(p)
-	x.access.Out += int64(n)
-	if err == nil {
-		err = x.control.Flush()
+	if err := x.writeBody(p); err != nil {
+		return err
 	}
-	return err
+	return x.control.Flush()
 }
