@@ -24,6 +24,15 @@ type cborBody struct {
 	body []byte
 	at   int
 	odd  bool // met what is for the generic decoder
+
+	open  [hotDepth]cborNest
+	depth int
+}
+
+// cborNest is an open list or structure.
+type cborNest struct {
+	left       uint64 // elements yet to come
+	indefinite bool   // it ends with a break instead
 }
 
 func (b *cborBody) fail() { b.odd = true }
@@ -59,33 +68,40 @@ func (b *cborBody) head(major byte) uint64 {
 	return binary.BigEndian.Uint64(wide[:])
 }
 
-func (b *cborBody) enter(list bool) (n nest) {
+func (b *cborBody) enter(list bool) {
+	if b.depth == hotDepth {
+		b.fail()
+		return
+	}
 	major := byte(cborMap)
 	if list {
 		major = cborArray
 	}
-	if b.next() == major|cborIndefinite {
+	n := &b.open[b.depth]
+	b.depth++
+	if n.indefinite = b.next() == major|cborIndefinite; n.indefinite {
 		b.at++
-		return nest{indefinite: true}
+		return
 	}
 	n.left = b.head(major)
-	return n
 }
 
-func (b *cborBody) more(n *nest) bool {
-	switch {
-	case b.odd:
-		return false
-	case n.indefinite && b.next() == cborBreak:
-		b.at++
-		return false
-	case n.indefinite:
-		return true
-	case n.left == 0:
+func (b *cborBody) more() bool {
+	if b.odd {
 		return false
 	}
-	n.left--
-	return true
+	n := &b.open[b.depth-1]
+	switch {
+	case n.indefinite && b.next() != cborBreak:
+		return true
+	case n.indefinite:
+		b.at++
+	case n.left > 0:
+		n.left--
+		return true
+	}
+	b.depth--
+	return false
 }
 
 // content reads a string of definite length.

@@ -21,9 +21,22 @@ type getRecordsAnswer struct {
 	next     string // empty at the end of the shard
 }
 
+// SizeWire is about how many bytes AppendWire appends; there are more only for keys with many escapes.
+func (a *getRecordsAnswer) SizeWire(f wire.Format) int {
+	size := 1024 + 512*len(a.children)
+	for i := range a.batch.Records {
+		data := len(a.batch.Records[i].Data)
+		if f == wire.JSON {
+			data = base64.StdEncoding.EncodedLen(data)
+		}
+		size += data + len(a.batch.Records[i].Key) + recordSize
+	}
+	return size
+}
+
 // AppendWire implements wire.Appender.
 func (a *getRecordsAnswer) AppendWire(f wire.Format, dst []byte) []byte {
-	dst = growBy(dst, answerSize(f, a.batch.Records)+512+512*len(a.children))
+	dst = growBy(dst, a.SizeWire(f))
 	if f == wire.CBOR {
 		members := uint64(2)
 		if len(a.children) > 0 {
@@ -50,19 +63,6 @@ func (a *getRecordsAnswer) AppendWire(f wire.Format, dst []byte) []byte {
 
 // recordSize is what an answer has for each record beside its key and data, in bytes, with room to spare.
 const recordSize = 192
-
-// answerSize is about how many bytes the records of an answer take; more only for keys with many escapes.
-func answerSize(f wire.Format, records []record.Record) int {
-	size := 0
-	for i := range records {
-		data := len(records[i].Data)
-		if f == wire.JSON {
-			data = base64.StdEncoding.EncodedLen(data)
-		}
-		size += data + len(records[i].Key) + recordSize
-	}
-	return size
-}
 
 // growBy makes room for n bytes; unlike slices.Grow it does not add to what is asked for.
 func growBy(dst []byte, n int) []byte {
@@ -93,7 +93,12 @@ func appendRecords(f wire.Format, dst []byte, number stream.SequenceNumber, reco
 		dst = appendBlob(f, appendMember(f, dst, '{', "Data"), r.Data)
 		number.Position, number.Second = r.Seq, r.Arrived/int64(time.Second)
 		dst = appendSequenceNumber(f, appendMember(f, dst, ',', "SequenceNumber"), &number)
-		dst = appendTime(f, appendMember(f, dst, ',', "ApproximateArrivalTimestamp"), wire.At(r.ArrivedAt()))
+		dst = appendMember(f, dst, ',', "ApproximateArrivalTimestamp")
+		if arrived := wire.At(r.ArrivedAt()); f == wire.CBOR {
+			dst = arrived.AppendCBOR(dst)
+		} else {
+			dst = arrived.AppendJSON(dst)
+		}
 		if r.Key != "" { // records that were spread over the shards have none
 			dst = wire.AppendText(f, appendMember(f, dst, ',', "PartitionKey"), r.Key)
 		}
@@ -116,14 +121,6 @@ func appendChildShards(f wire.Format, dst []byte, children []ChildShard) []byte 
 		dst = wire.Append(f, dst, &children[i])
 	}
 	return appendEnd(f, dst, ']')
-}
-
-// appendTime appends a timestamp that is not before 1970.
-func appendTime(f wire.Format, dst []byte, t wire.Timestamp) []byte {
-	if f == wire.CBOR {
-		return t.AppendCBOR(dst)
-	}
-	return t.AppendJSON(dst)
 }
 
 func appendBlob(f wire.Format, dst, p []byte) []byte {

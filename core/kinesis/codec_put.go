@@ -16,10 +16,10 @@ import (
 
 // hotBody reads a body. After it met something odd, which fail notes, its results mean nothing.
 type hotBody interface {
-	// enter reads the head of a list or a structure; more tells whether another element or member follows, or reads its
-	// end; name reads the name of a member.
-	enter(list bool) nest
-	more(n *nest) bool
+	// enter reads the head of a list or a structure; more tells whether the innermost one that is open has another element
+	// or member, or reads its end; name reads the name of a member.
+	enter(list bool)
+	more() bool
 	name() []byte
 	// null reads a null if there is one.
 	null() bool
@@ -31,13 +31,8 @@ type hotBody interface {
 	end() bool
 }
 
-// nest is where in a list or structure a hotBody is.
-type nest struct {
-	close      byte   // JSON: what ends it
-	some       bool   // JSON: an element has been read
-	left       uint64 // CBOR: elements yet to come
-	indefinite bool   // CBOR: it ends with a break instead
-}
+// hotDepth is how deep lists and structures nest: a request has records, which have members.
+const hotDepth = 3
 
 // keepPut is the largest number of records that a putMemory is kept for: more than a valid request has.
 const keepPut = 1000
@@ -118,7 +113,7 @@ func (in *PutRecordsInput) DecodeWire(f wire.Format, body []byte) error {
 
 func (in *PutRecordsInput) read(b hotBody) bool {
 	seen := uint(0)
-	for n := b.enter(false); b.more(&n); {
+	for b.enter(false); b.more(); {
 		switch string(b.name()) {
 		case "Records":
 			once(b, &seen, 1)
@@ -150,7 +145,7 @@ func (m *putMemory) readRecords(b hotBody) []PutRecordsRequestEntry {
 	if m.records == nil {
 		m.records = make([]PutRecordsRequestEntry, 0, 16) // an empty list is not nil
 	}
-	for n := b.enter(true); b.more(&n); {
+	for b.enter(true); b.more(); {
 		if len(m.records) == keepPut {
 			b.fail() // the generic decoder has a limit
 			break
@@ -158,7 +153,7 @@ func (m *putMemory) readRecords(b hotBody) []PutRecordsRequestEntry {
 		m.records = append(m.records, PutRecordsRequestEntry{})
 		r := &m.records[len(m.records)-1]
 		seen := uint(0)
-		for n := b.enter(false); b.more(&n); {
+		for b.enter(false); b.more(); {
 			switch string(b.name()) {
 			case "Data":
 				once(b, &seen, 1)
@@ -196,7 +191,7 @@ func (in *PutRecordInput) DecodeWire(f wire.Format, body []byte) (err error) {
 
 func (in *PutRecordInput) read(b hotBody) bool {
 	seen := uint(0)
-	for n := b.enter(false); b.more(&n); {
+	for b.enter(false); b.more(); {
 		switch string(b.name()) {
 		case "Data":
 			once(b, &seen, 1)
@@ -264,10 +259,13 @@ type putRecordsAnswer struct {
 	refusal func(*stream.PutResult) (code, message string)
 }
 
+// SizeWire is about how many bytes AppendWire appends; there are more only if records were refused.
+func (a *putRecordsAnswer) SizeWire(wire.Format) int { return 64 + len(a.memory.results)*putResultSize }
+
 // AppendWire implements wire.Appender.
 func (a *putRecordsAnswer) AppendWire(f wire.Format, dst []byte) []byte {
 	results := a.memory.results
-	dst = growBy(dst, 64+len(results)*putResultSize)
+	dst = growBy(dst, a.SizeWire(f))
 	if f == wire.CBOR {
 		dst = wire.AppendHead(dst, cborMap>>5, 2)
 	}
