@@ -157,6 +157,9 @@ func (c *Controller) wanted(loads []Load, uses []uint32, target int) (splits []S
 	var candidates []candidate
 	for i := range loads {
 		l := &loads[i]
+		if uses[i] < hot && len(loads) >= target {
+			continue
+		}
 		at, sampled, ok := cut(l.Hash, l.Sample)
 		if !ok {
 			continue
