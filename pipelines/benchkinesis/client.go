@@ -188,19 +188,37 @@ func isCode(err error, code string) bool {
 	return errors.As(err, &e) && e.Code == code
 }
 
-// call sends a request that no clock is on.
+// call sends a request that no clock is on. It asks again when the answer is that calls come too fast.
 func (c *conn) call(ctx context.Context, operation string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return err
 	}
-	status, answer, err := c.do(ctx, c.to.request(operation, body, time.Now()))
-	if err != nil {
-		return err
+	for attempt := range callAttempts {
+		if attempt > 0 {
+			time.Sleep(callPause)
+		}
+		status, answer, err := c.do(ctx, c.to.request(operation, body, time.Now()))
+		if err != nil {
+			return err
+		}
+		if status == http.StatusOK {
+			return parse(operation, answer, out)
+		}
+		if err = failed(operation, status, answer); !isCode(err, "LimitExceededException") || attempt == callAttempts-1 {
+			return err
+		}
 	}
-	if status != http.StatusOK {
-		return failed(operation, status, answer)
-	}
+	return nil
+}
+
+// Calls of the control plane are limited to 5 a second, most of them.
+const (
+	callAttempts = 6
+	callPause    = 300 * time.Millisecond
+)
+
+func parse(operation string, answer []byte, out any) error {
 	if out == nil {
 		return nil
 	}

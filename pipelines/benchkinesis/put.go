@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -185,7 +184,7 @@ func (p *program) note(e entry, n uint32) {
 }
 
 // publish puts one record at a time, and notes in acks when each was acked.
-func (p *program) publish(ctx context.Context, acks []atomic.Int64) error {
+func (p *program) publish(ctx context.Context, acks []time.Time) error {
 	c, err := p.at.dial(ctx)
 	if err != nil {
 		return err
@@ -203,7 +202,7 @@ func (p *program) publish(ctx context.Context, acks []atomic.Int64) error {
 		if err != nil {
 			return err
 		}
-		acks[i].Store(time.Now().UnixNano())
+		acks[i] = time.Now()
 		acked, err := p.ack(request, status, body, true)
 		if err == nil && acked == 0 {
 			err = failed("PutRecord", status, body)

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
@@ -47,8 +45,8 @@ func (p *program) subscribe(ctx context.Context, d time.Duration) (total sample,
 		subs = append(subs, s)
 	}
 
-	acks := make([]atomic.Int64, max(d/putInterval, 1)) // when each was, in ns since the Unix epoch
-	var mu sync.Mutex
+	acks := make([]time.Time, max(d/putInterval, 1))
+	came := make([][]time.Time, len(subs))
 	began := time.Now()
 	err = parallel(ctx, len(subs)+1, func(ctx context.Context, i int) error {
 		if i == len(subs) {
@@ -60,20 +58,23 @@ func (p *program) subscribe(ctx context.Context, d time.Duration) (total sample,
 			})
 			return err
 		}
-		came, err := subs[i].follow(ctx, len(acks))
-		if err != nil {
+		var err error
+		if came[i], err = subs[i].follow(ctx, len(acks)); err != nil {
 			return fmt.Errorf("subscriber %d: %w", i+1, err)
 		}
-		mu.Lock()
-		defer mu.Unlock()
-		for n, at := range came {
-			total.latencies = append(total.latencies, max(at.Sub(time.Unix(0, acks[n].Load())), 0))
-		}
-		total.records += int64(len(came))
 		return nil
 	})
 	total.took = time.Since(began)
-	return total, err
+	if err != nil {
+		return total, err
+	}
+	for _, times := range came {
+		for n, at := range times {
+			total.latencies = append(total.latencies, max(at.Sub(acks[n]), 0)) // an event may be faster than the ack
+		}
+		total.records += int64(len(times))
+	}
+	return total, nil
 }
 
 // lateEvents is how long after the last put its events may come.
