@@ -116,5 +116,8 @@ func (x *exchange) message(p []byte) error {
 	if err := x.writeBody(p); err != nil {
 		return err
 	}
-	return x.control.Flush()
+	err := x.control.Flush()
+	// Until the next event there is nothing to write, and HTTP/2 would reset the stream when the time is up all the same.
+	_ = x.control.SetWriteDeadline(time.Time{})
+	return err
 }
