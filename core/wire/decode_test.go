@@ -212,6 +212,11 @@ func FuzzJSONBodies(f *testing.F) {
 	f.Add([]byte(`{"Text":"a","Int":1,"Blob":"AAH+","At":1.5,"List":["\u00fc"],"Map":{"a":"b"},"Structs":[{"Plain":"x"}]}`))
 	f.Add([]byte(`{"Struct":{"Struct":{"Double":-1.5e-3,"Bool":false}},"unknown":[[],{},null]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
+		err := Unmarshal(JSON, body, &struct{}{}) // all members are read over
+		isObject := json.Valid(body) && bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{"))
+		if bounded := err != nil && (strings.Contains(err.Error(), errDepth.Error()) || strings.Contains(err.Error(), errText.Error())); !bounded && isObject != (err == nil) {
+			t.Fatalf("%q: %v, but encoding/json says %t", body, err, isObject)
+		}
 		var got shape
 		if err := Unmarshal(JSON, body, &got); err != nil {
 			return

@@ -62,15 +62,11 @@ func (c *Client) request(ctx context.Context, operation string, in any) *http.Re
 // Call calls an operation: in is a body as it is, or what [wire.Append] takes; out, a pointer to a struct, may be nil. An
 // error of the service is a [*wire.Error].
 func (c *Client) Call(operation string, in, out any) error {
-	w := httptest.NewRecorder()
-	c.server.ServeHTTP(w, c.request(context.Background(), operation, in))
-	if w.Code != http.StatusOK {
-		return c.failure(w.Code, w.Body.Bytes())
+	body, err := c.Raw(operation, in)
+	if err != nil || out == nil || len(body) == 0 {
+		return err
 	}
-	if out == nil || w.Body.Len() == 0 {
-		return nil
-	}
-	return wire.Unmarshal(c.Format, w.Body.Bytes(), out)
+	return wire.Unmarshal(c.Format, body, out)
 }
 
 func (c *Client) failure(status int, body []byte) error {
@@ -83,6 +79,16 @@ func (c *Client) failure(status int, body []byte) error {
 		return fmt.Errorf("status %d with %q: %w", status, body, err)
 	}
 	return &wire.Error{Code: e.Type, Message: e.Message + e.Capital, Status: status}
+}
+
+// Raw is the body of an operation's answer, whole.
+func (c *Client) Raw(operation string, in any) ([]byte, error) {
+	w := httptest.NewRecorder()
+	c.server.ServeHTTP(w, c.request(context.Background(), operation, in))
+	if w.Code != http.StatusOK {
+		return nil, c.failure(w.Code, w.Body.Bytes())
+	}
+	return w.Body.Bytes(), nil
 }
 
 // Stream is the answer of an operation with events.
