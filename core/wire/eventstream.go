@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // A message of an event stream, all numbers big-endian:
