@@ -17,6 +17,7 @@ import (
 	"github.com/leatstream/leat/core/stream"
 	"github.com/leatstream/leat/core/vfs"
 	"github.com/leatstream/leat/core/wire"
+	"github.com/leatstream/leat/internal/testenv"
 )
 
 // lineage checks that all that the API tells of a stream's shards fits together, and fits what it has told before.
@@ -28,6 +29,12 @@ type lineage struct {
 // TestShardsTellOneLineage splits, merges, puts and lets time pass, and compares what ListShards with all its filters,
 // DescribeStream and the children at the end of shards tell.
 func TestShardsTellOneLineage(t *testing.T) {
+	for range testenv.Count(1, 10) { // of 100 series each
+		checkLineage(t)
+	}
+}
+
+func checkLineage(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		var failed any // rapid wants to see it where it called
 		synctest.Test(t, func(t *testing.T) {
@@ -79,7 +86,7 @@ func (l *lineage) merge(r *rapid.T) {
 
 func (l *lineage) update(r *rapid.T) {
 	n := len(l.open())
-	count := rapid.IntRange((n+1)/2, min(2*n, 12)).Draw(r, "count")
+	count := rapid.IntRange((n+1)/2, max((n+1)/2, min(2*n, 8))).Draw(r, "count")
 	if err := l.call("UpdateShardCount", target("s", count), nil); err != nil {
 		r.Skip("too often") // ten times a day
 	}
