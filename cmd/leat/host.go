@@ -57,7 +57,7 @@ func (h *host) close() error {
 }
 
 func (h *host) serveMetrics(cfg observe.ServerConfig) error {
-	cfg.Metrics = observe.NewMetrics(observe.MetricsOptions{})
+	cfg.Metrics = observe.NewMetrics()
 	server, err := observe.NewServer(cfg)
 	if err != nil && fault.ClassOf(err) == fault.Permanent { // the address is no good, whatever the state of the machine
 		err = &exitError{exitUsage, err}

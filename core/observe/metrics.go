@@ -8,7 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/leatstream/leat/core/fault"
-	"github.com/leatstream/leat/core/record"
 )
 
 const namespace = "leat"
@@ -19,15 +18,13 @@ var latencyBuckets = prometheus.ExponentialBuckets(50e-6, 2, 18) // 50 us to 6.6
 // Metrics is all metrics of a process. Its methods do nothing on nil, and the structs that they return then are nil.
 type Metrics struct {
 	registry *prometheus.Registry
-	perShard bool
 	watched  *watched
 
-	// By stream, and by shard if perShard.
-	incomingBytes, incomingRecords *prometheus.CounterVec
 	// By stream.
-	throttledWrites *prometheus.CounterVec
-	appendSeconds   *prometheus.HistogramVec
-	appendFailures  *prometheus.CounterVec
+	incomingBytes, incomingRecords *prometheus.CounterVec
+	throttledWrites                *prometheus.CounterVec
+	appendSeconds                  *prometheus.HistogramVec
+	appendFailures                 *prometheus.CounterVec
 	// By stream and reader.
 	readBytes, readRecords *prometheus.CounterVec
 	iteratorAge            *prometheus.GaugeVec
@@ -37,27 +34,19 @@ type Metrics struct {
 	writtenBytes              prometheus.Counter
 	ioFailures                *prometheus.CounterVec
 
+	apis       apiVecs
+	calls      callVecs
 	deliveries deliveryVecs
 	transforms transformVecs
 }
 
-// MetricsOptions says how much detail metrics have.
-type MetricsOptions struct {
-	// PerShard adds a label for the shard to what comes into a stream: ten thousand shards are as many series.
-	PerShard bool
-}
-
 // NewMetrics returns metrics in a registry of their own, together with those of the Go runtime and the process.
-func NewMetrics(o MetricsOptions) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry(), perShard: o.PerShard, watched: newWatched()}
+func NewMetrics() *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry(), watched: newWatched()}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.watched)
 
-	incoming := []string{"stream"}
-	if o.PerShard {
-		incoming = append(incoming, "shard")
-	}
-	m.incomingBytes = m.counters("incoming_bytes_total", "Bytes of keys and data stored durably.", incoming...)
-	m.incomingRecords = m.counters("incoming_records_total", "Records stored durably.", incoming...)
+	m.incomingBytes = m.counters("incoming_bytes_total", "Bytes of keys and data stored durably.", "stream")
+	m.incomingRecords = m.counters("incoming_records_total", "Records stored durably.", "stream")
 	m.throttledWrites = m.counters("write_provisioned_throughput_exceeded_total", "Records refused by the write limit of a shard.", "stream")
 	m.appendSeconds = m.histograms("log_append_seconds", "Time until an append was durable.", "stream")
 	m.appendFailures = m.counters("log_append_failures_total", "Appends that failed, by error code.", "stream", "code")
@@ -73,6 +62,8 @@ func NewMetrics(o MetricsOptions) *Metrics {
 	m.registry.MustRegister(m.writtenBytes)
 	m.ioFailures = m.counters("disk_failures_total", "Operations on files that failed, by operation.", "op")
 
+	m.registerAPIs()
+	m.registerCalls()
 	m.registerDeliveries()
 	m.registerTransforms()
 	return m
@@ -111,11 +102,3 @@ func (m *Metrics) histogram(name, help string) prometheus.Histogram {
 
 // codeOf is an error's code for a label, from a small set: those of leat's errors.
 func codeOf(err error) string { return fault.CodeOf(err) }
-
-// shardLabels are the labels of what comes into a shard.
-func (m *Metrics) shardLabels(stream string, shard record.ShardID) []string {
-	if m.perShard {
-		return []string{stream, shard.String()}
-	}
-	return []string{stream}
-}

@@ -54,6 +54,9 @@ func (l *fakeLog) Size() int64  { return 4096 }
 func (l *fakeLog) Shards() []shardlog.ShardState {
 	return []shardlog.ShardState{{}, {Closed: time.Unix(1, 0)}, {}}
 }
+func (l *fakeLog) State(id record.ShardID) (shardlog.ShardState, bool) {
+	return shardlog.ShardState{}, id < 10 // the others have expired
+}
 func (l *fakeLog) Append(context.Context, []shardlog.Run, *shardlog.Mark) ([]shardlog.RunResult, error) {
 	return l.results, l.err
 }
@@ -74,13 +77,13 @@ func (s fakeScan) Next(ctx context.Context, limit shardlog.ReadLimit, dst *recor
 }
 
 func TestMetricsPage(t *testing.T) {
-	m := NewMetrics(MetricsOptions{})
+	m := NewMetrics()
 	s := m.Stream("birds")
 	s.Incoming(0, 3, 300)
 	s.Incoming(7, 2, 200)
 	s.Appended(100*time.Microsecond, nil)
 	s.Appended(0, fault.New(fault.Unavailable, "log.poisoned", "x"))
-	s.Throttled(4)
+	s.Throttled(0)
 	r := m.Reader("birds", "birds/archive")
 	r.Read([]record.Record{{Key: "k", Data: []byte("data"), Arrived: time.Now().UnixNano()}}, time.Millisecond)
 	r.Read(nil, time.Millisecond)
@@ -98,6 +101,18 @@ func TestMetricsPage(t *testing.T) {
 	m.Transform("birds", "csv-to-json").Count("unknown_states", 3)
 	m.Transform("birds", "csv-to-json").Call(time.Millisecond, 500, 0, fault.New(fault.Permanent, "wasm.trap", "x"))
 	log := MeasureAppends(&fakeLog{err: fmt.Errorf("x: %w", shardlog.ErrFull)}, s)
+	m.API("kinesis").Answered("PutRecords", "", 1000, 100, time.Millisecond)
+	m.API("kinesis").Answered("PutRecords", "LimitExceededException", 10, 20, time.Millisecond)
+	m.API("kinesis").Answered("", "UnknownOperationException", 0, 30, time.Millisecond)
+	calls := m.Calls("birds")
+	calls.PutRecord(time.Millisecond, 100, true)
+	calls.PutRecord(time.Millisecond, 100, false)
+	calls.PutRecords(time.Millisecond, 500, 1, 2, 4970)
+	calls.GetRecords(time.Millisecond, 0, 10, 1000, time.Second)
+	calls.GetRecordsFailed(time.Millisecond, 0, true)
+	calls.Consumer("reader").Subscribed(true)
+	calls.Consumer("reader").Subscribed(false)
+	calls.Consumer("reader").Event(0, 5, 500, 2*time.Second)
 	stopLedger := m.WatchLedger("birds", "archive", func() Ledger {
 		return Ledger{In: 21, Delivered: 1, Dropped: 2, Dead: 3, Pending: 4, Expired: 5, Skipped: 6}
 	})
@@ -141,6 +156,15 @@ func TestNilMetricsDoNothing(t *testing.T) {
 	m.Delivery("x", "y", "s3").Expired(1)
 	m.Delivery("x", "y", "s3").Holding(1, 1, 1, 1, 1)
 	m.Transform("x", "y").Call(1, 1, 1, nil)
+	m.API("x").Answered("y", "", 1, 1, 1)
+	m.Calls("x").PutRecord(1, 1, true)
+	m.Calls("x").PutRecords(1, 1, 1, 1, 1)
+	m.Calls("x").GetRecords(1, 0, 1, 1, 1)
+	m.Calls("x").GetRecordsFailed(1, 0, true)
+	m.Calls("x").Consumer("y").Subscribed(true)
+	m.Calls("x").Consumer("y").Event(0, 1, 1, 1)
+	m.Calls("x").ForgetConsumer("y")
+	m.Calls("x").ShardLevel(nil)
 	m.WatchLedger("x", "y", nil)()
 	log := &fakeLog{}
 	if MeasureAppends(log, nil) != shardlog.Log(log) || MeasureReads(log, nil) != shardlog.Log(log) {
@@ -162,7 +186,7 @@ func has(t *testing.T, m *Metrics, lines ...string) {
 }
 
 func TestMeasuredLogCountsWhatWasStored(t *testing.T) {
-	m := NewMetrics(MetricsOptions{PerShard: true})
+	m := NewMetrics()
 	log := &fakeLog{results: []shardlog.RunResult{{}, {Err: shardlog.ErrShardClosed}}}
 	measured := MeasureAppends(log, m.Stream("s"))
 	runs := []shardlog.Run{
@@ -177,17 +201,14 @@ func TestMeasuredLogCountsWhatWasStored(t *testing.T) {
 		t.Fatal("the error is gone")
 	}
 	has(t, m,
-		`leat_incoming_bytes_total{shard="shardId-000000000001",stream="s"} 6`,
-		`leat_incoming_records_total{shard="shardId-000000000001",stream="s"} 2`,
+		`leat_incoming_bytes_total{stream="s"} 6`,
+		`leat_incoming_records_total{stream="s"} 2`,
 		`leat_log_append_failures_total{code="internal",stream="s"} 1`,
 		`leat_log_append_seconds_count{stream="s"} 1`)
-	if strings.Contains(page(t, m), "shardId-000000000002") {
-		t.Error("records were counted that were not stored")
-	}
 }
 
 func TestMeasuredLogCountsWhatWasRead(t *testing.T) {
-	m := NewMetrics(MetricsOptions{})
+	m := NewMetrics()
 	old := time.Now().Add(-time.Hour).UnixNano()
 	log := &fakeLog{records: []record.Record{{Data: []byte("abc"), Arrived: old}, {Data: []byte("d"), Arrived: old}}}
 	measured := MeasureReads(log, m.Reader("s", "r"))
@@ -215,7 +236,7 @@ func TestMeasuredLogCountsWhatWasRead(t *testing.T) {
 }
 
 func TestMeasuredFileSystem(t *testing.T) {
-	m := NewMetrics(MetricsOptions{})
+	m := NewMetrics()
 	fsys := MeasureFS(vfs.NewErrors(vfs.NewMem(), vfs.AtOp(2, vfs.Fault{Err: errors.New("x")}, vfs.OpSync)), m)
 	f, err := fsys.Create("/f")
 	if err != nil {
@@ -235,7 +256,7 @@ func TestMeasuredFileSystem(t *testing.T) {
 }
 
 func TestDeadLetterCodesAreBounded(t *testing.T) {
-	m := NewMetrics(MetricsOptions{})
+	m := NewMetrics()
 	d := m.Delivery("p", "s", "file")
 	for i := range 1000 {
 		d.DeadLetter(fmt.Sprintf("code%d", i))
@@ -251,7 +272,7 @@ func TestDeadLetterCodesAreBounded(t *testing.T) {
 }
 
 func BenchmarkIncoming(b *testing.B) {
-	s := NewMetrics(MetricsOptions{}).Stream("s")
+	s := NewMetrics().Stream("s")
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			s.Incoming(1, 1, 1)

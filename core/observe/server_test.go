@@ -57,7 +57,7 @@ func get(t *testing.T, s *Server, path, host string) (int, string) {
 
 func TestHealthz(t *testing.T) {
 	var health Health
-	s := serve(t, ServerConfig{Addr: "127.0.0.1:0", Metrics: NewMetrics(MetricsOptions{}), Health: &health})
+	s := serve(t, ServerConfig{Addr: "127.0.0.1:0", Metrics: NewMetrics(), Health: &health})
 	check := func(status int, want HealthReport) {
 		t.Helper()
 		got, body := get(t, s, "/healthz", "localhost")
@@ -136,8 +136,8 @@ func TestServerKeepsToLoopback(t *testing.T) {
 }
 
 func TestHostIsChecked(t *testing.T) {
-	closed := serve(t, ServerConfig{Addr: "127.0.0.1:0", Metrics: NewMetrics(MetricsOptions{}), Hosts: []string{"leat.test"}})
-	open := serve(t, ServerConfig{Addr: "0.0.0.0:0", Insecure: true, Metrics: NewMetrics(MetricsOptions{})})
+	closed := serve(t, ServerConfig{Addr: "127.0.0.1:0", Metrics: NewMetrics(), Hosts: []string{"leat.test"}})
+	open := serve(t, ServerConfig{Addr: "0.0.0.0:0", Insecure: true, Metrics: NewMetrics()})
 	for _, test := range []struct {
 		host         string
 		closed, open int

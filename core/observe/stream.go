@@ -1,7 +1,6 @@
 package observe
 
 import (
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,14 +10,13 @@ import (
 
 // StreamMetrics is what comes into one stream.
 type StreamMetrics struct {
-	metrics   *Metrics
-	stream    string
-	shards    sync.Map // record.ShardID -> incoming; without the shard label all share one
-	throttled prometheus.Counter
-	seconds   prometheus.Observer
+	metrics        *Metrics
+	stream         string
+	detail         *shardDetail
+	bytes, records prometheus.Counter
+	throttled      prometheus.Counter
+	seconds        prometheus.Observer
 }
-
-type incoming struct{ bytes, records prometheus.Counter }
 
 // Stream returns the metrics of a stream.
 func (m *Metrics) Stream(name string) *StreamMetrics {
@@ -26,7 +24,9 @@ func (m *Metrics) Stream(name string) *StreamMetrics {
 		return nil
 	}
 	return &StreamMetrics{
-		metrics: m, stream: name,
+		metrics: m, stream: name, detail: m.watched.detail(name),
+		bytes:     m.incomingBytes.WithLabelValues(name),
+		records:   m.incomingRecords.WithLabelValues(name),
 		throttled: m.throttledWrites.WithLabelValues(name),
 		seconds:   m.appendSeconds.WithLabelValues(name),
 	}
@@ -37,18 +37,9 @@ func (s *StreamMetrics) Incoming(shard record.ShardID, records int, bytes int64)
 	if s == nil {
 		return
 	}
-	if !s.metrics.perShard {
-		shard = 0
-	}
-	in, ok := s.shards.Load(shard)
-	if !ok {
-		labels := s.metrics.shardLabels(s.stream, shard)
-		in, _ = s.shards.LoadOrStore(shard, incoming{
-			s.metrics.incomingBytes.WithLabelValues(labels...), s.metrics.incomingRecords.WithLabelValues(labels...),
-		})
-	}
-	in.(incoming).bytes.Add(float64(bytes))
-	in.(incoming).records.Add(float64(records))
+	s.bytes.Add(float64(bytes))
+	s.records.Add(float64(records))
+	s.detail.shard(shard).take(records, bytes)
 }
 
 // Appended counts an append and how long it took to become durable, or why it failed.
@@ -63,10 +54,11 @@ func (s *StreamMetrics) Appended(took time.Duration, err error) {
 	s.seconds.Observe(took.Seconds())
 }
 
-// Throttled counts records that a shard's write limit refused.
-func (s *StreamMetrics) Throttled(records int) {
+// Throttled counts a record that a shard's write limit refused.
+func (s *StreamMetrics) Throttled(shard record.ShardID) {
 	if s != nil {
-		s.throttled.Add(float64(records))
+		s.throttled.Inc()
+		s.detail.shard(shard).refuseWrite()
 	}
 }
 
@@ -83,6 +75,8 @@ func (s *StreamMetrics) Forget() {
 	s.metrics.appendSeconds.DeletePartialMatch(of)
 	s.metrics.readSeconds.DeletePartialMatch(of)
 	s.metrics.iteratorAge.DeletePartialMatch(of)
+	s.metrics.calls.forget(of)
+	s.metrics.watched.forgetDetail(s.stream)
 }
 
 // ReaderMetrics is what one reader takes from a stream.
@@ -92,8 +86,8 @@ type ReaderMetrics struct {
 	age            prometheus.Gauge
 }
 
-// Reader returns the metrics of a reader of a stream: get_records for the API, or pipeline/sink for a delivery. Names
-// come from configuration, never from a client's data.
+// Reader returns the metrics of a delivery that reads a stream, named pipeline/sink. Names come from configuration, never
+// from a client's data.
 func (m *Metrics) Reader(stream, reader string) *ReaderMetrics {
 	if m == nil {
 		return nil

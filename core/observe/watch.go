@@ -18,6 +18,7 @@ type Ledger struct {
 type watched struct {
 	mu      sync.Mutex
 	logs    map[string]shardlog.Log // by the stream's name, which is the label
+	details map[string]*shardDetail // by the stream's name
 	ledgers map[*ledgerWatch]struct{}
 }
 
@@ -37,7 +38,7 @@ var (
 )
 
 func newWatched() *watched {
-	return &watched{logs: map[string]shardlog.Log{}, ledgers: map[*ledgerWatch]struct{}{}}
+	return &watched{logs: map[string]shardlog.Log{}, details: map[string]*shardDetail{}, ledgers: map[*ledgerWatch]struct{}{}}
 }
 
 // watchLog shows the state of a stream's log until stop is called, which must be before the log is closed.
@@ -52,6 +53,24 @@ func (m *Metrics) watchLog(stream string, log shardlog.Log) (stop func()) {
 			delete(m.watched.logs, stream)
 		}
 	}
+}
+
+// detail returns what is counted of a stream beyond its counters; forgetDetail drops it.
+func (w *watched) detail(stream string) *shardDetail {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	d := w.details[stream]
+	if d == nil {
+		d = &shardDetail{}
+		w.details[stream] = d
+	}
+	return d
+}
+
+func (w *watched) forgetDetail(stream string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.details, stream)
 }
 
 // WatchLedger shows a delivery's ledger until stop is called. A pair of pipeline and sink is watched once at a time.
@@ -72,8 +91,11 @@ func (m *Metrics) WatchLedger(pipeline, sink string, ledger func() Ledger) (stop
 
 // Describe implements prometheus.Collector.
 func (w *watched) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{logSize, logPoisoned, logFull, logShards, ledgerDesc} {
+	for _, d := range []*prometheus.Desc{logSize, logPoisoned, logFull, logShards, ledgerDesc, getRecordsAge} {
 		ch <- d
+	}
+	for i := range shardMetrics {
+		ch <- shardMetrics[i].desc
 	}
 }
 
@@ -96,6 +118,9 @@ func (w *watched) Collect(ch chan<- prometheus.Metric) {
 			}
 		}
 		gauge(logShards, float64(open))
+	}
+	for stream, d := range w.details {
+		d.collect(ch, stream, w.logs[stream])
 	}
 	for l := range w.ledgers {
 		sums := l.ledger()

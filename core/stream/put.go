@@ -101,7 +101,7 @@ func (s *Stream) PutWith(ctx context.Context, entries []Entry, o PutOptions) ([]
 	t := s.table.Load()
 	route(p, t, entries)
 	if !o.Unlimited && p.limit(t, s.owner.sinceOpen(), entries, results) != nil {
-		s.metrics.Throttled(len(entries) - len(p.pending))
+		s.countRefused(results)
 	}
 	acked := 0
 	for len(p.pending) > 0 {
@@ -129,6 +129,15 @@ func (s *Stream) PutWith(ctx context.Context, entries []Entry, o PutOptions) ([]
 		route(p, t, entries)
 	}
 	return results, nil
+}
+
+// countRefused counts the entries that plan.limit has refused.
+func (s *Stream) countRefused(results []PutResult) {
+	for i := range results {
+		if results[i].Err != nil {
+			s.metrics.Throttled(results[i].Shard)
+		}
+	}
 }
 
 // spread gives the pending entries to the open shards in turn, and the next put goes on where this one ends.
@@ -163,7 +172,7 @@ func (s *Stream) PutMarked(ctx context.Context, entries []Entry, mark *shardlog.
 	p.route(t, entries)
 	if refused := p.limit(t, s.owner.sinceOpen(), entries, results); refused != nil {
 		p.refund(t, entries)
-		s.metrics.Throttled(len(entries))
+		s.countRefused(results)
 		return nil, refused
 	}
 	p.group(t, entries)
