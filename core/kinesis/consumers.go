@@ -21,7 +21,7 @@ const (
 
 // Kinds of string members, from the model.
 var (
-	consumerName = text{1, 128, "[a-zA-Z0-9_.-]+", nameRegexp.MatchString}
+	consumerName = text{1, 128, namePattern, isName}
 	consumerARN  = pattern(1, 2048, `^(arn):aws.*:kinesis:.*:\d{12}:.*stream\/[a-zA-Z0-9_.-]+\/consumer\/[a-zA-Z0-9_.-]+:[0-9]+`)
 )
 

@@ -65,10 +65,11 @@ func (c *Config) setDefaults() error {
 
 // API answers the operations. Its life: New, Service, and Close once no request is under way.
 type API struct {
-	cfg    Config
-	tokens *tokens
-	knowns knowns
-	calls  *callRates // nil without limits
+	cfg       Config
+	arnPrefix string // of the ARNs of streams
+	tokens    *tokens
+	knowns    knowns
+	calls     *callRates // nil without limits
 
 	creation sync.Mutex // held while a stream is created or changes its mode, so that quotas are checked and spent as one
 
@@ -82,7 +83,10 @@ func New(cfg Config) (*API, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
 	}
-	a := &API{cfg: cfg, knowns: knowns{of: map[string]*known{}}}
+	a := &API{
+		cfg: cfg, knowns: knowns{of: map[string]*known{}},
+		arnPrefix: "arn:aws:kinesis:" + cfg.Region + ":" + cfg.Account + ":stream/",
+	}
 	if cfg.Limits {
 		a.calls = newCallRates(cfg.Account, cfg.Now)
 	}

@@ -48,12 +48,11 @@ func (a *API) find(name, arn *string) (*known, error) {
 // known returns the stream of a name.
 func (a *API) known(name string) (*known, error) {
 	s, err := a.cfg.Streams.Get(name)
-	switch fault.CodeOf(err) {
-	case "stream.not_found", "stream.deleted":
-		a.forget(name)
-		return nil, a.noStream(name)
-	}
 	if err != nil {
+		if fault.CodeOf(err) == "stream.not_found" {
+			a.forget(name)
+			return nil, a.noStream(name)
+		}
 		return nil, err
 	}
 	a.knowns.mu.RLock()

@@ -122,3 +122,29 @@ func TestAStreamThatTheAPIDidNotMakeIsAStreamLikeAnyOther(t *testing.T) {
 	}
 	must[any](s, "DeleteStream", doc{"StreamName": "pipeline"})
 }
+
+// FuzzMeta reads anything as a meta: what can be read is written in a form that reads as the same.
+func FuzzMeta(f *testing.F) {
+	f.Add([]byte(`{"tags":{"a":"b"},"status":"UPDATING","until":"2026-11-23T00:00:00Z","made":true}`))
+	f.Add([]byte(`{"Tags":{"a":"b"},"later":[1,{"x":null}],"":1,"mode_switches":["2026-11-23T00:00:00Z"]}`))
+	f.Add([]byte(`null`))
+	f.Add([]byte(`{"tags":null,"unknown":1}`))
+	f.Add([]byte(``))
+	f.Fuzz(func(t *testing.T, p []byte) {
+		m, err := decodeMeta(p)
+		if err != nil {
+			return
+		}
+		first, err := m.encode()
+		if err != nil {
+			t.Fatalf("%+v: %v", m, err)
+		}
+		again, err := decodeMeta(first)
+		if err != nil {
+			t.Fatalf("%s: %v", first, err)
+		}
+		if second, err := again.encode(); err != nil || string(second) != string(first) {
+			t.Errorf("%s became %s, %v", first, second, err)
+		}
+	})
+}

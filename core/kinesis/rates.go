@@ -131,7 +131,7 @@ func streamOf(r *wire.Request) (string, error) {
 			name, _, _ = strings.Cut(resource, "/consumer/")
 		}
 	}
-	if len(name) > streamName.most || !nameRegexp.MatchString(name) {
+	if len(name) > streamName.most || !isName(name) {
 		return "", nil
 	}
 	return name, nil

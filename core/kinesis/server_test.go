@@ -34,14 +34,14 @@ func (c *clock) advance(d time.Duration) { c.ns.Add(int64(d)) }
 // server is an API with the state and the streams below it, on a file system in memory.
 type server struct {
 	*API
-	t   *testing.T
+	t   testing.TB
 	fs  vfs.FS
 	cfg Config
 	ops map[string]wire.Handler
 }
 
 // newServer starts a server, which is closed when the test ends. Streams, State and, if it is not set, Account come from here.
-func newServer(t *testing.T, cfg Config) *server {
+func newServer(t testing.TB, cfg Config) *server {
 	t.Helper()
 	s := newServerOn(t, vfs.NewMem(), cfg)
 	t.Cleanup(s.stop)
@@ -49,7 +49,7 @@ func newServer(t *testing.T, cfg Config) *server {
 }
 
 // newServerOn starts a server on a file system. It is closed by stop.
-func newServerOn(t *testing.T, fsys vfs.FS, cfg Config) *server {
+func newServerOn(t testing.TB, fsys vfs.FS, cfg Config) *server {
 	t.Helper()
 	if cfg.Account == "" {
 		cfg.Account = "123456789012"

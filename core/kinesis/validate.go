@@ -12,6 +12,9 @@ import (
 // violations collects the constraints of a request that are violated, and words them as the service does.
 type violations []string
 
+// maxViolations is after how many the service looks no further.
+const maxViolations = 10
+
 // err is nil, or the ValidationException with all violations in one message.
 func (v violations) err() error {
 	if len(v) == 0 {
@@ -29,6 +32,9 @@ func (v violations) err() error {
 
 // add notes that the member at path, written in camel case, has a value that violates a constraint. The value nil is null.
 func (v *violations) add(value any, path, constraint string) {
+	if len(*v) == maxViolations {
+		return
+	}
 	text := "null"
 	if value != nil {
 		text = fmt.Sprintf("'%v'", value)
