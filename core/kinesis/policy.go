@@ -176,8 +176,17 @@ func checkElement(name string, value json.RawMessage) error {
 func decodeStrictly(text string, into any) error {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return err
+	err := d.Decode(into)
+	var mistyped *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &mistyped) && mistyped.Field == "":
+		return fmt.Errorf("a JSON %s stands where an object should", mistyped.Value)
+	case errors.As(err, &mistyped):
+		return fmt.Errorf("its %s is a JSON %s", mistyped.Field, mistyped.Value)
+	case err == io.EOF || err == io.ErrUnexpectedEOF:
+		return errors.New("it ends too early")
+	case err != nil:
+		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return errors.New("something follows the document")
