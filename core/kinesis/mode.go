@@ -197,12 +197,21 @@ func (a *API) warmThroughput(mibps *int32, mode stream.Mode) (int, error) {
 	return int(*mibps), nil
 }
 
-// warmShards is how many shards a throughput in MiB/s needs: each takes one.
-func warmShards(mibps int) int { return min(mibps, stream.MaxShards) }
+// WarmShards is how many shards a stream keeps ready whatever its load: one for each MiB/s of its warm throughput.
+func (a *API) WarmShards(s *stream.Stream) int {
+	k, err := a.known(s.Name())
+	if err != nil || k.Stream != s {
+		return 0
+	}
+	return k.warmShards()
+}
 
-// warmUp splits shards until there are as many as the warm throughput needs.
+func (k *known) warmShards() int { return min(k.meta().WarmMiBps, stream.MaxShards) }
+
+// warmUp splits shards until there are as many as the warm throughput needs. What a crash interrupts is left to whoever
+// asks for WarmShards.
 func (k *known) warmUp(ctx context.Context) error {
-	if shards := warmShards(k.meta().WarmMiBps); shards > k.OpenShards() {
+	if shards := k.warmShards(); shards > k.OpenShards() {
 		return k.UpdateShardCount(ctx, shards)
 	}
 	return nil

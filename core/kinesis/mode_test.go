@@ -132,6 +132,9 @@ func TestWarmThroughputOpensAShardForEachMiB(t *testing.T) {
 	if *out.WarmThroughput.CurrentMiBps != 9 || *out.WarmThroughput.TargetMiBps != 2 {
 		t.Errorf("a lower target: %+v", out)
 	}
+	if k, _ := s.known("a"); s.WarmShards(k.Stream) != 2 {
+		t.Errorf("%d shards are kept", s.WarmShards(k.Stream))
+	}
 	s.create("b", 2)
 	must[any](s, "UpdateStreamMode", doc{"StreamARN": s.streamARN("b"), "StreamModeDetails": doc{"StreamMode": "ON_DEMAND"}, "WarmThroughputMiBps": 5})
 	if got := s.summary("b"); got.OpenShardCount != 5 || *got.WarmThroughput.TargetMiBps != 5 {

@@ -72,13 +72,30 @@ func (a *API) createStream(ctx context.Context, in *CreateStreamInput) (none, er
 	if m.AutoDistribution, err = a.autoDistribution(*in.StreamName, in.RecordDistributionStrategy, c.Mode); err != nil {
 		return nil, err
 	}
+	if err := a.checkTags(newStream(*in.StreamName), "add tags to", in.Tags); err != nil {
+		return nil, err
+	}
 	if len(in.Tags) > maxTags {
 		return nil, fail(codeInvalidArgument, "Failed to add tags to stream %s under account %s because a given stream cannot have more than %d tags associated with it.",
 			*in.StreamName, a.cfg.Account, maxTags)
 	}
+	k, err := a.makeStream(ctx, *in.StreamName, c, m)
+	if err != nil {
+		return nil, err
+	}
+	return nil, k.warmUp(ctx)
+}
+
+// newStream names a stream that is not there yet in errors.
+type newStream string
+
+func (n newStream) String() string { return "stream " + string(n) }
+
+// makeStream makes a stream and its meta in one durable step, if the account has room for it.
+func (a *API) makeStream(ctx context.Context, name string, c stream.Config, m meta) (*known, error) {
 	a.creation.Lock()
 	defer a.creation.Unlock()
-	if err := a.roomFor(*in.StreamName, c); err != nil {
+	if err := a.roomFor(name, c); err != nil {
 		return nil, err
 	}
 	if a.cfg.Transition > 0 {
@@ -88,20 +105,17 @@ func (a *API) createStream(ctx context.Context, in *CreateStreamInput) (none, er
 	if err != nil {
 		return nil, err
 	}
-	s, err := a.cfg.Streams.Create(ctx, *in.StreamName, c, func(tx *state.Tx, incarnation uuid.UUID) error {
+	_, err = a.cfg.Streams.Create(ctx, name, c, func(tx *state.Tx, incarnation uuid.UUID) error {
 		tx.Put(metaKey(incarnation), p)
 		return nil
 	})
 	if fault.CodeOf(err) == "stream.exists" { // made by a pipeline in this moment
-		return nil, a.streamExists(*in.StreamName)
+		return nil, a.streamExists(name)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if shards := warmShards(m.WarmMiBps); shards > s.OpenShards() {
-		return nil, s.UpdateShardCount(ctx, shards)
-	}
-	return nil, nil
+	return a.known(name)
 }
 
 // writeLimit is the limit of the shards of streams that the API made.

@@ -119,6 +119,9 @@ func TestCreateStreamRefuses(t *testing.T) {
 			"WarmThroughputMiBps requires MinimumThroughputBillingCommitment to be enabled for the account 123456789012."},
 		{doc{"StreamName": "a", "ShardCount": 1, "Tags": tags}, codeInvalidArgument,
 			"Failed to add tags to stream a under account 123456789012 because a given stream cannot have more than 50 tags associated with it."},
+		{doc{"StreamName": "a", "ShardCount": 1, "Tags": doc{"a%b": "c"}}, codeInvalidArgument,
+			"Failed to add tags to stream a under account 123456789012 because some tags contained illegal characters. " +
+				"The allowed characters are Unicode letters, white-spaces, '_',',','/','=','+','-','@',':'."},
 		{doc{"StreamName": "there", "ShardCount": 1}, codeResourceInUse, "Stream there under account 123456789012 already exists."},
 		{doc{"StreamName": "a", "ShardCount": 8}, codeLimitExceeded,
 			"This request would exceed the shard limit for the account 123456789012 in us-east-1. Current shard count for the account: 3. Limit: 10. " +

@@ -170,7 +170,7 @@ func tagShapes(tags map[string]string) []Tag {
 
 // checkTags refuses tags with characters that no tag can have. The two texts are the service's: the percent sign passes
 // its first check.
-func (a *API) checkTags(r resource, doing string, tags map[string]string) error {
+func (a *API) checkTags(of fmt.Stringer, doing string, tags map[string]string) error {
 	percent := false
 	for key, value := range tags {
 		for _, c := range key + value {
@@ -182,7 +182,7 @@ func (a *API) checkTags(r resource, doing string, tags map[string]string) error 
 	}
 	if percent {
 		return fail(codeInvalidArgument, "Failed to %s %v under account %s because some tags contained illegal characters. "+
-			"The allowed characters are Unicode letters, white-spaces, '_',',','/','=','+','-','@',':'.", doing, r, a.cfg.Account)
+			"The allowed characters are Unicode letters, white-spaces, '_',',','/','=','+','-','@',':'.", doing, of, a.cfg.Account)
 	}
 	return nil
 }
