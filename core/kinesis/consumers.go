@@ -226,6 +226,7 @@ func (a *API) deregisterStreamConsumer(ctx context.Context, in *DeregisterStream
 		return nil, err
 	}
 	k.fanout.close(k.consumerARN(c), k.noConsumer(c.Name))
+	k.metrics.ForgetConsumer(c.Name)
 	return nil, nil
 }
 

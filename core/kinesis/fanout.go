@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/core/record"
 )
 
@@ -52,6 +53,7 @@ func (s *seat) idle(now time.Time) bool {
 type subscription struct {
 	known    *known
 	consumer *consumer
+	metrics  *observe.ConsumerCalls
 	key      seatKey
 	seat     *seat
 	feed     *feed
@@ -75,7 +77,7 @@ func (f *fanout) sit(request context.Context, s *subscription) error {
 		f.dropIdle(now)
 		at = &seat{}
 		f.seats[s.key] = at
-	case now.Sub(at.refused) < subscribeEvery && api.cfg.Limits:
+	case now.Sub(at.refused) < subscribeEvery && s.known.limited():
 		return fail(codeLimitExceeded, "Rate exceeded for consumer %s and shard %s in stream %s under account %s.",
 			s.consumer.Name, s.key.shard, name, api.cfg.Account)
 	case now.Sub(at.taken) < takeoverAfter:
@@ -87,7 +89,7 @@ func (f *fanout) sit(request context.Context, s *subscription) error {
 	at.taken, at.by = now, s
 	read := f.feeds[s.key.shard]
 	if read == nil {
-		read = &feed{stream: s.known.Stream, metrics: api.cfg.Metrics.Reader(name, "subscribe_to_shard")}
+		read = &feed{stream: s.known.Stream}
 		f.feeds[s.key.shard] = read
 	}
 	read.readers++
@@ -138,13 +140,17 @@ func (f *fanout) pay(s *subscription, now time.Time, size int) time.Duration {
 	return s.seat.paid.Sub(now)
 }
 
-// close ends all subscriptions of a consumer.
+// close ends all subscriptions of a consumer and forgets its seats: one that is registered again begins anew.
 func (f *fanout) close(consumer string, why error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for key, s := range f.seats {
-		if key.consumer == consumer && s.by != nil {
+		if key.consumer != consumer {
+			continue
+		}
+		if s.by != nil {
 			s.by.end(why)
 		}
+		delete(f.seats, key)
 	}
 }

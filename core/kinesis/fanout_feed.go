@@ -7,7 +7,6 @@ import (
 	"time"
 	"weak"
 
-	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/shardlog"
 	"github.com/leatstream/leat/core/stream"
@@ -32,7 +31,9 @@ type event struct {
 
 	err     error
 	payload []byte // nil: there was nothing to read
-	size    int    // bytes of keys and data
+	records int
+	size    int           // bytes of keys and data
+	behind  time.Duration // age of the last record; 0 at the tip
 	next    stream.Position
 	last    bool // the shard ends with it
 }
@@ -41,7 +42,6 @@ type event struct {
 // share the read and the encoded event. The newest event is held weakly: it is there while somebody still sends it.
 type feed struct {
 	stream  *stream.Stream
-	metrics *observe.ReaderMetrics
 	readers int // guarded by fanout.mu
 
 	mu     sync.Mutex
@@ -75,14 +75,12 @@ func (f *feed) event(at stream.Position, format wire.Format, now time.Time) *eve
 func (f *feed) fill(e *event, at stream.Position) error {
 	batch := record.NewBatch()
 	defer batch.Release()
-	began := time.Now()
 	// Others may wait for this event, so it does not depend on the connection that happened to come first.
 	res, err := f.stream.Read(context.Background(), at, shardlog.ReadLimit{Records: eventRecords, Bytes: eventBytes}, batch)
 	if err != nil {
 		return err
 	}
-	f.metrics.Read(batch.Records, time.Since(began))
-	e.next, e.last, e.size = res.Next, res.End, batch.Size()
+	e.next, e.last, e.records, e.size, e.behind = res.Next, res.End, batch.Len(), batch.Size(), res.Behind
 	if batch.Len() == 0 && !res.End {
 		return nil
 	}

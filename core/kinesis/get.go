@@ -24,7 +24,7 @@ func (in *GetRecordsInput) validate(v *violations) {
 	streamARN.check(v, "streamARN", in.StreamARN)
 }
 
-func (a *API) getRecords(ctx context.Context, in *GetRecordsInput) (*getRecordsAnswer, error) {
+func (a *API) getRecords(ctx context.Context, in *GetRecordsInput) (_ *getRecordsAnswer, err error) {
 	name, at, err := a.openIterator(*in.ShardIterator)
 	if err != nil {
 		return nil, err
@@ -36,13 +36,15 @@ func (a *API) getRecords(ctx context.Context, in *GetRecordsInput) (*getRecordsA
 	if err != nil {
 		return nil, err
 	}
+	started := time.Now()
+	defer k.measureRefusedRead(started, at.Shard, &err)
 	if at.Incarnation != k.Incarnation() { // the stream has been deleted and created again
 		return nil, a.noSuchShard(at.Shard, name)
 	}
 	if in.DryRun != nil && *in.DryRun {
 		return nil, errDryRun
 	}
-	if a.cfg.Limits && !k.reads.read(at.Shard, a.cfg.Now()) {
+	if k.limited() && !k.reads.read(at.Shard, a.cfg.Now()) {
 		return nil, k.rateExceeded(at.Shard)
 	}
 	limit := shardlog.ReadLimit{Records: maxGetRecords, Bytes: maxGetBytes}
@@ -50,7 +52,6 @@ func (a *API) getRecords(ctx context.Context, in *GetRecordsInput) (*getRecordsA
 		limit.Records = int(*in.Limit)
 	}
 	batch := record.NewBatch()
-	started := time.Now()
 	res, err := k.Read(ctx, at, limit, batch)
 	if err != nil {
 		batch.Release()
@@ -60,8 +61,7 @@ func (a *API) getRecords(ctx context.Context, in *GetRecordsInput) (*getRecordsA
 		}
 		return nil, err
 	}
-	a.cfg.Metrics.Reader(name, "get_records").Read(batch.Records, time.Since(started))
-	if a.cfg.Limits {
+	if k.limited() {
 		k.reads.took(at.Shard, a.cfg.Now(), batch.Size())
 	}
 	out := &getRecordsAnswer{batch: batch, behind: res.Behind}
@@ -71,6 +71,7 @@ func (a *API) getRecords(ctx context.Context, in *GetRecordsInput) (*getRecordsA
 			return nil, err
 		}
 	}
+	k.metrics.GetRecords(time.Since(started), at.Shard, batch.Len(), batch.Size(), res.Behind)
 	if res.End {
 		out.children = childShapes(res.Children)
 	} else {

@@ -70,7 +70,7 @@ func (a *API) getShardIterator(ctx context.Context, in *GetShardIteratorInput) (
 	if in.DryRun != nil && *in.DryRun {
 		return nil, errDryRun
 	}
-	if a.cfg.Limits && !k.reads.iterator(shard, a.cfg.Now()) {
+	if k.limited() && !k.reads.iterator(shard, a.cfg.Now()) {
 		return nil, k.rateExceeded(shard)
 	}
 	return &GetShardIteratorOutput{ShardIterator: a.sealIterator(name, at)}, nil

@@ -5,13 +5,15 @@ import (
 	"sync/atomic"
 
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/core/stream"
 )
 
 // known is a stream as the API knows it. There is one for each incarnation; it is made when the stream is first asked for.
 type known struct {
 	*stream.Stream
-	api *API
+	api     *API
+	metrics *observe.StreamCalls
 
 	stored   atomic.Pointer[meta]
 	changing sync.Mutex             // held while stored changes
@@ -66,10 +68,11 @@ func (a *API) known(name string) (*known, error) {
 	if k := a.knowns.of[name]; k != nil && k.Stream == s {
 		return k, nil
 	}
-	k = &known{Stream: s, api: a}
+	k = &known{Stream: s, api: a, metrics: a.cfg.Metrics.Calls(name)}
 	if err := k.load(); err != nil {
 		return nil, err
 	}
+	k.metrics.ShardLevel(k.meta().ShardMetrics)
 	a.knowns.of[name] = k
 	return k, nil
 }

@@ -75,6 +75,7 @@ func (k *known) changeMonitoring(ctx context.Context, metrics []string, on bool)
 			return nil
 		})
 	})
+	k.metrics.ShardLevel(k.meta().ShardMetrics)
 	return current, desired, err
 }
 

@@ -68,11 +68,12 @@ func (r *PutRecordsRequestEntry) validate(v *violations, i int) {
 // memberPath is how paths of violations name the members of the i-th record.
 func memberPath(i int) string { return fmt.Sprintf("records.%d.member.", i+1) }
 
-func (a *API) putRecord(ctx context.Context, in *PutRecordInput) (*putRecordAnswer, error) {
+func (a *API) putRecord(ctx context.Context, in *PutRecordInput) (_ *putRecordAnswer, err error) {
 	k, err := a.findForWriting(in.StreamName, in.StreamARN)
 	if err != nil {
 		return nil, err
 	}
+	defer k.measurePutRecord(time.Now(), putSize(in.Data, in.PartitionKey), &err)
 	record := PutRecordsRequestEntry{Data: in.Data, ExplicitHashKey: in.ExplicitHashKey, PartitionKey: in.PartitionKey}
 	m := in.memory
 	m.records = append(m.records[:0], record)
@@ -100,17 +101,15 @@ func (a *API) putRecord(ctx context.Context, in *PutRecordInput) (*putRecordAnsw
 	return out, nil
 }
 
-func (a *API) putRecords(ctx context.Context, in *PutRecordsInput) (*putRecordsAnswer, error) {
+func (a *API) putRecords(ctx context.Context, in *PutRecordsInput) (_ *putRecordsAnswer, err error) {
 	k, err := a.findForWriting(in.StreamName, in.StreamARN)
 	if err != nil {
 		return nil, err
 	}
+	defer k.measurePutRecords(time.Now(), in, &err)
 	size := 0
 	for i := range in.Records {
-		size += len(in.Records[i].Data)
-		if key := in.Records[i].PartitionKey; key != nil {
-			size += len(*key)
-		}
+		size += putSize(in.Records[i].Data, in.Records[i].PartitionKey)
 	}
 	if size > maxPutBytes {
 		return nil, fail(codeInvalidArgument, "Records size exceeds %d MB limit", maxPutBytes>>20)
@@ -188,9 +187,7 @@ func (k *known) fill(m *putMemory, records []PutRecordsRequestEntry, path func(i
 
 // store puts the entries.
 func (k *known) store(ctx context.Context, m *putMemory) (err error) {
-	m.results, err = k.PutWith(ctx, m.entries, stream.PutOptions{
-		Unlimited: !k.api.cfg.Limits, Spread: k.meta().AutoDistribution, Results: m.results,
-	})
+	m.results, err = k.PutWith(ctx, m.entries, stream.PutOptions{Spread: k.meta().AutoDistribution, Results: m.results})
 	return err
 }
 

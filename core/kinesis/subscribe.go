@@ -61,8 +61,10 @@ func (a *API) subscribeToShard(ctx context.Context, in *SubscribeToShardInput, f
 	if in.DryRun != nil && *in.DryRun {
 		return nil, errDryRun
 	}
-	s := &subscription{known: k, consumer: c, key: seatKey{k.consumerARN(c), shard}}
-	if err := k.fanout.sit(ctx, s); err != nil {
+	s := &subscription{known: k, consumer: c, key: seatKey{k.consumerARN(c), shard}, metrics: k.metrics.Consumer(c.Name)}
+	err = k.fanout.sit(ctx, s)
+	s.metrics.Subscribed(err == nil)
+	if err != nil {
 		return nil, err
 	}
 	if err := k.registered(c); err != nil { // its end came since the check above and missed this subscription
@@ -116,11 +118,15 @@ func (s *subscription) serve(run context.Context, at stream.Position, format wir
 				return s.known.streamFailure(err)
 			}
 		}
-		if err := send("SubscribeToShardEvent", encoded(payload)); err != nil || e.last {
+		if err := send("SubscribeToShardEvent", encoded(payload)); err != nil {
 			return err
 		}
+		s.metrics.Event(s.key.shard, e.records, e.size, e.behind)
+		if e.last {
+			return nil
+		}
 		at, due = e.next, now().Add(heartbeat)
-		if s.known.api.cfg.Limits {
+		if s.known.limited() {
 			sleep(ctx, s.known.fanout.pay(s, now(), e.size))
 		}
 	}
