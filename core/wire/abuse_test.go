@@ -47,6 +47,7 @@ func h2Head() string {
 }
 
 func TestSlowClientsAreCutWhileOthersAreServed(t *testing.T) {
+	t.Parallel()
 	patience, within := 500*time.Millisecond, 6*time.Second
 	if testenv.Full() {
 		patience, within = 0, 10*time.Second // as users have it
@@ -131,6 +132,7 @@ func TestSlowClientsAreCutWhileOthersAreServed(t *testing.T) {
 }
 
 func TestAClientThatReadsNothingIsCut(t *testing.T) {
+	t.Parallel()
 	s := greeter()
 	ended := make(chan error, 2)
 	s.Operations["Flood"] = func(context.Context, *wire.Request) (any, error) {

@@ -20,7 +20,7 @@ const (
 	typeEventStream = "application/vnd.amazon.eventstream"
 )
 
-var contentTypes = [...][]string{JSON: {typeJSON}, CBOR: {typeCBOR}}
+var contentTypes = [...]string{JSON: typeJSON, CBOR: typeCBOR}
 
 // sizer is implemented by an [Appender] that knows how large a body it appends, at most.
 type sizer interface {
@@ -36,7 +36,7 @@ func (x *exchange) write(status int, out any) error {
 	body := Append(x.access.Format, getBuffer(size)[:0], out)
 	defer putBuffer(body)
 	if len(body) > 0 || status != http.StatusOK {
-		x.w.Header()["Content-Type"] = contentTypes[x.access.Format]
+		x.set("Content-Type", contentTypes[x.access.Format])
 	}
 	x.send(status, body)
 	return nil
@@ -44,7 +44,7 @@ func (x *exchange) write(status int, out any) error {
 
 // send writes the answer.
 func (x *exchange) send(status int, body []byte) {
-	x.w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
+	x.set("Content-Length", strconv.Itoa(len(body)))
 	x.wrote = true
 	x.access.Status = status
 	x.w.WriteHeader(status)
@@ -80,13 +80,12 @@ func (x *exchange) fail(err error) {
 	if status == 0 {
 		status = http.StatusBadRequest
 	}
-	header := x.w.Header()
-	header["X-Amzn-Errortype"] = []string{e.Code}
+	x.set("X-Amzn-Errortype", e.Code)
 	if x.xml {
 		x.send(status, fmt.Appendf(nil, "<%s>\n  <Message>%s</Message>\n</%[1]s>\n", e.Code, e.Message))
 		return
 	}
-	header["Content-Type"] = contentTypes[x.access.Format]
+	x.set("Content-Type", contentTypes[x.access.Format])
 	x.send(status, appendError(x.access.Format, nil, e))
 }
 
@@ -119,5 +118,7 @@ func newExtendedID() string {
 	for i := 0; i < len(id); i += 8 {
 		binary.NativeEndian.PutUint64(id[i:], rand.Uint64())
 	}
-	return base64.StdEncoding.EncodeToString(id[:])
+	var text [96]byte
+	base64.StdEncoding.Encode(text[:], id[:])
+	return string(text[:])
 }

@@ -77,7 +77,7 @@ func (x *exchange) readBody() ([]byte, error) {
 }
 
 // hangUp closes the connection after the answer: the rest of the body is not waited for.
-func (x *exchange) hangUp() { x.w.Header()["Connection"] = []string{"close"} }
+func (x *exchange) hangUp() { x.set("Connection", "close") }
 
 func (x *exchange) tooLarge() *Error {
 	return &Error{Code: codeTooLarge, Message: "Request size exceeded the limit.", Status: http.StatusRequestEntityTooLarge}
@@ -85,16 +85,18 @@ func (x *exchange) tooLarge() *Error {
 
 // readInto reads the body into a buffer, which it replaces if the length is unknown.
 func (x *exchange) readInto(buf *[]byte) (n int, err error) {
-	began, deadline := time.Now(), time.Time{}
+	began := time.Now()
+	spare := x.h.cfg.Patience / 8 // a new time limit is set no more often, for each costs HTTP/2 a switch of goroutines
+	var set time.Time
 	for {
 		if n == len(*buf) {
 			if err := x.grow(buf, n); err != nil {
 				return n, err
 			}
 		}
-		if until := began.Add(x.h.cfg.timeFor(n)); until.Sub(deadline) > x.h.cfg.Patience/8 { // a timer less for most reads
-			deadline = until
-			_ = x.control.SetReadDeadline(deadline) // every connection of net/http has one
+		if now := time.Now(); now.Sub(set) > spare {
+			set = now
+			_ = x.control.SetReadDeadline(began.Add(x.h.cfg.timeFor(n) + spare)) // every connection of net/http has one
 		}
 		got, err := x.r.Body.Read((*buf)[n:])
 		n += got
@@ -102,7 +104,9 @@ func (x *exchange) readInto(buf *[]byte) (n int, err error) {
 		case int64(n) > x.h.cfg.MaxBody:
 			return n, x.tooLarge()
 		case err == io.EOF:
-			_ = x.control.SetReadDeadline(time.Time{}) // else it would look as if the client had left
+			if x.r.ProtoMajor == 1 {
+				_ = x.control.SetReadDeadline(time.Time{}) // else it would look as if the client had left
+			}
 			return n, nil
 		case err != nil:
 			return n, err
@@ -133,7 +137,7 @@ func (x *exchange) reserve(n int64) error {
 	if n <= smallBody {
 		of = sizeSmall
 	}
-	if !x.h.budgets[of].acquire(x.r.Context(), n) {
+	if !x.h.budgets[of].acquire(x.r.Context(), x.connection, n) {
 		return &Error{Code: codeUnavailable, Message: "Too many large requests at the same time. Please try again.",
 			Status: http.StatusServiceUnavailable}
 	}
@@ -166,14 +170,15 @@ type waiter struct {
 
 func newBudget(n int64) *budget { return &budget{free: n, whole: n} }
 
-func (b *budget) acquire(ctx context.Context, n int64) bool {
+func (b *budget) acquire(ctx context.Context, c *connection, n int64) bool {
 	b.mu.Lock()
 	if b.free >= n && len(b.waiting) == 0 {
 		b.free -= n
 		b.mu.Unlock()
 		return true
 	}
-	if n > b.whole {
+	defer c.waiting.Add(-1)
+	if c.waiting.Add(1) > h2Waiting || len(b.waiting) == maxWaiting || n > b.whole {
 		b.mu.Unlock()
 		return false
 	}

@@ -42,6 +42,8 @@ const (
 	// maxWait is how long a request waits for memory: with Patience it is within the 10 s after which a client that does
 	// nothing is cut, and it lets a burst of large bodies pass without errors.
 	maxWait = 3 * time.Second
+	// maxWaiting is how many requests wait, at most: each may have sent h2StreamWindow bytes already.
+	maxWaiting = 256
 )
 
 func (c *Config) setDefaults() error {

@@ -61,7 +61,7 @@ func (x *exchange) stream(s *EventStream) error {
 	defer cancel()
 	defer context.AfterFunc(x.h.stopping, cancel)()
 
-	x.w.Header()["Content-Type"] = []string{typeEventStream}
+	x.set("Content-Type", typeEventStream)
 	x.wrote = true
 	x.access.Status = http.StatusOK
 	x.w.WriteHeader(http.StatusOK)

@@ -89,18 +89,23 @@ type exchange struct {
 	control *http.ResponseController
 	r       *http.Request
 	access  Access
+	// connection that the request came on.
+	connection *connection
 	// xml: errors go out in the form that the service has where it cannot tell the protocol.
 	xml bool
 	// wrote is whether the answer's header is out.
 	wrote bool
-	// reserved is what it takes of the budget.
+	// reserved is what it takes of the budgets.
 	reserved [sizes]int64
+	// values of the answer's headers, up to used.
+	values [6]string
+	used   int
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{h: h, w: w, control: http.NewResponseController(w), r: r}
 	x.access = Access{ID: newID(), Began: time.Now(), Remote: r.RemoteAddr}
-	firstRequest(r.Context())
+	x.connection = connectionOf(r.Context())
 	defer x.finish()
 	if err := x.serve(); err != nil {
 		x.fail(err)
@@ -134,8 +139,7 @@ func (x *exchange) finish() {
 
 // serve takes a request its way up to the answer. What it returns is yet to be told to the client.
 func (x *exchange) serve() error {
-	header := x.w.Header()
-	header["X-Amzn-Requestid"] = []string{x.access.ID}
+	x.set("X-Amzn-Requestid", x.access.ID)
 	format, known := formatOf(x.r.Header.Get("Content-Type"))
 	x.access.Format = format
 	x.xml = !known && x.r.Method != http.MethodPost
@@ -150,10 +154,10 @@ func (x *exchange) serve() error {
 			x.preflight(origin)
 			return nil
 		}
-		allowOrigin(header, origin)
-		header["Access-Control-Expose-Headers"] = []string{exposedHeaders}
+		x.allowOrigin(origin)
+		x.set("Access-Control-Expose-Headers", exposedHeaders)
 	}
-	header["X-Amz-Id-2"] = []string{newExtendedID()}
+	x.set("X-Amz-Id-2", newExtendedID())
 	if x.r.Method != http.MethodPost {
 		x.xml = true
 		return &Error{Code: codeAccessDenied, Status: http.StatusForbidden,
@@ -181,6 +185,17 @@ func (x *exchange) serve() error {
 		return x.stream(stream)
 	}
 	return x.write(http.StatusOK, out)
+}
+
+// set sets a header of the answer; key is in canonical form. Most answers need no more allocations for it.
+func (x *exchange) set(key, v string) {
+	if x.used == len(x.values) {
+		x.w.Header()[key] = []string{v}
+		return
+	}
+	x.values[x.used] = v
+	x.used++
+	x.w.Header()[key] = x.values[x.used-1 : x.used : x.used]
 }
 
 // answer calls the operation, and takes the body back from it.

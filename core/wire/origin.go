@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -15,12 +14,14 @@ const exposedHeaders = "x-amzn-RequestId,x-amzn-ErrorType,x-amz-request-id,x-amz
 // preflightSeconds is how long a browser may keep the answer to a preflight request.
 const preflightSeconds = "172800"
 
-// hostname is a host without its port and the dot of the root.
+// hostname is a host without its port, the brackets of an IPv6 address and the dot of the root.
 func hostname(host string) string {
-	if name, _, err := net.SplitHostPort(host); err == nil {
+	if address, ok := strings.CutPrefix(host, "["); ok {
+		host, _, _ = strings.Cut(address, "]")
+	} else if name, port, ok := strings.Cut(host, ":"); ok && !strings.Contains(port, ":") {
 		host = name
 	}
-	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
 func loopbackName(name string) bool {
@@ -55,21 +56,20 @@ func (h *handler) checkOrigin(origin, host string) error {
 	return &Error{Code: codeAccessDenied, Status: http.StatusForbidden, Message: "This server does not allow requests of web pages from this origin."}
 }
 
-func allowOrigin(header http.Header, origin string) {
-	header["Access-Control-Allow-Origin"] = []string{origin}
-	header["Vary"] = []string{"Origin"}
+func (x *exchange) allowOrigin(origin string) {
+	x.set("Access-Control-Allow-Origin", origin)
+	x.set("Vary", "Origin")
 }
 
 // preflight answers a browser that asks whether a page may call.
 func (x *exchange) preflight(origin string) {
-	header := x.w.Header()
-	allowOrigin(header, origin)
+	x.allowOrigin(origin)
 	if asked := x.r.Header.Get("Access-Control-Request-Headers"); asked != "" {
-		header["Access-Control-Allow-Headers"] = []string{asked}
+		x.set("Access-Control-Allow-Headers", asked)
 	}
 	if asked := x.r.Header.Get("Access-Control-Request-Method"); asked != "" {
-		header["Access-Control-Allow-Methods"] = []string{asked}
+		x.set("Access-Control-Allow-Methods", asked)
 	}
-	header["Access-Control-Max-Age"] = []string{preflightSeconds}
+	x.set("Access-Control-Max-Age", preflightSeconds)
 	x.send(http.StatusOK, nil)
 }

@@ -53,6 +53,7 @@ func TestTheSDKForGoReadsAnswersErrorsAndSignsWhatIsParsed(t *testing.T) {
 }
 
 func TestTheSDKForGoTriesAgainWhenMemoryIsShort(t *testing.T) {
+	t.Parallel()
 	tries := 0
 	c := sdk(t, map[string]wire.Handler{"DescribeLimits": func(_ context.Context, r *wire.Request) (any, error) {
 		if tries++; tries < 3 {

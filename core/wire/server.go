@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,7 +23,10 @@ const (
 	// h2StreamWindow and h2ConnectionWindow are what a client may send before it is read. A body that waits for memory
 	// takes that much beside the budget. On a network of 1 ms it is 256 MB/s.
 	h2StreamWindow     = 256 << 10
-	h2ConnectionWindow = 1 << 20
+	h2ConnectionWindow = 2 << 20
+	// h2Waiting is how many requests of a connection may wait for memory: their windows are half the connection's, and the
+	// other half is for those whose bodies are being read. Else all would wait for each other.
+	h2Waiting = h2ConnectionWindow / h2StreamWindow / 2
 	// h2Frame is the largest frame that is read; each connection keeps a buffer of that size.
 	h2Frame = 64 << 10
 	// h2PingAfter is how long a client may be silent before it is asked whether it lives, and h2PingTimeout how long it may
@@ -65,20 +69,28 @@ func NewServer(cfg Config) (*Server, error) {
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			// Time limits of headers do not reach HTTP/2: a connection without a request after this time is cut.
 			timer := time.AfterFunc(h.cfg.Patience+maxWait, func() { _ = c.Close() })
-			return context.WithValue(ctx, newcomer{}, timer)
+			return context.WithValue(ctx, connectionKey{}, &connection{timer: timer})
 		},
 		ErrorLog: slog.NewLogLogger(h.cfg.Logger.Handler(), slog.LevelDebug), // handshakes that failed, and the like
 	}}, nil
 }
 
-// newcomer is the context key of the timer that cuts a connection which has made no request.
-type newcomer struct{}
+// connection is what the requests of a connection share.
+type connection struct {
+	timer *time.Timer // cuts it, unless it makes a request
+	// waiting is how many requests wait for memory.
+	waiting atomic.Int32
+}
 
-// firstRequest lets the connection of a request live on.
-func firstRequest(ctx context.Context) {
-	if timer, ok := ctx.Value(newcomer{}).(*time.Timer); ok {
-		timer.Stop()
+type connectionKey struct{}
+
+// connectionOf is that of a request; a server of somebody else's has none, and each request gets its own.
+func connectionOf(ctx context.Context) *connection {
+	if c, ok := ctx.Value(connectionKey{}).(*connection); ok {
+		c.timer.Stop()
+		return c
 	}
+	return &connection{}
 }
 
 // ServeHTTP implements http.Handler, for servers of one's own: they should have limits like those of Serve.

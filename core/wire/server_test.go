@@ -40,10 +40,7 @@ func start(t testing.TB, cfg wire.Config, c *wire.Certificate) (addr string, sto
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := listen(t)
 	served := make(chan error, 1)
 	go func() {
 		if c != nil {
@@ -62,6 +59,15 @@ func start(t testing.TB, cfg wire.Config, c *wire.Certificate) (addr string, sto
 			t.Errorf("Serve: %v", err)
 		}
 	}
+}
+
+func listen(t testing.TB) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 // client speaks one protocol only.
@@ -313,7 +319,7 @@ func TestVerifyDecidesBeforeTheBodyIsDecoded(t *testing.T) {
 		t.Errorf("answered %s", body)
 	}
 	if got.AccessKey != "a/key" || got.Date != "20260101" || got.Region != "eu-west-1" || got.Service != "kinesis" || got.Hex != "0f" ||
-		strings.Join(got.SignedHeaders, " ") != "host x-amz-date" || got.Algorithm != "AWS4-HMAC-SHA256" || got.Presigned {
+		got.SignedHeaders != "host;x-amz-date" || got.Algorithm != "AWS4-HMAC-SHA256" || got.Presigned {
 		t.Errorf("parsed %+v", got)
 	}
 	q := post(t, "http://"+addr+"/?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=k%2F20260101%2Fr%2Fkinesis%2Faws4_request&X-Amz-Date=d&X-Amz-SignedHeaders=host&X-Amz-Signature=s",
@@ -389,6 +395,7 @@ func TestShutdownAnswersWhatIsUnderWayAndEndsStreams(t *testing.T) {
 }
 
 func TestACertificateIsReloadedWhenItsFilesChange(t *testing.T) {
+	t.Parallel()
 	dir, other := t.TempDir(), t.TempDir()
 	dev, err := wire.DevelopmentCertificate(dir, []string{"leat.test"}, nil)
 	if err != nil {

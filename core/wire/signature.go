@@ -15,8 +15,8 @@ type Signature struct {
 	Date, Region, Service string
 	// Algorithm is AWS4-HMAC-SHA256, most of the time.
 	Algorithm string
-	// SignedHeaders are the names of the headers that were signed, in lower case.
-	SignedHeaders []string
+	// SignedHeaders are the names of the headers that were signed, in lower case, with ; between them.
+	SignedHeaders string
 	// Hex is the signature itself.
 	Hex string
 	// Presigned is whether it came in the query, not in the header Authorization.
@@ -46,19 +46,19 @@ func parseSignature(r *http.Request) (Signature, error) {
 func parseAuthorization(header string, dated bool) (Signature, error) {
 	algorithm, rest, _ := strings.Cut(header, " ")
 	s := Signature{Algorithm: algorithm}
-	var credential, signed string
+	var credential string
 	for part := range strings.FieldsFuncSeq(rest, func(c rune) bool { return c == ',' || c == ' ' }) {
 		switch key, v, _ := strings.Cut(part, "="); key {
 		case "Credential":
 			credential = v
 		case "SignedHeaders":
-			signed = v
+			s.SignedHeaders = v
 		case "Signature":
 			s.Hex = v
 		}
 	}
 	var missing strings.Builder
-	for _, p := range [...]struct{ name, value string }{{"Credential", credential}, {"Signature", s.Hex}, {"SignedHeaders", signed}} {
+	for _, p := range [...]struct{ name, value string }{{"Credential", credential}, {"Signature", s.Hex}, {"SignedHeaders", s.SignedHeaders}} {
 		if p.value == "" {
 			fmt.Fprintf(&missing, "Authorization header requires '%s' parameter. ", p.name)
 		}
@@ -69,7 +69,6 @@ func parseAuthorization(header string, dated bool) (Signature, error) {
 	if missing.Len() > 0 {
 		return Signature{}, incomplete(missing.String() + "Authorization=" + strings.ToValidUTF8(header, "?"))
 	}
-	s.SignedHeaders = strings.Split(signed, ";")
 	return s, s.setCredential(credential)
 }
 
@@ -85,21 +84,23 @@ func parsePresigned(query url.Values) (Signature, error) {
 	}
 	s := Signature{
 		Algorithm: query.Get("X-Amz-Algorithm"), Hex: query.Get("X-Amz-Signature"), Presigned: true,
-		SignedHeaders: strings.Split(query.Get("X-Amz-SignedHeaders"), ";"),
+		SignedHeaders: query.Get("X-Amz-SignedHeaders"),
 	}
 	return s, s.setCredential(query.Get("X-Amz-Credential"))
 }
 
 // setCredential takes a credential apart: key/date/region/service/aws4_request, where the key may have slashes.
 func (s *Signature) setCredential(credential string) error {
-	parts := strings.Split(credential, "/")
-	n := len(parts)
-	if n < 5 {
-		return incomplete("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '" +
-			strings.ToValidUTF8(credential, "?") + "'")
+	rest, parts := credential, [4]string{} // from the end
+	for i := range parts {
+		slash := strings.LastIndexByte(rest, '/')
+		if slash < 0 {
+			return incomplete("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '" +
+				strings.ToValidUTF8(credential, "?") + "'")
+		}
+		rest, parts[i] = rest[:slash], rest[slash+1:]
 	}
-	s.AccessKey = strings.Join(parts[:n-4], "/")
-	s.Date, s.Region, s.Service = parts[n-4], parts[n-3], parts[n-2]
+	s.AccessKey, s.Date, s.Region, s.Service = rest, parts[3], parts[2], parts[1]
 	return nil
 }
 
