@@ -179,6 +179,7 @@ func TestASubscriptionLivesFiveMinutes(t *testing.T) {
 func TestTheNextSubscriptionTakesOverAfterFiveSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFanWorld(t, Config{Limits: true}, 2)
+		w.limit()
 		consumer, other := w.register("c"), w.register("other")
 		inUse := "Another active subscription exists for this consumer: 123456789012:birds:shardId-000000000000:c"
 		first, err := w.connect(consumer, 0, from("LATEST"), 100)
@@ -278,6 +279,9 @@ func TestAConsumerGetsTwoMebibytesASecond(t *testing.T) {
 			data := strings.Repeat("x", size-1) // and one byte of key
 			for range count / 100 {
 				w.put(slices.Repeat([]string{data}, 100)...)
+			}
+			if limits {
+				w.limit()
 			}
 			began := time.Now()
 			a, b := w.mustConnect(w.register("a"), from("TRIM_HORIZON")), w.mustConnect(w.register("b"), from("TRIM_HORIZON"))

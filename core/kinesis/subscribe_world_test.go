@@ -29,6 +29,18 @@ func newFanWorld(t *testing.T, cfg Config, shards int) *fanWorld {
 	return w
 }
 
+// limit gives the stream the limits of the service.
+func (w *fanWorld) limit() {
+	w.t.Helper()
+	err := w.stream.Update(context.Background(), func(c *stream.Config) error {
+		c.WriteLimit = stream.KinesisWriteLimit
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 func (w *fanWorld) arn() *string { return new(w.streamARN("birds")) }
 
 // register registers a consumer and returns its ARN.
