@@ -159,7 +159,7 @@ func (in *UpdateShardCountInput) validate(v *violations) {
 }
 
 // updateShardCount answers at once. The shards follow in the background, also over a restart; until then the stream is
-// UPDATING.
+// UPDATING. The quota is about the target: shards that live only meanwhile need no room in it.
 func (a *API) updateShardCount(ctx context.Context, in *UpdateShardCountInput) (*UpdateShardCountOutput, error) {
 	k, err := a.find(in.StreamName, in.StreamARN)
 	if err != nil {
@@ -221,26 +221,29 @@ const (
 	lastReshardPause  = time.Minute
 )
 
-// followShardCount splits and merges shards until there are as many as the stored target says, and forgets it then. What
-// fails for now is tried again; the target stays when ctx ends, for the next start.
+// followShardCount splits and merges shards until there are as many as the stored target says, and forgets it then, or
+// when it cannot be reached. What fails for now is tried again; the target stays when ctx ends, for the next start.
 func (k *known) followShardCount(ctx context.Context) error {
 	for pause := firstReshardPause; ; pause = min(2*pause, lastReshardPause) {
-		err := k.UpdateShardCount(ctx, k.meta().TargetShards)
-		if err == nil {
+		target := k.meta().TargetShards
+		outcome := k.UpdateShardCount(ctx, target)
+		if fault.CodeOf(outcome) == "stream.deleted" {
+			return nil
+		}
+		err := outcome
+		if outcome == nil || fault.ClassOf(outcome) == fault.Permanent {
 			err = k.update(ctx, func(m *meta) error {
 				m.TargetShards = 0
 				return nil
 			})
 		}
 		switch {
-		case err == nil, fault.CodeOf(err) == "stream.deleted":
-			return nil
+		case err == nil:
+			return outcome
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case fault.ClassOf(err) == fault.Permanent:
-			return err
 		}
-		k.api.cfg.Logger.Warn("changing the number of shards; trying again", "stream", k.Name(), "target", k.meta().TargetShards, "pause", pause, "error", err)
+		k.api.cfg.Logger.Warn("changing the number of shards; trying again", "stream", k.Name(), "target", target, "pause", pause, "error", err)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

@@ -191,3 +191,41 @@ func TestAnUpdateOfTheShardCountGoesOnAfterARestart(t *testing.T) {
 		t.Errorf("the target is still stored: %v", err)
 	}
 }
+
+func TestAShardCountThatCannotBeReachedIsForgotten(t *testing.T) {
+	s := newServer(t, Config{})
+	s.create("s", 2)
+	k, err := s.known("s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = k.update(context.Background(), func(m *meta) error {
+		m.TargetShards = stream.MaxShards + 1
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.restart()
+	if n := s.settle("s").OpenShardCount; n != 2 {
+		t.Errorf("there are %d shards, want 2", n)
+	}
+	if k, err = s.known("s"); err != nil || k.meta().TargetShards != 0 {
+		t.Errorf("the target is still stored: %v", err)
+	}
+}
+
+// TestAStreamCanBeDeletedWhileItsShardsChange leaves no work behind that goes on without its stream.
+func TestAStreamCanBeDeletedWhileItsShardsChange(t *testing.T) {
+	s := newServer(t, Config{})
+	for range 20 {
+		s.create("s", 50)
+		must[any](s, "UpdateShardCount", target("s", 73))
+		for {
+			err := s.call("DeleteStream", doc{"StreamName": "s"}, nil)
+			if err == nil {
+				break
+			}
+		}
+	}
+}
