@@ -9,9 +9,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"regexp"
 	"sync"
 	"time"
 
+	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/core/state"
 	"github.com/leatstream/leat/core/stream"
@@ -29,17 +31,26 @@ type Config struct {
 	Account string
 	// Region in ARNs; by default us-east-1.
 	Region string
-	// ShardQuota is how many open shards the account may have; by default 20,000.
+	// ShardQuota is how many open shards the provisioned streams may have together; by default 20,000.
 	ShardQuota int
 	// Limits turns the limits of the service on: a shard's throughput in and out, and the rates of API calls.
 	Limits bool
-	// Transition is how long the states CREATING, UPDATING and DELETING last at least; by default as long as they are true.
+	// Transition is how long the states CREATING, UPDATING and DELETING last at least, up to an hour; by default as long as
+	// they are true.
 	Transition time.Duration
 	Logger     *slog.Logger
 	Metrics    *observe.Metrics
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }
+
+// maxTransition is the longest time that states may last. The service itself needs minutes.
+const maxTransition = time.Hour
+
+var (
+	accountRegexp = regexp.MustCompile(`^[0-9]{12}$`)
+	regionRegexp  = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+)
 
 func (c *Config) setDefaults() error {
 	if c.Streams == nil || c.State == nil {
@@ -59,6 +70,16 @@ func (c *Config) setDefaults() error {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	switch {
+	case !accountRegexp.MatchString(c.Account):
+		return fault.New(fault.Permanent, "kinesis.invalid_config", "account %.40q: want 12 digits", c.Account)
+	case !regionRegexp.MatchString(c.Region):
+		return fault.New(fault.Permanent, "kinesis.invalid_config", "region %.40q: want lower-case letters, digits and hyphens, as in us-east-1", c.Region)
+	case c.ShardQuota < 0:
+		return fault.New(fault.Permanent, "kinesis.invalid_config", "shard quota of %d: want a positive number", c.ShardQuota)
+	case c.Transition < 0 || c.Transition > maxTransition:
+		return fault.New(fault.Permanent, "kinesis.invalid_config", "states that last %v: want 0 to %v", c.Transition, maxTransition)
 	}
 	return nil
 }
