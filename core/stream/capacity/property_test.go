@@ -25,7 +25,8 @@ type modelShard struct {
 	Load
 	from, to float64 // shares of the hash space
 	born     time.Time
-	split    bool // it is a child of a split
+	split    bool  // it is a child of a split
+	sampled  shape // what its sample is of
 }
 
 // model is a stream that knows its load and its peaks without a limit of memory.
@@ -73,7 +74,7 @@ func (s shape) load(from, to float64) float64 {
 }
 
 // sample draws hash keys from the load of a shard.
-func (m *model) sample(t *rapid.T, s *modelShard) (keys []stream.HashKey) {
+func (m *model) sample(s *modelShard) (keys []stream.HashKey) {
 	load := m.shape.load(s.from, s.to)
 	if load < 0.5 {
 		return nil // nobody asks where it is
@@ -107,7 +108,10 @@ func (m *model) step(t *rapid.T, interval time.Duration) {
 		l := s.Load
 		l.Bytes = min(offered, 1) * float64(stream.KinesisWriteLimit.BytesPerSecond)
 		l.Refused = offered > 1
-		l.Sample = m.sample(t, s)
+		if s.sampled != m.shape {
+			s.sampled, s.Sample = m.shape, m.sample(s)
+		}
+		l.Sample = s.Sample
 		sum += min(offered, 1)
 		loads[i] = l
 	}
@@ -213,21 +217,60 @@ func (m *model) checkState(t *rapid.T) {
 	}
 }
 
+func drawShape(t *rapid.T) shape {
+	share := rapid.Float64Range(0, 1)
+	s := shape{
+		even:   rapid.SampledFrom([]float64{0, 0.1, 1, 3, 10, 50, 400}).Draw(t, "even"),
+		region: rapid.SampledFrom([]float64{0, 0.5, 2, 9}).Draw(t, "region"),
+		key:    rapid.SampledFrom([]float64{0, 0.5, 0.9, 3}).Draw(t, "key"),
+		from:   share.Draw(t, "from"), at: share.Draw(t, "at"),
+	}
+	s.to = min(1, s.from+rapid.SampledFrom([]float64{1e-9, 0.001, 0.1, 1}).Draw(t, "width"))
+	return s
+}
+
+// TestAConstantLoadComesToRest looks for reshards that go on though the load stays as it is: after some hours there are no
+// splits any more, and no merges either once the past has left the window.
+func TestAConstantLoadComesToRest(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := newModel()
+		m.shape = drawShape(t)
+		for range 60 {
+			m.step(t, Interval)
+		}
+		m.shape = drawShape(t)
+		for range 120 {
+			m.step(t, Interval)
+		}
+		rest := m.next
+		for range 48 {
+			m.step(t, 15*time.Minute)
+		}
+		if m.next != rest {
+			t.Fatalf("half a day after the load changed to %+v there are still splits: %d shards were opened", m.shape, m.next-rest)
+		}
+		for range (window + 2) * 4 {
+			m.step(t, 6*time.Hour)
+		}
+		for range 4 * DefaultCeiling { // all merges that there can be
+			m.step(t, 15*time.Minute)
+		}
+		rest = m.next
+		for range 2 * 24 {
+			m.step(t, time.Hour)
+		}
+		if m.next != rest {
+			t.Fatalf("a month after the load changed to %+v %d shards were opened in two days", m.shape, m.next-rest)
+		}
+	})
+}
+
 // TestAnyLoadKeepsTheRules runs a controller over loads, bounds and restarts as they come.
 func TestAnyLoadKeepsTheRules(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := newModel()
-		share := rapid.Float64Range(0, 1)
 		t.Repeat(map[string]func(*rapid.T){
-			"load": func(t *rapid.T) {
-				m.shape = shape{
-					even:   rapid.SampledFrom([]float64{0, 0.1, 1, 3, 10, 50, 400}).Draw(t, "even"),
-					region: rapid.SampledFrom([]float64{0, 0.5, 2, 9}).Draw(t, "region"),
-					key:    rapid.SampledFrom([]float64{0, 0.5, 0.9, 3}).Draw(t, "key"),
-					from:   share.Draw(t, "from"), at: share.Draw(t, "at"),
-				}
-				m.shape.to = min(1, m.shape.from+rapid.SampledFrom([]float64{1e-9, 0.001, 0.1, 1}).Draw(t, "width"))
-			},
+			"load": func(t *rapid.T) { m.shape = drawShape(t) },
 			"minutes": func(t *rapid.T) {
 				for range rapid.IntRange(1, 40).Draw(t, "minutes") {
 					m.step(t, Interval)

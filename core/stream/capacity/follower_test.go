@@ -1,0 +1,238 @@
+package capacity
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/leatstream/leat/core/state"
+	"github.com/leatstream/leat/core/stream"
+	"github.com/leatstream/leat/core/vfs"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// follow runs a test with a follower of the stream "s" of a world, in which time passes at once.
+func follow(t *testing.T, cfg Config, test func(*testing.T, *world, *bytes.Buffer)) {
+	synctest.Test(t, func(t *testing.T) {
+		w := openWorld(t, vfs.NewMem())
+		defer w.close(t)
+		log := &bytes.Buffer{} // only the follower writes, and only while the test sleeps
+		cfg.Streams, cfg.State, cfg.Logger = w.streams, w.state, slog.New(slog.NewTextHandler(log, nil))
+		f := Follow(cfg)
+		defer f.Close()
+		time.Sleep(time.Second) // what the test does is never at the very moment of a step
+		test(t, w, log)
+	})
+}
+
+// busy stores a load, in shards' worth, over some minutes.
+func (w *world) busy(t *testing.T, load float64, minutes int) (refused float64) {
+	t.Helper()
+	for range minutes {
+		refused += w.put(t, load, rand.New(rand.NewPCG(1, 1)))
+		time.Sleep(time.Minute)
+	}
+	return refused
+}
+
+// histories are the keys of the stored histories.
+func (w *world) histories() (keys []string) {
+	w.state.View(func(tx *state.Tx) {
+		tx.Scan(prefix, func(key string, _ []byte) bool {
+			keys = append(keys, key)
+			return true
+		})
+	})
+	return keys
+}
+
+func wantShards(t *testing.T, s *stream.Stream, want int) {
+	t.Helper()
+	if n := s.OpenShards(); n != want {
+		t.Fatalf("there are %d shards, want %d", n, want)
+	}
+}
+
+func setMode(t *testing.T, s *stream.Stream, m stream.Mode) {
+	t.Helper()
+	if err := s.Update(context.Background(), func(c *stream.Config) error { c.Mode = m; return nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestAHotShardIsSplitWhereItsLoadIs puts nine tenths of what a shard takes into a twentieth of its range.
+func TestAHotShardIsSplitWhereItsLoadIs(t *testing.T) {
+	follow(t, Config{}, func(t *testing.T, w *world, log *bytes.Buffer) {
+		quarter := w.stream.Loads()[1].Hash
+		keys := spread(quarter, 20, 0.90, 0.95)
+		for second := range 180 {
+			entry := stream.Entry{Key: "k", ExplicitHashKey: keys[second%20].String(), Data: zeros[:shardRate*9/10-1]}
+			if res, err := w.stream.Put(context.Background(), []stream.Entry{entry}); err != nil || res[0].Err != nil {
+				t.Fatal(err, res[0].Err)
+			}
+			time.Sleep(time.Second)
+		}
+		wantShards(t, w.stream, 5)
+		share := width(w.stream.Loads()[1].Hash) / width(quarter)
+		if share < 0.9 || share > 0.95 {
+			t.Errorf("the shard was split at %.3f of its range, its load is from 0.90 to 0.95\n%s", share, log)
+		}
+		checkCover(t, w.stream)
+	})
+}
+
+// TestAHotKeyIsNotChased puts more than a shard takes at one hash key: no split would help.
+func TestAHotKeyIsNotChased(t *testing.T) {
+	follow(t, Config{}, func(t *testing.T, w *world, _ *bytes.Buffer) {
+		refused := 0
+		for range 300 {
+			entry := stream.Entry{Key: "k", Data: zeros[:2*shardRate-1]}
+			res, err := w.stream.Put(context.Background(), []stream.Entry{entry})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res[0].Err != nil {
+				refused++
+			}
+			time.Sleep(time.Second)
+		}
+		if wantShards(t, w.stream, 4); refused < 100 {
+			t.Errorf("%d of 300 records were refused", refused)
+		}
+	})
+}
+
+func TestTheQuotaOfAllStreamsHoldsGrowthBack(t *testing.T) {
+	follow(t, Config{Quota: 10}, func(t *testing.T, w *world, log *bytes.Buffer) {
+		if _, err := w.streams.Create(context.Background(), "provisioned", stream.Config{Shards: 3}); err != nil {
+			t.Fatal(err)
+		}
+		w.busy(t, 20, 5)
+		wantShards(t, w.stream, 7)
+		if n := strings.Count(log.String(), "needs more shards than it may have"); n != 1 {
+			t.Errorf("the log tells %d times that there are too few:\n%s", n, log)
+		}
+		if err := w.streams.Delete(context.Background(), "provisioned"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		wantShards(t, w.stream, 10)
+	})
+}
+
+func TestAWarmThroughputRaisesTheFloorAndTheCeiling(t *testing.T) {
+	warm := 0
+	follow(t, Config{Warm: func(*stream.Stream) int { return warm }}, func(t *testing.T, w *world, _ *bytes.Buffer) {
+		time.Sleep(5 * time.Minute)
+		wantShards(t, w.stream, 4)
+		warm = 10
+		time.Sleep(2 * time.Minute)
+		wantShards(t, w.stream, 10)
+		warm = 250
+		time.Sleep(10 * time.Minute)
+		wantShards(t, w.stream, 250)
+		checkCover(t, w.stream)
+	})
+}
+
+func TestAStreamOnlyGrowsToTheDefaultCeiling(t *testing.T) {
+	follow(t, Config{}, func(t *testing.T, w *world, _ *bytes.Buffer) {
+		if refused := w.busy(t, 180, 12); refused == 0 {
+			t.Error("nothing was refused on the way")
+		}
+		wantShards(t, w.stream, DefaultCeiling)
+	})
+}
+
+func TestSwitchingTheModeKeepsTheShards(t *testing.T) {
+	follow(t, Config{}, func(t *testing.T, w *world, _ *bytes.Buffer) {
+		w.busy(t, 5, 3)
+		time.Sleep(3 * time.Minute)
+		wantShards(t, w.stream, 10)
+		if h := w.histories(); len(h) != 1 {
+			t.Fatalf("histories are %q", h)
+		}
+		setMode(t, w.stream, stream.Provisioned)
+		for range 3 {
+			if _, err := w.stream.Put(context.Background(), []stream.Entry{{Key: "k", Data: zeros[:600]}}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+		}
+		wantShards(t, w.stream, 10)
+		if h := w.histories(); len(h) != 0 {
+			t.Fatalf("of a provisioned stream there are histories %q", h)
+		}
+		setMode(t, w.stream, stream.OnDemand)
+		time.Sleep((window - 1) * 24 * time.Hour)
+		wantShards(t, w.stream, 10)
+		time.Sleep(3 * 24 * time.Hour)
+		wantShards(t, w.stream, 4)
+	})
+}
+
+func TestHistoriesGoWithTheirStreams(t *testing.T) {
+	follow(t, Config{}, func(t *testing.T, w *world, _ *bytes.Buffer) {
+		time.Sleep(time.Minute)
+		if h := w.histories(); fmt.Sprint(h) != fmt.Sprintf("[%s%s]", prefix, w.stream.Incarnation()) {
+			t.Fatalf("histories are %q", h)
+		}
+		if err := w.streams.Delete(context.Background(), "s"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if h := w.histories(); len(h) != 0 {
+			t.Fatalf("histories are %q", h)
+		}
+	})
+}
+
+func TestADamagedHistoryIsBegunAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := openWorld(t, vfs.NewMem())
+		defer w.close(t)
+		key := prefix + w.stream.Incarnation().String()
+		err := w.state.Update(context.Background(), func(tx *state.Tx) error { tx.Put(key, []byte{1, 2, 3}); return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		log := &bytes.Buffer{}
+		f := Follow(Config{Streams: w.streams, State: w.state, Logger: slog.New(slog.NewTextHandler(log, nil))})
+		time.Sleep(Interval + time.Second)
+		f.Close()
+		if !strings.Contains(log.String(), "begins a new history") {
+			t.Errorf("the log does not say so:\n%s", log)
+		}
+		w.state.View(func(tx *state.Tx) {
+			stored, _ := tx.Get(key)
+			if _, err := decodeHistory(stored); err != nil {
+				t.Errorf("the stored history is % x: %v", stored, err)
+			}
+		})
+	})
+}
+
+// TestAFullDiskIsToldOnceAndTheHistorySavedLater checks that a history which cannot be saved is saved later, and that the log says it once.
+func TestAFullDiskIsToldOnceAndTheHistorySavedLater(t *testing.T) {
+	follow(t, Config{}, func(t *testing.T, w *world, log *bytes.Buffer) {
+		w.fs.SetCapacity(1)
+		time.Sleep(5 * time.Minute)
+		if n := strings.Count(log.String(), "cannot be saved"); n != 1 {
+			t.Errorf("the log tells %d times that the history cannot be saved:\n%s", n, log)
+		}
+		w.fs.SetCapacity(0)
+		time.Sleep(5 * time.Minute)
+		if h := w.histories(); len(h) != 1 {
+			t.Errorf("histories are %q", h)
+		}
+	})
+}
