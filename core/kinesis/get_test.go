@@ -1,0 +1,388 @@
+package kinesis
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/leatstream/leat/core/stream"
+	"github.com/leatstream/leat/core/wire"
+	"github.com/leatstream/leat/internal/testenv"
+)
+
+// iterator gets an iterator that needs no more than its type.
+func (s *server) iterator(name, shard, kind string) string {
+	s.t.Helper()
+	return must[GetShardIteratorOutput](s, "GetShardIterator", doc{"StreamName": name, "ShardId": shard, "ShardIteratorType": kind}).ShardIterator
+}
+
+// get reads once.
+func (s *server) get(iterator string) GetRecordsOutput {
+	s.t.Helper()
+	return must[GetRecordsOutput](s, "GetRecords", doc{"ShardIterator": iterator})
+}
+
+// keys are the partition keys of records.
+func keys(records []Record) (keys []string) {
+	for _, r := range records {
+		keys = append(keys, r.PartitionKey)
+	}
+	return keys
+}
+
+func TestReadersGetWhatWasPut(t *testing.T) {
+	clock := newClock()
+	s := newServer(t, Config{Now: clock.now})
+	s.create("s", 1)
+	latest := s.iterator("s", "shardId-000000000000", "LATEST")
+	put := s.putAll("s", "a", "b", "ü\"\n")
+	clock.advance(1500 * time.Millisecond)
+	put = append(put, s.putAll("s", "c")...)
+	got := s.get(s.iterator("s", "shardId-000000000000", "TRIM_HORIZON"))
+	if len(got.Records) != 4 || *got.MillisBehindLatest != 0 || got.ChildShards != nil {
+		t.Fatalf("%+v", got)
+	}
+	for i, r := range got.Records {
+		if r.SequenceNumber != put[i].SequenceNumber || string(r.Data) != "data of "+r.PartitionKey || r.EncryptionType != "" {
+			t.Errorf("record %d: %+v", i, r)
+		}
+	}
+	if got := fmt.Sprint(keys(got.Records)); got != "[a b ü\"\n c]" {
+		t.Error(got)
+	}
+	if d := got.Records[3].ApproximateArrivalTimestamp.Sub(got.Records[0].ApproximateArrivalTimestamp.Time); d != 1500*time.Millisecond {
+		t.Errorf("the last record arrived %v after the first", d)
+	}
+	// LATEST is from when it was made, not from when it is used, and a limit leaves some behind.
+	few := must[GetRecordsOutput](s, "GetRecords", doc{"ShardIterator": latest, "Limit": 3, "StreamARN": s.streamARN("s")})
+	if fmt.Sprint(keys(few.Records)) != "[a b ü\"\n]" || *few.MillisBehindLatest != 1500 {
+		t.Errorf("%v, %d ms behind", keys(few.Records), *few.MillisBehindLatest)
+	}
+	seen := map[string]bool{latest: true}
+	for next := few.NextShardIterator; len(seen) < 5; next = got.NextShardIterator {
+		if got = s.get(next); len(got.Records) != 0 && len(seen) > 1 || seen[got.NextShardIterator] {
+			t.Fatalf("%+v", got)
+		}
+		seen[got.NextShardIterator] = true
+	}
+}
+
+func TestAnAnswerHasTenMiBAtMost(t *testing.T) {
+	s := newServer(t, Config{})
+	s.create("s", 1)
+	for range 6 {
+		for range 2 {
+			must[PutRecordOutput](s, "PutRecord", doc{"StreamName": "s", "PartitionKey": "k", "Data": make([]byte, 1<<20-1)})
+		}
+	}
+	got := s.get(s.iterator("s", "0", "TRIM_HORIZON"))
+	rest := s.get(got.NextShardIterator)
+	if len(got.Records) != 10 || len(rest.Records) != 2 {
+		t.Errorf("%d records of 1 MiB in the first answer and %d in the second, want 10 and 2", len(got.Records), len(rest.Records))
+	}
+}
+
+func TestIteratorTypes(t *testing.T) {
+	clock := newClock()
+	s := newServer(t, Config{Now: clock.now})
+	s.create("s", 1)
+	start := s.mustKnow("s")
+	shard, err := start.Shard(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	times := []time.Time{clock.now()}
+	var put []PutRecordsResultEntry
+	for _, key := range []string{"a", "b", "c"} {
+		put = append(put, s.putAll("s", key)...)
+		clock.advance(time.Minute)
+		times = append(times, clock.now())
+	}
+	at := func(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+	for _, c := range []struct {
+		in   doc
+		want string
+	}{
+		{doc{"ShardIteratorType": "TRIM_HORIZON"}, "[a b c]"},
+		{doc{"ShardIteratorType": "LATEST"}, "[]"},
+		{doc{"ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": put[1].SequenceNumber}, "[b c]"},
+		{doc{"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": put[1].SequenceNumber}, "[c]"},
+		{doc{"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": put[2].SequenceNumber}, "[]"},
+		{doc{"ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": shard.Start.String()}, "[a b c]"},
+		{doc{"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": shard.Start.String()}, "[a b c]"},
+		{doc{"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": at(times[1])}, "[b c]"},
+		{doc{"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": at(times[1].Add(time.Millisecond))}, "[c]"},
+		{doc{"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": 1}, "[a b c]"},
+		{doc{"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": at(times[3])}, "[]"},
+	} {
+		for _, shard := range []string{"shardId-000000000000", "0", "shard-0"} {
+			c.in["StreamName"], c.in["ShardId"] = "s", shard
+			it := must[GetShardIteratorOutput](s, "GetShardIterator", c.in)
+			if got := fmt.Sprint(keys(s.get(it.ShardIterator).Records)); got != c.want {
+				t.Errorf("%v: %s, want %s", c.in, got, c.want)
+			}
+		}
+	}
+}
+
+func TestIteratorsAreRefused(t *testing.T) {
+	clock := newClock()
+	s := newServer(t, Config{Now: clock.now})
+	s.create("s", 2)
+	s.create("other", 1)
+	put, other := s.putAll("s", "a"), s.putAll("other", "a")
+	n, err := stream.ParseSequenceNumber(put[0].SequenceNumber)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unborn, second := n, n
+	unborn.Position++
+	second.Created++
+	const either = "Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or (2) TRIM_HORIZON or LATEST and no StartingSequenceNumber. Request specified "
+	invalid := func(n, why string) string {
+		return "StartingSequenceNumber " + n + " used in GetShardIterator on shard shardId-000000000000 in stream s under account 123456789012 is invalid" + why + "."
+	}
+	for _, c := range []struct {
+		in            doc
+		code, message string
+	}{
+		{doc{"StreamName": "", "ShardIteratorType": "", "ShardId": "", "StartingSequenceNumber": ""}, codeValidation,
+			"6 validation errors detected: Value '' at 'shardId' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+; " +
+				"Value '' at 'shardId' failed to satisfy constraint: Member must have length greater than or equal to 1; " +
+				"Value '' at 'shardIteratorType' failed to satisfy constraint: Member must satisfy enum value set: [AFTER_SEQUENCE_NUMBER, LATEST, AT_TIMESTAMP, AT_SEQUENCE_NUMBER, TRIM_HORIZON]; " +
+				`Value '' at 'startingSequenceNumber' failed to satisfy constraint: Member must satisfy regular expression pattern: 0|([1-9]\d{0,128}); ` +
+				"Value '' at 'streamName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+; " +
+				"Value '' at 'streamName' failed to satisfy constraint: Member must have length greater than or equal to 1"},
+		{doc{}, codeValidation, "2 validation errors detected: Value null at 'shardId' failed to satisfy constraint: Member must not be null; " +
+			"Value null at 'shardIteratorType' failed to satisfy constraint: Member must not be null"},
+		{doc{"ShardId": "0", "ShardIteratorType": "LATEST"}, codeInvalidArgument, "Either StreamName or StreamARN should be provided."},
+		{doc{"StreamName": "none", "ShardId": "0", "ShardIteratorType": "LATEST"}, codeResourceNotFound,
+			"Shard shardId-000000000000 in stream none under account 123456789012 does not exist"},
+		{doc{"StreamName": "s", "ShardId": "2", "ShardIteratorType": "LATEST"}, codeResourceNotFound,
+			"Shard shardId-000000000002 in stream s under account 123456789012 does not exist"},
+		{doc{"StreamName": "s", "ShardId": "2147483648", "ShardIteratorType": "LATEST"}, codeResourceNotFound,
+			"Could not find shard 2147483648 in stream s under account 123456789012."},
+		{doc{"StreamName": "s", "ShardId": "ABKLFD8", "ShardIteratorType": "LATEST"}, codeResourceNotFound,
+			"Could not find shard ABKLFD8 in stream s under account 123456789012."},
+		{doc{"StreamName": "s", "ShardId": "0", "ShardIteratorType": "AT_SEQUENCE_NUMBER"}, codeInvalidArgument, either + "AT_SEQUENCE_NUMBER and no StartingSequenceNumber."},
+		{doc{"StreamName": "s", "ShardId": "0", "ShardIteratorType": "LATEST", "StartingSequenceNumber": "5"}, codeInvalidArgument, either + "LATEST and also a StartingSequenceNumber."},
+		{doc{"StreamName": "s", "ShardId": "0", "ShardIteratorType": "AT_TIMESTAMP", "Timestamp": 1, "StartingSequenceNumber": "5"}, codeInvalidArgument, either + "AT_TIMESTAMP and also a StartingSequenceNumber."},
+		{doc{"StreamName": "s", "ShardId": "0", "ShardIteratorType": "AT_TIMESTAMP"}, codeInvalidArgument,
+			"Must specify timestamp parameter for iterator of type AT_TIMESTAMP. Current request has no timestamp parameter."},
+		{doc{"StreamName": "s", "ShardId": "0", "ShardIteratorType": "AT_TIMESTAMP", "Timestamp": float64(clock.now().Unix()) + 0.001}, codeInvalidArgument,
+			fmt.Sprintf("The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. timestampInMillis: %d, currentTimestampInMillis: %d", clock.now().UnixMilli()+1, clock.now().UnixMilli())},
+		{doc{"StreamName": "s", "ShardId": "0", "ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": "5"}, codeInvalidArgument, invalid("5", "")},
+		{doc{"StreamName": "s", "ShardId": "0", "ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": unborn.String()}, codeInvalidArgument, invalid(unborn.String(), "")},
+		{doc{"StreamName": "s", "ShardId": "0", "ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": second.String()}, codeInvalidArgument,
+			invalid(second.String(), " because it did not come from this stream")},
+		{doc{"StreamName": "s", "ShardId": "1", "ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": put[0].SequenceNumber}, codeInvalidArgument,
+			"Invalid StartingSequenceNumber. It encodes shardId-000000000000, while it was used in a call to a shard with shardId-000000000001"},
+		{doc{"StreamName": "s", "ShardId": "0", "ShardIteratorType": "LATEST", "DryRun": true, "StreamId": "x"}, codeDryRun, "The request would have succeeded, but the DryRun parameter was set."},
+	} {
+		s.refused("GetShardIterator", c.in, c.code, c.message)
+	}
+	if put[0].SequenceNumber == other[0].SequenceNumber {
+		t.Log("streams of the same second have the same numbers, as shards of the service may")
+	}
+}
+
+func TestGetRecordsIsRefused(t *testing.T) {
+	clock := newClock()
+	s := newServer(t, Config{Now: clock.now})
+	s.create("s", 2)
+	s.create("other", 1)
+	s.putAll("s", "a")
+	it := s.iterator("s", "0", "TRIM_HORIZON")
+	damaged := []byte(it)
+	damaged[40] ^= 1
+	long := strings.Repeat("a", 513)
+	const invalid = "Invalid ShardIterator."
+	raw, err := base64.StdEncoding.DecodeString(it)
+	if err != nil || len(raw)%16 != 8 || !bytes.Equal(raw[:8], []byte{0, 0, 0, 0, 0, 0, 0, 1}) {
+		t.Errorf("an iterator looks like % x, unlike the service's", raw)
+	}
+	for _, c := range []struct {
+		in            doc
+		code, message string
+	}{
+		{doc{}, codeValidation, "1 validation error detected: Value null at 'shardIterator' failed to satisfy constraint: Member must not be null"},
+		{doc{"ShardIterator": "", "Limit": 0}, codeValidation, "2 validation errors detected: Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1; " +
+			"Value '' at 'shardIterator' failed to satisfy constraint: Member must have length greater than or equal to 1"},
+		{doc{"ShardIterator": long, "Limit": 100000}, codeValidation, "2 validation errors detected: Value '100000' at 'limit' failed to satisfy constraint: Member must have value less than or equal to 10000; " +
+			"Value '" + long + "' at 'shardIterator' failed to satisfy constraint: Member must have length less than or equal to 512"},
+		{doc{"ShardIterator": "abc"}, codeInvalidArgument, invalid},
+		{doc{"ShardIterator": string(damaged)}, codeInvalidArgument, invalid},
+		{doc{"ShardIterator": s.tokens.seal(tokenShards, make([]byte, 40))}, codeInvalidArgument, invalid},
+		{doc{"ShardIterator": it, "StreamARN": s.streamARN("other")}, codeInvalidArgument, "The ShardIterator does not belong to the stream with StreamARN " + s.streamARN("other") + "."},
+		{doc{"ShardIterator": it, "DryRun": true}, codeDryRun, "The request would have succeeded, but the DryRun parameter was set."},
+	} {
+		s.refused("GetRecords", c.in, c.code, c.message)
+	}
+	clock.advance(5 * time.Minute)
+	next := s.get(it).NextShardIterator // five minutes are good still
+	clock.advance(time.Second)
+	s.refused("GetRecords", doc{"ShardIterator": it}, codeExpiredIterator, "Iterator expired. The iterator was created at time Sun Nov 22 00:00:00 UTC 2026 while "+
+		"right now it is Sun Nov 22 00:05:01 UTC 2026 which is further in the future than the tolerated delay of 300000 milliseconds.")
+	s.restart()
+	s.get(next) // iterators outlive the process
+	must[any](s, "DeleteStream", doc{"StreamName": "s"})
+	gone := "Shard shardId-000000000000 in stream s under account 123456789012 does not exist"
+	s.refused("GetRecords", doc{"ShardIterator": next}, codeResourceNotFound, gone)
+	s.create("s", 1)
+	s.refused("GetRecords", doc{"ShardIterator": next}, codeResourceNotFound, gone)
+}
+
+func TestReadersOfRecordsThatHaveExpiredGoOnWithTheOldestThereAre(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *server) {
+		s.create("s", 1)
+		old := s.putAll("s", "old")
+		data := make([]byte, 300<<10)
+		for range 48 { // segments go as a whole, one after the other
+			must[PutRecordOutput](s, "PutRecord", doc{"StreamName": "s", "PartitionKey": "k", "Data": data})
+			time.Sleep(time.Hour)
+		}
+		after := doc{"StreamName": "s", "ShardId": "0", "ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": old[0].SequenceNumber}
+		it := must[GetShardIteratorOutput](s, "GetShardIterator", after).ShardIterator
+		if got := s.get(it).Records; len(got) < 24 || len(got) > 30 || got[0].PartitionKey != "k" {
+			t.Errorf("%d records of one an hour, after 48 hours with a retention of 24", len(got))
+		}
+	})
+}
+
+// Records are put while shards split and merge; readers that start at the first shards and go on with the children get
+// each acked record once, those of a key in order, and a child is offered by both of its parents.
+func TestReadersFollowChildShards(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	s := newServer(t, Config{})
+	s.create("s", 2)
+	k := s.mustKnow("s")
+	acked := map[string][]string{} // by key, the data
+	rounds := testenv.Count(60, 400)
+	for round := range rounds {
+		var records []doc
+		for i := range 1 + rng.IntN(20) {
+			records = append(records, doc{"PartitionKey": fmt.Sprint("key ", rng.IntN(30)), "Data": fmt.Appendf(nil, "%d/%d", round, i)})
+		}
+		out := must[PutRecordsOutput](s, "PutRecords", doc{"StreamName": "s", "Records": records})
+		for i, r := range out.Records {
+			if r.ErrorCode != "" {
+				t.Fatalf("%+v", r)
+			}
+			key := records[i]["PartitionKey"].(string)
+			acked[key] = append(acked[key], string(records[i]["Data"].([]byte)))
+		}
+		if rng.IntN(5) > 0 {
+			continue
+		}
+		if err := k.UpdateShardCount(context.Background(), 1+rng.IntN(6)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := k.UpdateShardCount(context.Background(), 1); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string][]string{}
+	offered := map[string]int{} // how often a shard was among the children of one that ended
+	wanted := map[string]int{}
+	open, done := []string{"shardId-000000000000", "shardId-000000000001"}, 0
+	for ; len(open) > 0; open = open[1:] {
+		done++
+		it := s.iterator("s", open[0], "TRIM_HORIZON")
+		for it != "" {
+			answer := must[GetRecordsOutput](s, "GetRecords", doc{"ShardIterator": it, "Limit": 1 + rng.IntN(10)})
+			for _, r := range answer.Records {
+				got[r.PartitionKey] = append(got[r.PartitionKey], string(r.Data))
+			}
+			if answer.NextShardIterator == "" && len(answer.ChildShards) == 0 || answer.NextShardIterator != "" && len(answer.ChildShards) > 0 {
+				t.Fatalf("%s: %+v", open[0], answer)
+			}
+			for _, c := range answer.ChildShards {
+				wanted[c.ShardId] = len(c.ParentShards)
+				if offered[c.ShardId]++; offered[c.ShardId] == len(c.ParentShards) { // all parents have been read
+					open = append(open, c.ShardId)
+				}
+			}
+			if it = answer.NextShardIterator; len(answer.Records) == 0 && it != "" && *answer.MillisBehindLatest == 0 {
+				break // the end of the last shard
+			}
+		}
+	}
+	shards, err := k.Shards()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done != len(shards) {
+		t.Errorf("%d of %d shards were read", done, len(shards))
+	}
+	for id, n := range wanted {
+		if offered[id] != n {
+			t.Errorf("%s was offered by %d of its %d parents", id, offered[id], n)
+		}
+	}
+	for key, want := range acked {
+		if !slices.Equal(got[key], want) {
+			t.Errorf("%s: read %v, acked %v", key, got[key], want)
+		}
+	}
+}
+
+// FuzzShardIterators: no string but an iterator is one.
+func FuzzShardIterators(f *testing.F) {
+	s := newServer(f, Config{})
+	s.create("s", 1)
+	it := s.iterator("s", "0", "LATEST")
+	f.Add("")
+	f.Add("AAAAAAAAAAE=")
+	f.Add(it[:64])
+	f.Add(it + "=")
+	f.Add(s.tokens.seal(tokenShards, make([]byte, 60)))
+	f.Add(s.tokens.seal(tokenIterator, nil))
+	f.Fuzz(func(t *testing.T, token string) {
+		_, err := s.getRecords(context.Background(), &GetRecordsInput{ShardIterator: &token})
+		if e, ok := err.(*wire.Error); token != it && (!ok || e.Code != codeInvalidArgument) {
+			t.Errorf("%q: %v", token, err)
+		}
+	})
+}
+
+// FuzzStartingSequenceNumbers: any number is good for an iterator or gets one of the service's errors.
+func FuzzStartingSequenceNumbers(f *testing.F) {
+	s := newServer(f, Config{})
+	s.create("s", 2)
+	k, put := s.mustKnow("s"), s.putAll("s", "a", "b", "c")
+	f.Add(put[0].SequenceNumber)
+	f.Add(put[1].SequenceNumber)
+	f.Add("0")
+	f.Add("49590338271490256608559692538361571095921575989136588897")
+	f.Add(strings.Repeat("9", 56))
+	f.Fuzz(func(t *testing.T, n string) {
+		in := GetShardIteratorInput{StreamName: new("s"), ShardId: new("0"), ShardIteratorType: new("AT_SEQUENCE_NUMBER"), StartingSequenceNumber: &n}
+		var v violations
+		if in.validate(&v); len(v) > 0 {
+			return
+		}
+		out, err := s.getShardIterator(context.Background(), &in)
+		if e, ok := err.(*wire.Error); err != nil && (!ok || e.Code != codeInvalidArgument) {
+			t.Errorf("%q: %v", n, err)
+		}
+		if err == nil {
+			got, err := s.getRecords(context.Background(), &GetRecordsInput{ShardIterator: &out.ShardIterator})
+			if err != nil {
+				t.Fatalf("%q: %v", n, err)
+			}
+			got.batch.Release()
+		}
+		ordering := k.checkOrdering(n)
+		if e, ok := ordering.(*wire.Error); ordering != nil && (!ok || e.Code != codeInvalidArgument) {
+			t.Errorf("%q for ordering: %v", n, ordering)
+		}
+	})
+}
