@@ -44,6 +44,9 @@ func (x *exchange) write(status int, out any) error {
 
 // send writes the answer.
 func (x *exchange) send(status int, body []byte) {
+	if x.body == nil && x.r.ProtoMajor == 1 { // net/http reads a little of a body that was refused, to keep the connection
+		_ = x.control.SetReadDeadline(time.Now().Add(x.h.cfg.Patience))
+	}
 	x.set("Content-Length", strconv.Itoa(len(body)))
 	x.wrote = true
 	x.access.Status = status

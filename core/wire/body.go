@@ -43,41 +43,49 @@ func putBuffer(buf []byte) {
 	}
 }
 
-// readBody reads the whole body within its limits. The buffer goes back with putBuffer.
-func (x *exchange) readBody() ([]byte, error) {
+// readBody reads the whole body within its limits.
+func (x *exchange) readBody() error {
 	announced := x.r.ContentLength
 	if announced > x.h.cfg.MaxBody {
-		x.hangUp()
-		return nil, x.tooLarge()
+		return x.tooLarge()
 	}
 	size := smallBody // of a body that does not say how long it is
 	if announced >= 0 {
 		size = 1 << classOf(int(announced)+1) // one more, to see the end
 	}
 	if err := x.reserve(int64(size)); err != nil {
-		x.hangUp()
-		return nil, err
+		return err
 	}
 	buf := getBuffer(size)
 	n, err := x.readInto(&buf)
 	x.access.In = int64(n)
 	if err == nil {
-		return buf[:n], nil
+		x.body = buf[:n]
+		return nil
 	}
 	putBuffer(buf)
-	x.hangUp()
 	var e *Error
 	switch {
 	case errors.As(err, &e):
-		return nil, e
+		return e
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, &Error{Code: codeTimeout, Message: "The body came too slowly.", Status: http.StatusRequestTimeout}
+		x.set("Connection", "close") // of HTTP/2 too, where it would live on
+		return &Error{Code: codeTimeout, Message: "The body came too slowly.", Status: http.StatusRequestTimeout}
 	}
-	return nil, &Error{Code: codeSerialization, Message: errEnd.Error()} // the client is gone
+	return SerializationError(errEnd.Error()) // the client is gone
 }
 
-// hangUp closes the connection after the answer: the rest of the body is not waited for.
-func (x *exchange) hangUp() { x.set("Connection", "close") }
+// release gives the body and the memory back.
+func (x *exchange) release() {
+	if x.body != nil {
+		putBuffer(x.body)
+		x.body = nil
+	}
+	for size, n := range x.reserved {
+		x.h.budgets[size].release(n)
+		x.reserved[size] = 0
+	}
+}
 
 func (x *exchange) tooLarge() *Error {
 	return &Error{Code: codeTooLarge, Message: "Request size exceeded the limit.", Status: http.StatusRequestEntityTooLarge}

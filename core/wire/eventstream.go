@@ -57,6 +57,7 @@ func appendMessage(dst []byte, f Format, kind, name string, payload func([]byte)
 
 // stream answers with an event stream, and returns when it has ended.
 func (x *exchange) stream(s *EventStream) error {
+	x.release()
 	ctx, cancel := context.WithCancel(x.r.Context())
 	defer cancel()
 	defer context.AfterFunc(x.h.stopping, cancel)()

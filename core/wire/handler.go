@@ -95,6 +95,8 @@ type exchange struct {
 	xml bool
 	// wrote is whether the answer's header is out.
 	wrote bool
+	// body of the request, once it has been read.
+	body []byte
 	// reserved is what it takes of the budgets.
 	reserved [sizes]int64
 	// values of the answer's headers, up to used.
@@ -125,9 +127,7 @@ func (x *exchange) finish() {
 			p = http.ErrAbortHandler // half an answer must not look whole
 		}
 	}
-	for size, n := range x.reserved {
-		x.h.budgets[size].release(n)
-	}
+	x.release()
 	x.access.Took = time.Since(x.access.Began)
 	if x.h.cfg.Observe != nil {
 		x.h.cfg.Observe(x.access)
@@ -173,11 +173,17 @@ func (x *exchange) serve() error {
 	if err != nil {
 		return err
 	}
-	body, err := x.readBody()
-	if err != nil {
+	if err := x.readBody(); err != nil {
 		return err
 	}
-	out, err := x.answer(op, signature, body)
+	ctx := x.r.Context()
+	r := &Request{Operation: op.name, ID: x.access.ID, Format: format, Body: x.body, Signature: signature, HTTP: x.r, exchange: x}
+	if verify := x.h.cfg.Verify; verify != nil {
+		if err := verify(ctx, r); err != nil {
+			return err
+		}
+	}
+	out, err := op.answer(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -198,20 +204,8 @@ func (x *exchange) set(key, v string) {
 	x.w.Header()[key] = x.values[x.used-1 : x.used : x.used]
 }
 
-// answer calls the operation, and takes the body back from it.
-func (x *exchange) answer(op operation, s Signature, body []byte) (any, error) {
-	defer putBuffer(body)
-	r := &Request{Operation: op.name, ID: x.access.ID, Format: x.access.Format, Body: body, Signature: s, HTTP: x.r, exchange: x}
-	if verify := x.h.cfg.Verify; verify != nil {
-		if err := verify(x.r.Context(), r); err != nil {
-			return nil, err
-		}
-	}
-	return op.answer(x.r.Context(), r)
-}
-
-// Reserve takes n bytes of the memory for bodies until the request has been answered; operations with large answers call it
-// before they build one. If the memory is in use it waits a little; the error tells the client to try again.
+// Reserve takes n bytes of the memory for bodies until the request has been answered or its event stream begins; operations
+// with large answers call it before they build one. If the memory is in use it waits a little; the error tells the client to try again.
 func (r *Request) Reserve(n int64) error {
 	if r.exchange == nil {
 		return nil

@@ -7,7 +7,7 @@ const (
 	// maxDepth is how deep lists and structures nest; the deepest shape of the APIs has 10 levels.
 	maxDepth = 32
 	// maxElements is how many elements a list or a map may have; the longest list that an API allows has 500.
-	maxElements = 100_000
+	maxElements = 10_000
 )
 
 // kind is what a value in a body is.

@@ -41,7 +41,7 @@ type Request struct {
 	// ID is the request id of the answer.
 	ID     string
 	Format Format
-	// Body is valid until the handler returns.
+	// Body is valid until the answer has been written, but of an event stream only until the handler returns.
 	Body []byte
 	// Signature says who signed it, as far as that is known without a key.
 	Signature Signature
@@ -51,7 +51,8 @@ type Request struct {
 	exchange *exchange
 }
 
-// Decoder is implemented by inputs that read themselves, because they are on a hot path. They may keep parts of body.
+// Decoder is implemented by inputs that read themselves, because they are on a hot path. They may keep parts of body for as
+// long as it is valid.
 type Decoder interface {
 	DecodeWire(f Format, body []byte) error
 }
