@@ -52,6 +52,8 @@ func (k *known) measureRefusedRead(started time.Time, shard record.ShardID, err 
 	}
 }
 
-// limited tells whether the shards of a stream have the limits of the service in reading, which they have if they have them
-// in writing: those of streams that the API made, unless limits are off, and of pipelines' streams if their files say so.
-func (k *known) limited() bool { return k.Config().WriteLimit == stream.KinesisWriteLimit }
+// limited tells whether the shards of a stream have the limits of the service: those of streams that the API made, and of
+// pipelines' streams if their files say so, unless limits are off altogether.
+func (k *known) limited() bool {
+	return k.api.cfg.Limits && k.Config().WriteLimit == stream.KinesisWriteLimit
+}

@@ -187,7 +187,9 @@ func (k *known) fill(m *putMemory, records []PutRecordsRequestEntry, path func(i
 
 // store puts the entries.
 func (k *known) store(ctx context.Context, m *putMemory) (err error) {
-	m.results, err = k.PutWith(ctx, m.entries, stream.PutOptions{Spread: k.meta().AutoDistribution, Results: m.results})
+	m.results, err = k.PutWith(ctx, m.entries, stream.PutOptions{
+		Unlimited: !k.api.cfg.Limits, Spread: k.meta().AutoDistribution, Results: m.results,
+	})
 	return err
 }
 

@@ -294,6 +294,13 @@ func TestShardsRefuseWhatIsBeyondTheirLimit(t *testing.T) {
 func TestNothingIsLimitedWhenLimitsAreOff(t *testing.T) {
 	s := newServer(t, Config{Now: newClock().now})
 	s.create("s", 1)
+	err := s.mustKnow("s").Update(context.Background(), func(c *stream.Config) error { // as a pipeline's file may have it
+		c.WriteLimit = stream.KinesisWriteLimit
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for range 5 {
 		out := must[PutRecordsOutput](s, "PutRecords", doc{"StreamName": "s", "Records": []doc{{"PartitionKey": "k", "Data": make([]byte, 1<<20-1)}, {"PartitionKey": "k", "Data": make([]byte, 1<<20-1)}}})
 		if *out.FailedRecordCount != 0 {

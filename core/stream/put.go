@@ -24,6 +24,8 @@ type Entry struct {
 
 // PutOptions changes how a put is done. The zero value is what Put does.
 type PutOptions struct {
+	// Unlimited passes the write limits of the shards by, and takes nothing of them.
+	Unlimited bool
 	// Spread deals the entries out to the open shards in turn. Their keys, which may be empty then, and their explicit
 	// hash keys do not matter.
 	Spread bool
@@ -98,7 +100,7 @@ func (s *Stream) PutWith(ctx context.Context, entries []Entry, o PutOptions) ([]
 	defer p.release()
 	t := s.table.Load()
 	route(p, t, entries)
-	if p.limit(t, s.owner.sinceOpen(), entries, results) != nil {
+	if !o.Unlimited && p.limit(t, s.owner.sinceOpen(), entries, results) != nil {
 		s.countRefused(results)
 	}
 	acked := 0

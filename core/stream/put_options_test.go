@@ -44,23 +44,34 @@ func TestSpreadEntriesGoToTheOpenShardsInTurn(t *testing.T) {
 	}
 }
 
-func TestResultsAreInTheMemoryThatIsBrought(t *testing.T) {
+func TestAnUnlimitedPutPassesTheLimitBy(t *testing.T) {
 	w, _ := newWorld(t)
 	s := w.mustCreate(t, "s", Config{WriteLimit: WriteLimit{RecordsPerSecond: 2}})
 	memory := make([]PutResult, 3, 8)
 	for i := range memory {
 		memory[i] = PutResult{Shard: 7, Seq: 7, Arrived: 7, Err: context.Canceled}
 	}
-	results, err := s.PutWith(context.Background(), []Entry{{Key: "a"}, {Key: "b"}, {Key: "c"}, {Key: "d"}}, PutOptions{Results: memory})
+	five := []Entry{{Key: "a"}, {Key: "b"}, {Key: "c"}, {Key: "d"}, {Key: "e"}}
+	results, err := s.PutWith(context.Background(), five, PutOptions{Unlimited: true, Results: memory})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if &results[0] != &memory[0] {
-		t.Error("the results are elsewhere")
+	for i := range results {
+		if results[i].Err != nil {
+			t.Fatalf("entry %d: %v", i, results[i].Err)
+		}
 	}
-	for i := range results { // a refused entry says which shard refused it, whatever the memory held before
+	if &results[0] != &memory[0] {
+		t.Error("the results are not in the memory that was given for them")
+	}
+	// It took nothing of the limit, and a refused entry says which shard refused it, whatever the memory held before.
+	results, err = s.PutWith(context.Background(), five, PutOptions{Results: results})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range results {
 		r := &results[i]
-		if i < 2 && (r.Err != nil || r.Seq != uint64(i)+1) || i >= 2 && (fault.ClassOf(r.Err) != fault.Throttled || r.Seq != 0) || r.Shard != 0 {
+		if i < 2 && r.Err != nil || i >= 2 && (fault.ClassOf(r.Err) != fault.Throttled || r.Seq != 0) || r.Shard != 0 {
 			t.Errorf("entry %d: %+v", i, r)
 		}
 	}
