@@ -21,6 +21,9 @@ func (p *Pipeline) check() []*fault.Error {
 	if r := &p.Source.Stream.Retention; r.Age == 0 && r.Hold == 0 {
 		r.Hold = DefaultHold
 	}
+	if l := p.Source.Stream.Limits; l != nil {
+		c.limits(l)
+	}
 	for i := range p.Sinks {
 		c.sink(&p.Sinks[i], len(p.Transforms) > 0)
 	}
@@ -69,6 +72,16 @@ func (c *checker) names(p *Pipeline) {
 	}
 	for i := range p.Tests {
 		one("test", p.Tests[i].Name, p.Tests[i].PlaceOf("name"))
+	}
+}
+
+// limits makes numbers of a kind of limits.
+func (c *checker) limits(l *ShardLimits) {
+	if l.Has("kind") && (l.Has("bytes_per_second") || l.Has("records_per_second")) {
+		c.fail(l.PlaceOf("kind"), "spec.exclusive_keys", "limits have a kind and numbers; only one of them can be there")
+	}
+	if l.Kind == LimitsOff {
+		l.BytesPerSecond, l.RecordsPerSecond = 0, 0
 	}
 }
 

@@ -78,6 +78,21 @@ func TestEveryKeyArrives(t *testing.T) {
 	check(t, "expected sink", p.Tests[0].Output[1].Sink, "print")
 }
 
+func TestLimitsHaveNames(t *testing.T) {
+	for text, want := range map[string]string{
+		"aws": "1MiB 1000", "off": "0B 0", "{ kind: off }": "0B 0", "{}": "1MiB 1000", "{ bytes_per_second: 2MiB }": "2MiB 1000",
+	} {
+		src := "version: 1\npipeline: p\nsource: { stream: { name: s, limits: " + text + " } }\nsinks: [ { name: out, stdout: {} } ]\n"
+		got, err := Parse("p.yaml", []byte(src), Options{})
+		if err != nil {
+			t.Errorf("limits: %s\n%s", text, Render(err, false))
+			continue
+		}
+		l := got[0].Source.Stream.Limits
+		check(t, "limits: "+text, fmt.Sprint(l.BytesPerSecond, " ", l.RecordsPerSecond), want)
+	}
+}
+
 func TestDirectoriesAndDocuments(t *testing.T) {
 	dir := t.TempDir()
 	one := "version: 1\npipeline: %s\nsource: { stream: s }\nsinks: [ { name: out, file: { dir: out } } ]\n"

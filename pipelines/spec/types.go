@@ -44,7 +44,7 @@ type Stream struct {
 	Shards    int          `yaml:"shards" default:"1" range:"1..10000" doc:"Shards of a new stream."`
 	Mode      string       `yaml:"mode" default:"provisioned" enum:"provisioned|on-demand" doc:"Capacity mode of a new stream."`
 	Retention Retention    `yaml:"retention" doc:"How long records are kept."`
-	Limits    *ShardLimits `yaml:"limits" doc:"Write limits of each shard; none if absent."`
+	Limits    *ShardLimits `yaml:"limits" doc:"Limits of each shard: aws, those of the Kinesis service in writing and reading; off, none; or limits of writing alone. Default: off for a new stream, else as it is."`
 }
 
 func (Stream) shorthand() string { return "name" }
@@ -59,12 +59,22 @@ type Retention struct {
 // DefaultHold is the retention of a stream that a pipeline creates without saying otherwise.
 const DefaultHold Bytes = 50 << 30
 
-// ShardLimits are the write limits of one shard, a second; 0 is no limit.
+// ShardLimits are the write limits of one shard, a second; 0 is no limit. Written as text they are aws or off, and the
+// numbers are what that means.
 type ShardLimits struct {
 	Node
-	BytesPerSecond   Bytes `yaml:"bytes_per_second" default:"1MiB" range:"0B.." doc:"Bytes a shard takes a second; 0B for no limit."`
-	RecordsPerSecond int   `yaml:"records_per_second" default:"1000" range:"0..10000000" doc:"Records a shard takes a second; 0 for no limit."`
+	Kind             string `yaml:"kind" enum:"aws|off" doc:"aws for the limits of the Kinesis service, off for none."`
+	BytesPerSecond   Bytes  `yaml:"bytes_per_second" default:"1MiB" range:"0B.." doc:"Bytes a shard takes a second; 0B for no limit."`
+	RecordsPerSecond int    `yaml:"records_per_second" default:"1000" range:"0..10000000" doc:"Records a shard takes a second; 0 for no limit."`
 }
+
+func (ShardLimits) shorthand() string { return "kind" }
+
+// Kinds of [ShardLimits]: none, and those of the Kinesis service, which are the defaults of the numbers.
+const (
+	LimitsOff = "off"
+	LimitsAWS = "aws"
+)
 
 // Kinds of [From].
 const (
