@@ -251,6 +251,36 @@ func TestLargeBodiesStayWithinTheMemory(t *testing.T) {
 	}
 }
 
+func TestLargeBodiesOnOneConnectionDoNotWaitForEachOther(t *testing.T) {
+	const length = 10 << 20 // six fit into the memory
+	addr := serve(t, wire.Config{})
+	c := client(t, h2c, "")
+	do(t, c, post(t, "http://"+addr, "Greeter_1.Nothing", strings.NewReader("{}"))) // so that there is one
+	var ok, busy atomic.Int64
+	var wg sync.WaitGroup
+	for range 30 {
+		wg.Go(func() {
+			r := post(t, "http://"+addr, "Greeter_1.Nothing", &zeros{length})
+			r.ContentLength = length
+			switch res, body := do(t, c, r); res.StatusCode {
+			case 200:
+				ok.Add(1)
+			case 503:
+				busy.Add(1)
+			default:
+				t.Errorf("%d %s", res.StatusCode, body)
+			}
+		})
+	}
+	began := time.Now()
+	wg.Wait()
+	took := time.Since(began)
+	t.Logf("%d answered, %d told to try again, after %v", ok.Load(), busy.Load(), took)
+	if ok.Load() < 6 || took > 2500*time.Millisecond { // who waits in vain waits 3 s
+		t.Errorf("%d of 30 were answered after %v", ok.Load(), took)
+	}
+}
+
 // watchHeap returns a function that tells the most bytes that the heap has had since.
 func watchHeap(t *testing.T) func() uint64 {
 	var peak atomic.Uint64
