@@ -126,6 +126,27 @@ func TestTheQuotaOfAllStreamsHoldsGrowthBack(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		wantShards(t, w.stream, 10)
+
+		// Streams that grow in the same step share what is left.
+		other, err := w.streams.Create(context.Background(), "other", w.stream.Config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if wantShards(t, other, 4); w.stream.OpenShards() != 10 {
+			t.Errorf("a stream beyond the quota has %d shards", w.stream.OpenShards())
+		}
+	})
+	warm := func(*stream.Stream) int { return 20 }
+	follow(t, Config{Quota: 11, Warm: warm}, func(t *testing.T, w *world, _ *bytes.Buffer) {
+		other, err := w.streams.Create(context.Background(), "other", w.stream.Config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Minute)
+		if n := other.OpenShards() + w.stream.OpenShards(); n != 11 {
+			t.Errorf("both streams have %d shards, the quota is 11", n)
+		}
 	})
 }
 
