@@ -1,6 +1,7 @@
 package kinesis
 
 import (
+	"bytes"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -13,6 +14,7 @@ import (
 	"fmt"
 	"hash"
 	mathrand "math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -64,7 +66,15 @@ var errToken = errors.New("kinesis: not a token of this service")
 type tokens struct {
 	now    func() time.Time
 	cipher cipher.Block
-	macs   sync.Pool // of hash.Hash
+	desks  sync.Pool // of *tokenDesk
+}
+
+// tokenDesk is the working memory for one token: a read of records opens one and seals one.
+type tokenDesk struct {
+	mac   hash.Hash
+	sum   [sha256.Size]byte
+	text  [maxToken]byte
+	bytes [maxToken / 4 * 3]byte
 }
 
 // tokenKey is where the state store has the key: 32 bytes for the encryption, then 32 for the tag.
@@ -101,7 +111,7 @@ func tokensOf(key [tokenKeySize]byte, now func() time.Time) *tokens {
 		panic(err) // it is about the size of the key only
 	}
 	t := &tokens{now: now, cipher: block}
-	t.macs.New = func() any { return hmac.New(sha256.New, key[32:]) }
+	t.desks.New = func() any { return &tokenDesk{mac: hmac.New(sha256.New, key[32:])} }
 	return t
 }
 
@@ -111,46 +121,50 @@ func (t *tokens) seal(kind tokenKind, payload []byte) string {
 		panic(fmt.Sprintf("kinesis: the payload of a token has %d bytes, at most %d fit", len(payload), maxPayload))
 	}
 	size := (tokenHead + len(payload) + aes.BlockSize - 1) / aes.BlockSize * aes.BlockSize
-	p := make([]byte, tokenVersion+tokenTag+size)
+	desk := t.desks.Get().(*tokenDesk)
+	defer t.desks.Put(desk)
+	p := desk.bytes[:tokenVersion+tokenTag+size]
+	clear(p)
 	p[tokenVersion-1] = 1
-	content := p[tokenVersion+tokenTag:]
+	tag, content := p[tokenVersion:tokenVersion+tokenTag], p[tokenVersion+tokenTag:]
 	binary.BigEndian.PutUint64(content, uint64(t.now().UnixNano()))
 	binary.BigEndian.PutUint32(content[8:], mathrand.Uint32())
 	content[12] = byte(kind)
 	binary.BigEndian.PutUint16(content[14:], uint16(len(payload)))
 	copy(content[tokenHead:], payload)
-	tag := t.tag(content)
-	copy(p[tokenVersion:], tag[:])
-	cipher.NewCTR(t.cipher, tag[:]).XORKeyStream(content, content)
-	return base64.StdEncoding.EncodeToString(p)
+	copy(tag, desk.tag(content))
+	cipher.NewCTR(t.cipher, tag).XORKeyStream(content, content)
+	return string(base64.StdEncoding.AppendEncode(desk.text[:0], p))
 }
 
 // open returns the payload of a token and how long ago it was made. The error is errToken. The age is negative if the
 // clock has been set back since.
 func (t *tokens) open(kind tokenKind, token string) (payload []byte, age time.Duration, err error) {
-	if len(token) > maxToken {
+	if len(token) > maxToken || strings.ContainsAny(token, "\r\n") { // which the decoder would pass over
 		return nil, 0, errToken
 	}
-	p, err := base64.StdEncoding.Strict().DecodeString(token)
-	if err != nil || len(p) < tokenVersion+tokenTag+tokenHead || len(p)%aes.BlockSize != tokenVersion ||
-		binary.BigEndian.Uint64(p) != 1 {
+	desk := t.desks.Get().(*tokenDesk)
+	defer t.desks.Put(desk)
+	n, err := tokenEncoding.Decode(desk.bytes[:], desk.text[:copy(desk.text[:], token)])
+	p := desk.bytes[:n]
+	if err != nil || n < tokenVersion+tokenTag+tokenHead || n%aes.BlockSize != tokenVersion || binary.BigEndian.Uint64(p) != 1 {
 		return nil, 0, errToken
 	}
 	tag, content := p[tokenVersion:tokenVersion+tokenTag], p[tokenVersion+tokenTag:]
 	cipher.NewCTR(t.cipher, tag).XORKeyStream(content, content)
-	if want := t.tag(content); !hmac.Equal(tag, want[:]) || content[12] != byte(kind) {
+	if !hmac.Equal(tag, desk.tag(content)) || content[12] != byte(kind) {
 		return nil, 0, errToken
 	}
 	made := time.Unix(0, int64(binary.BigEndian.Uint64(content)))
-	return content[tokenHead:][:binary.BigEndian.Uint16(content[14:])], t.now().Sub(made), nil
+	return bytes.Clone(content[tokenHead:][:binary.BigEndian.Uint16(content[14:])]), t.now().Sub(made), nil
 }
 
-func (t *tokens) tag(content []byte) (tag [tokenTag]byte) {
-	mac := t.macs.Get().(hash.Hash)
-	mac.Reset()
-	mac.Write(content)
-	var sum [sha256.Size]byte
-	copy(tag[:], mac.Sum(sum[:0]))
-	t.macs.Put(mac)
-	return tag
+// tokenEncoding takes only one text for each token.
+var tokenEncoding = base64.StdEncoding.Strict()
+
+// tag is valid until the next call.
+func (d *tokenDesk) tag(content []byte) []byte {
+	d.mac.Reset()
+	d.mac.Write(content)
+	return d.mac.Sum(d.sum[:0])[:tokenTag]
 }

@@ -53,9 +53,11 @@ func TestTokensLastOverARestart(t *testing.T) {
 func TestTokensOfOthersAreRefused(t *testing.T) {
 	s := newServer(t, Config{})
 	other := newServer(t, Config{})
+	good := s.tokens.seal(tokenShards, []byte("here"))
 	for what, token := range map[string]string{
 		"of another kind":   s.tokens.seal(tokenConsumers, []byte("here")),
 		"of another server": other.tokens.seal(tokenShards, []byte("here")),
+		"in two lines":      good[:16] + "\n" + good[16:],
 		"empty":             "",
 		"not base64":        "here",
 		"too long":          base64.StdEncoding.EncodeToString(make([]byte, 8+16*100)),
