@@ -17,6 +17,7 @@ import (
 	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/core/state"
 	"github.com/leatstream/leat/core/stream"
+	"github.com/leatstream/leat/core/stream/capacity"
 	"github.com/leatstream/leat/core/wire"
 )
 
@@ -97,6 +98,7 @@ type API struct {
 	life       context.Context // ends with Close, and with it what is done in the background
 	end        context.CancelFunc
 	background sync.WaitGroup
+	capacity   *capacity.Follower
 }
 
 // New makes an API ready. Deletions that a stop has interrupted go on.
@@ -124,6 +126,7 @@ func New(cfg Config) (*API, error) {
 	a.life, a.end = context.WithCancel(context.Background())
 	a.resumeDeletions()
 	a.resumeShardCounts()
+	a.capacity = a.followCapacity()
 	return a, nil
 }
 
@@ -131,6 +134,7 @@ func New(cfg Config) (*API, error) {
 func (a *API) Close() error {
 	a.end()
 	a.background.Wait()
+	a.capacity.Close()
 	return nil
 }
 
