@@ -93,7 +93,7 @@ type API struct {
 	knowns    knowns
 	calls     *callRates // nil without limits
 
-	creation sync.Mutex // held while a stream is created or changes its mode, so that quotas are checked and spent as one
+	creation sync.Mutex // held while streams and shards are added or change their mode, so that quotas are checked and spent as one
 
 	life       context.Context // ends with Close, and with it what is done in the background
 	end        context.CancelFunc
@@ -117,12 +117,8 @@ func New(cfg Config) (*API, error) {
 	if a.tokens, err = newTokens(cfg.State, cfg.Now); err != nil {
 		return nil, err
 	}
-	if err := a.sweepMetas(context.Background()); err != nil {
-		return nil, err
-	}
-	if err := a.applyLimits(context.Background()); err != nil {
-		return nil, err
-	}
+	a.sweepMetas(context.Background())
+	a.applyLimits(context.Background())
 	a.life, a.end = context.WithCancel(context.Background())
 	a.resumeDeletions()
 	a.resumeShardCounts()

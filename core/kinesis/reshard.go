@@ -31,6 +31,8 @@ func (a *API) splitShard(ctx context.Context, in *SplitShardInput) (none, error)
 	if err != nil {
 		return nil, err
 	}
+	a.creation.Lock()
+	defer a.creation.Unlock()
 	if err := a.roomForShards(1); err != nil {
 		return nil, err
 	}
@@ -125,19 +127,20 @@ func (k *known) resharded(s *stream.Shard) error {
 		s.ID, k.Name(), k.api.cfg.Account)
 }
 
-// provisionedShards is the number of open shards that count towards the quota: those of provisioned streams.
+// provisionedShards is the number of open shards that count towards the quota: those of provisioned streams, with those
+// that an UpdateShardCount under way is going to add.
 func (a *API) provisionedShards() int {
 	n := 0
 	for _, name := range a.cfg.Streams.List() {
 		// A stream that is going, or could not be opened, has no open shards.
-		if s, err := a.cfg.Streams.Get(name); err == nil && s.Config().Mode != stream.OnDemand {
-			n += s.OpenShards()
+		if k, err := a.known(name); err == nil && k.Config().Mode != stream.OnDemand {
+			n += max(k.OpenShards(), k.meta().TargetShards)
 		}
 	}
 	return n
 }
 
-// roomForShards fails if so many more open shards would exceed the quota.
+// roomForShards fails if so many more open shards would exceed the quota. The caller holds a.creation until it has them.
 func (a *API) roomForShards(more int) error {
 	open := a.provisionedShards()
 	if open+more <= a.cfg.ShardQuota {
@@ -182,6 +185,8 @@ func (a *API) updateShardCount(ctx context.Context, in *UpdateShardCountInput) (
 		return nil, fail(codeLimitExceeded, "%s Current open shard count: %d, Target shard count: %d", exceeded, open, target)
 	}
 	if target > open {
+		a.creation.Lock() // until the target is stored, which counts from then on
+		defer a.creation.Unlock()
 		if err := a.roomForShards(target - open); err != nil {
 			return nil, err
 		}

@@ -2,6 +2,10 @@ package kinesis
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,6 +50,37 @@ func TestSplitShardRefuses(t *testing.T) {
 		"This request would exceed the shard limit for the account 123456789012 in us-east-1. Current shard count for the account: 5. Limit: 5. "+
 			"Number of additional shards that would have resulted from this request: 1. Refer to the AWS Service Limits page "+
 			"(http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for current limits and how to request higher limits.")
+}
+
+// TestTheQuotaHoldsForRequestsAtTheSameTime has room for half of them.
+func TestTheQuotaHoldsForRequestsAtTheSameTime(t *testing.T) {
+	for operation, in := range map[string]doc{
+		"SplitShard":       {"ShardToSplit": "0", "NewStartingHashKey": "2"},
+		"UpdateShardCount": target("", 2),
+	} {
+		s := newServer(t, Config{ShardQuota: 15})
+		for i := range 10 {
+			s.create(fmt.Sprint("s", i), 1)
+		}
+		var answered atomic.Int32
+		var wg sync.WaitGroup
+		for i := range 10 {
+			in := maps.Clone(in)
+			in["StreamName"] = fmt.Sprint("s", i)
+			wg.Go(func() {
+				if s.call(operation, in, nil) == nil {
+					answered.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		for i := range 10 {
+			s.settle(fmt.Sprint("s", i))
+		}
+		if n := s.provisionedShards(); n != 15 || answered.Load() != 5 {
+			t.Errorf("%d of 10 %s find room for 5, and then there are %d shards", answered.Load(), operation, n)
+		}
+	}
 }
 
 func TestMergeShardsRefuses(t *testing.T) {
