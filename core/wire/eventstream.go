@@ -28,6 +28,12 @@ const (
 // initialResponse is the type of the first event, which the SDKs for Go and Python insist on.
 const initialResponse = "initial-response"
 
+// answerAfter is how long the first answer to a client of HTTP/1.1 waits, so that the client is done with the request. The
+// SDK for Go closes the request's body when it sees the answer; if net/http has not met the end of the body by then, it
+// takes that for a failed request and closes the connection (smithy-go 1.28.8, safeWriteToReadCloser.WriteTo). Where client
+// and server share a busy machine, this broke one stream in ten.
+const answerAfter = 5 * time.Millisecond
+
 var errTooLong = errors.New("wire: an event is larger than 16 MiB, which no SDK reads")
 
 // payloadTypes are what events say about their payloads.
@@ -65,6 +71,9 @@ func (x *exchange) stream(s *EventStream) error {
 	x.set("Content-Type", typeEventStream)
 	x.wrote = true
 	x.access.Status = http.StatusOK
+	if x.r.ProtoMajor == 1 {
+		time.Sleep(answerAfter)
+	}
 	x.w.WriteHeader(http.StatusOK)
 	f := x.access.Format
 	empty := func(dst []byte) []byte { return Append(f, dst, &struct{}{}) }
