@@ -16,7 +16,7 @@ import (
 const maxPolicy = 20 << 10
 
 // policyOperations are the operations on the policies of streams and of registered consumers. Policies are stored and
-// returned; nothing evaluates them yet.
+// returned; nothing evaluates them yet. The texts of errors are leat's own.
 func (a *API) policyOperations(ops map[string]wire.Handler) {
 	ops["PutResourcePolicy"] = operation(a.putResourcePolicy)
 	ops["GetResourcePolicy"] = operation(a.getResourcePolicy)

@@ -196,7 +196,7 @@ func (a *API) updateShardCount(ctx context.Context, in *UpdateShardCountInput) (
 		return k.transition(ctx, statusUpdating, func() error {
 			err := k.update(ctx, func(m *meta) error {
 				m.ShardCounts = slices.DeleteFunc(m.ShardCounts, func(t time.Time) bool { return now.Sub(t) >= shardCountDay })
-				if len(m.ShardCounts) >= shardCountsPerDay {
+				if len(m.ShardCounts) >= shardCountsPerDay { // the text is leat's own
 					return fail(codeLimitExceeded, "Stream %s under account %s has reached the limit of %d UpdateShardCount operations in a rolling period of 24 hours.",
 						k.Name(), a.cfg.Account, shardCountsPerDay)
 				}

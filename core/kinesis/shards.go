@@ -94,7 +94,7 @@ func (a *API) listShards(_ context.Context, in *ListShardsInput) (*ListShardsOut
 	return out, nil
 }
 
-// beginListing reads what to list from a request without a next-token.
+// beginListing reads what to list from a request without a next-token. Members that its filter does not need are ignored.
 func (a *API) beginListing(in *ListShardsInput) (*known, shardListing, error) {
 	if in.StreamName == nil && in.StreamARN == nil {
 		return nil, shardListing{}, fail(codeInvalidArgument, "Either NextToken or StreamName should be provided.")
@@ -168,7 +168,8 @@ func (a *API) continueListing(in *ListShardsInput) (*known, shardListing, error)
 	return k, l, nil
 }
 
-// openNextToken opens a token of a list, which is valid for 300 seconds.
+// openNextToken opens a token of a list, which is valid for 300 seconds. The texts are leat's own: those of the service are
+// not on record.
 func (a *API) openNextToken(kind tokenKind, token string) ([]byte, error) {
 	payload, age, err := a.tokens.open(kind, token)
 	if err != nil {
