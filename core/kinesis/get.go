@@ -7,6 +7,7 @@ import (
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/shardlog"
+	"github.com/leatstream/leat/core/stream"
 )
 
 // What one GetRecords gives at most; a single record may be as large as that alone.
@@ -24,7 +25,7 @@ func (in *GetRecordsInput) validate(v *violations) {
 	streamARN.check(v, "streamARN", in.StreamARN)
 }
 
-func (a *API) getRecords(ctx context.Context, in *GetRecordsInput) (_ *getRecordsAnswer, err error) {
+func (a *API) getRecords(ctx context.Context, in *GetRecordsInput, reserve func(int64) error) (_ *getRecordsAnswer, err error) {
 	name, at, err := a.openIterator(*in.ShardIterator)
 	if err != nil {
 		return nil, err
@@ -47,12 +48,8 @@ func (a *API) getRecords(ctx context.Context, in *GetRecordsInput) (_ *getRecord
 	if k.limited() && !k.reads.read(at.Shard, a.cfg.Now()) {
 		return nil, k.rateExceeded(at.Shard)
 	}
-	limit := shardlog.ReadLimit{Records: maxGetRecords, Bytes: maxGetBytes}
-	if in.Limit != nil {
-		limit.Records = int(*in.Limit)
-	}
 	batch := record.NewBatch()
-	res, err := k.Read(ctx, at, limit, batch)
+	res, err := k.read(ctx, at, in.Limit, reserve, batch)
 	if err != nil {
 		batch.Release()
 		switch fault.CodeOf(err) {
@@ -78,4 +75,41 @@ func (a *API) getRecords(ctx context.Context, in *GetRecordsInput) (_ *getRecord
 		out.next = a.sealIterator(name, res.Next)
 	}
 	return out, nil
+}
+
+// freeRead is how much a GetRecords returns without asking for memory, in bytes: most are of a few new records.
+const freeRead = 256 << 10
+
+// read reads what one GetRecords returns. A large answer takes more memory than its request, and has to reserve it; when
+// there is none, less is returned.
+func (k *known) read(ctx context.Context, at stream.Position, limit *int32, reserve func(int64) error, batch *record.Batch) (stream.ReadResult, error) {
+	records := maxGetRecords
+	if limit != nil {
+		records = int(*limit)
+	}
+	res, err := k.Read(ctx, at, shardlog.ReadLimit{Records: records, Bytes: freeRead}, batch)
+	if err != nil {
+		return res, err
+	}
+	for {
+		n, size := batch.Len(), batch.Size()
+		st, ok := k.Log().State(at.Shard)
+		if !ok || st.Next <= res.Next.Seq || n == 0 || n >= records || size >= maxGetBytes {
+			return res, nil
+		}
+		// Those to come are like those before them, more or less.
+		left := min(st.Next-res.Next.Seq, uint64(records-n))
+		bytes := int(min(left*2*uint64(size/n+1), uint64(maxGetBytes-size)))
+		const inJSON = 4. / 3
+		if reserve(int64(float64(bytes)*(1+inJSON))) != nil {
+			return res, nil
+		}
+		more, err := k.Read(ctx, res.Next, shardlog.ReadLimit{Records: records - n, Bytes: bytes}, batch)
+		if err != nil || batch.Size() > maxGetBytes { // what was read stands; and a read returns a record at least, however large
+			clear(batch.Records[n:])
+			batch.Records = batch.Records[:n]
+			return res, nil
+		}
+		res = more
+	}
 }

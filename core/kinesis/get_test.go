@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -85,6 +86,41 @@ func TestAnAnswerHasTenMiBAtMost(t *testing.T) {
 	rest := s.get(got.NextShardIterator)
 	if len(got.Records) != 10 || len(rest.Records) != 2 {
 		t.Errorf("%d records of 1 MiB in the first answer and %d in the second, want 10 and 2", len(got.Records), len(rest.Records))
+	}
+}
+
+// A large answer needs memory; without it, readers get less at a time, but they get on.
+func TestReadersGetLessWhenMemoryIsShort(t *testing.T) {
+	s := newServer(t, Config{})
+	s.create("s", 1)
+	for range 4 {
+		for range 3 {
+			must[PutRecordOutput](s, "PutRecord", doc{"StreamName": "s", "PartitionKey": "k", "Data": make([]byte, 100<<10)})
+		}
+		must[PutRecordOutput](s, "PutRecord", doc{"StreamName": "s", "PartitionKey": "large", "Data": make([]byte, 1<<20-5)})
+	}
+	read := func(memory int64) (counts []int) {
+		for it, done := s.iterator("s", "0", "TRIM_HORIZON"), 0; done < 16; done += counts[len(counts)-1] {
+			got, err := s.getRecords(context.Background(), &GetRecordsInput{ShardIterator: &it}, func(n int64) error {
+				if n > memory {
+					return errors.New("no memory")
+				}
+				return nil
+			})
+			if err != nil || got.batch.Len() == 0 {
+				t.Fatal(err)
+			}
+			counts = append(counts, got.batch.Len())
+			it = got.next
+			got.batch.Release()
+		}
+		return counts
+	}
+	if got := fmt.Sprint(read(1 << 30)); got != "[16]" {
+		t.Errorf("with memory: %s", got)
+	}
+	if got := fmt.Sprint(read(0)); got != "[2 1 1 2 1 1 2 1 1 2 1 1]" {
+		t.Errorf("without memory: %s", got)
 	}
 }
 
@@ -346,7 +382,7 @@ func FuzzShardIterators(f *testing.F) {
 	f.Add(s.tokens.seal(tokenShards, make([]byte, 60)))
 	f.Add(s.tokens.seal(tokenIterator, nil))
 	f.Fuzz(func(t *testing.T, token string) {
-		_, err := s.getRecords(context.Background(), &GetRecordsInput{ShardIterator: &token})
+		_, err := s.getRecords(context.Background(), &GetRecordsInput{ShardIterator: &token}, nil)
 		if e, ok := err.(*wire.Error); token != it && (!ok || e.Code != codeInvalidArgument) {
 			t.Errorf("%q: %v", token, err)
 		}
@@ -374,7 +410,7 @@ func FuzzStartingSequenceNumbers(f *testing.F) {
 			t.Errorf("%q: %v", n, err)
 		}
 		if err == nil {
-			got, err := s.getRecords(context.Background(), &GetRecordsInput{ShardIterator: &out.ShardIterator})
+			got, err := s.getRecords(context.Background(), &GetRecordsInput{ShardIterator: &out.ShardIterator}, nil)
 			if err != nil {
 				t.Fatalf("%q: %v", n, err)
 			}
@@ -385,4 +421,35 @@ func FuzzStartingSequenceNumbers(f *testing.F) {
 			t.Errorf("%q for ordering: %v", n, ordering)
 		}
 	})
+}
+
+// BenchmarkGetRecords answers GetRecords of 1,000 records of 1 KiB over a file system in memory.
+func BenchmarkGetRecords(b *testing.B) {
+	for f, name := range map[wire.Format]string{wire.JSON: "json", wire.CBOR: "cbor"} {
+		b.Run(name, func(b *testing.B) {
+			s := newServer(b, Config{})
+			s.create("bench", 1)
+			for range 20 {
+				if _, err := s.ops["PutRecords"](context.Background(), &wire.Request{Body: benchBody(wire.JSON)}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			it := s.iterator("bench", "0", "TRIM_HORIZON")
+			body := wire.Append(f, nil, &GetRecordsInput{ShardIterator: &it, Limit: new(int32(1000))})
+			var dst []byte
+			b.SetBytes(1000 * 1024)
+			b.ReportAllocs()
+			for b.Loop() {
+				out, err := s.ops["GetRecords"](context.Background(), &wire.Request{Format: f, Body: body})
+				if err != nil {
+					b.Fatal(err)
+				}
+				dst = wire.Append(f, dst[:0], out)
+			}
+			if len(dst) < 1000*1024 {
+				b.Fatalf("an answer of %d bytes", len(dst))
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(1000*b.N), "ns/record")
+		})
+	}
 }
