@@ -125,20 +125,21 @@ func TestCutDividesTheLoadRatherThanTheRange(t *testing.T) {
 		sample   []stream.HashKey
 		from, to float64 // where the cut is, in shares of the range; 0: nowhere
 	}{
-		"nothing known": {nil, 0.5, 0.5},
-		"uniform":       {spread(r, 32, 0, 1), 0.5, 0.5},
-		"low end":       {spread(r, 32, 0, 0.1), 0.04, 0.06},
-		"high end":      {spread(r, 32, 0.8, 1), 0.88, 0.92},
-		"others' keys":  {spread(stream.UniformRanges(4)[0], 32, 0, 0.1), 0.5, 0.5},
-		"one key":       {slices.Repeat(spread(r, 1, 0.1, 0.2), 32), 0, 0},
+		"nothing known":    {nil, 0.5, 0.5},
+		"too little known": {spread(r, 15, 0, 0.1), 0.5, 0.5},
+		"uniform":          {spread(r, 32, 0, 1), 0.5, 0.5},
+		"low end":          {spread(r, 32, 0, 0.1), 0.04, 0.06},
+		"high end":         {spread(r, 32, 0.8, 1), 0.88, 0.92},
+		"keys of anywhere": {spread(stream.HashRange{End: stream.MaxHashKey}, 32, 0, 1), 0.5, 0.5},
+		"one key":          {slices.Repeat(spread(r, 1, 0.1, 0.2), 32), 0, 0},
 		"one key and a few records of others": {
 			append(slices.Repeat(spread(r, 1, 0.1, 0.2), 30), spread(r, 2, 0, 1)...), 0, 0},
 		"two keys": {append(slices.Repeat(spread(r, 1, 0.1, 0.1), 20), slices.Repeat(spread(r, 1, 0.2, 0.2), 12)...), 0.19, 0.21},
 	} {
 		t.Run(name, func(t *testing.T) {
-			at, _, ok := cut(r, c.sample)
-			if ok != (c.to > 0) {
-				t.Fatalf("cut is %v, %v", at, ok)
+			at, sampled, ok := cut(r, c.sample)
+			if ok != (c.to > 0) || sampled != (len(c.sample) >= enoughSamples) {
+				t.Fatalf("cut is %v, %v, %v", at, sampled, ok)
 			}
 			if !ok {
 				return

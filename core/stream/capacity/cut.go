@@ -12,12 +12,15 @@ const enoughSamples = 16
 
 // cut returns the hash key at which a shard should be split: the middle of its range if that divides its load well
 // enough, else where the sample is divided best. ok is false if no split would help, since nearly all records have one
-// hash key, or if the range is too narrow. sampled says that the sample was large enough to know.
+// hash key, or if the range is too narrow. sampled says that the sample is large enough to know.
 func cut(r stream.HashRange, sample []stream.HashKey) (at stream.HashKey, sampled, ok bool) {
 	middle := middleOf(r)
 	keys := slices.DeleteFunc(slices.Clone(sample), func(k stream.HashKey) bool { return !r.Contains(k) })
 	if len(keys) < enoughSamples {
-		return middle, false, r.SplitsAt(middle)
+		// Records that are spread over the shards whatever their keys are mostly have hash keys of other shards. Then each
+		// split takes the same from all.
+		spread := len(sample) >= enoughSamples && 2*len(keys) < len(sample)
+		return middle, spread, r.SplitsAt(middle)
 	}
 	slices.SortFunc(keys, stream.HashKey.Compare)
 	below, _ := slices.BinarySearchFunc(keys, middle, stream.HashKey.Compare)
