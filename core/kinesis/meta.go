@@ -17,7 +17,7 @@ import (
 const metaPrefix = "kinesis/stream/"
 
 // meta is what the API stores of a stream beyond core/stream, as JSON under metaPrefix and the incarnation. Absent members
-// are zero, and members that this version does not know stay as they are, so that leat can be downgraded and upgraded
+// are zero, and members of it that this version does not know stay as they are, so that leat can be downgraded and upgraded
 // again. Every list in it has a bound.
 type meta struct {
 	Tags map[string]string `json:"tags,omitempty"` // at most 50
@@ -113,19 +113,32 @@ func removeMeta(tx *state.Tx, incarnation uuid.UUID) error {
 	return nil
 }
 
-// sweepMetas removes the metas of streams that are gone, which happens when something else than the API deleted them.
-func (a *API) sweepMetas(ctx context.Context) error {
+// sweepMetas removes the metas of streams that are gone, which happens when something else than the API deleted them. If it
+// cannot, for example on a full disk, the next start does.
+func (a *API) sweepMetas(ctx context.Context) {
 	there := a.cfg.Streams.Incarnations()
-	return a.cfg.State.Update(ctx, func(tx *state.Tx) error {
+	var gone []string
+	a.cfg.State.View(func(tx *state.Tx) {
 		tx.Scan(metaPrefix, func(key string, _ []byte) bool {
 			id, err := uuid.Parse(strings.TrimPrefix(key, metaPrefix))
 			if _, ok := there[id]; err == nil && !ok {
-				tx.Delete(key)
+				gone = append(gone, key)
 			}
 			return true
 		})
+	})
+	if len(gone) == 0 {
+		return
+	}
+	err := a.cfg.State.Update(ctx, func(tx *state.Tx) error {
+		for _, key := range gone {
+			tx.Delete(key)
+		}
 		return nil
 	})
+	if err != nil {
+		a.cfg.Logger.Warn("removing what was kept of deleted streams; the next start tries again", "streams", len(gone), "error", err)
+	}
 }
 
 func (m *meta) encode() ([]byte, error) {

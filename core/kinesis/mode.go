@@ -78,43 +78,49 @@ func (a *API) updateStreamMode(ctx context.Context, in *UpdateStreamModeInput) (
 	if k.Config().Mode == to && in.WarmThroughputMiBps == nil {
 		return nil, nil
 	}
-	a.creation.Lock() // the quotas are those of creations
-	defer a.creation.Unlock()
-	if k.Config().Mode != to {
-		if err := k.roomForMode(to); err != nil {
-			return nil, err
-		}
-	}
 	return nil, k.transition(ctx, statusUpdating, func() error {
-		now := a.cfg.Now()
-		err := k.update(ctx, func(m *meta) error {
-			if k.Config().Mode != to {
-				m.ModeSwitches = slices.DeleteFunc(m.ModeSwitches, func(t time.Time) bool { return now.Sub(t) >= modeSwitchPeriod })
-				if a.cfg.Limits && len(m.ModeSwitches) >= modeSwitches {
-					return fail(codeLimitExceeded, "Stream %s under account %s has reached the limit of %d switches between capacity modes in a rolling period of 24 hours.",
-						k.Name(), a.cfg.Account, modeSwitches)
-				}
-				m.ModeSwitches = lastSwitches(append(m.ModeSwitches, now))
-			}
-			m.WarmMiBps = warm
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		err = k.Update(ctx, func(c *stream.Config) error {
-			c.Mode = to
-			return nil
-		})
-		if err != nil {
+		if err := k.changeMode(ctx, to, warm); err != nil {
 			return err
 		}
 		return k.warmUp(ctx)
 	})
 }
 
-// lastSwitches keeps as many as count: without limits there may have been more.
-func lastSwitches(all []time.Time) []time.Time { return all[max(0, len(all)-modeSwitches):] }
+// changeMode gives the stream a mode and a warm throughput in MiB/s, if the account has room for it.
+func (k *known) changeMode(ctx context.Context, to stream.Mode, warm int) error {
+	a, now := k.api, k.api.cfg.Now()
+	a.creation.Lock()
+	defer a.creation.Unlock()
+	switches := k.Config().Mode != to
+	if switches {
+		if err := k.roomForMode(to); err != nil {
+			return err
+		}
+	}
+	err := k.update(ctx, func(m *meta) error {
+		m.WarmMiBps = warm
+		if !switches {
+			return nil
+		}
+		m.ModeSwitches = slices.DeleteFunc(m.ModeSwitches, func(t time.Time) bool { return now.Sub(t) >= modeSwitchPeriod })
+		if a.cfg.Limits && len(m.ModeSwitches) >= modeSwitches {
+			return fail(codeLimitExceeded, "Stream %s under account %s has reached the limit of %d switches between capacity modes in a rolling period of 24 hours.",
+				k.Name(), a.cfg.Account, modeSwitches)
+		}
+		m.ModeSwitches = append(m.ModeSwitches, now)
+		if extra := len(m.ModeSwitches) - modeSwitches; extra > 0 { // without limits
+			m.ModeSwitches = m.ModeSwitches[extra:]
+		}
+		return nil
+	})
+	if err != nil || !switches {
+		return err
+	}
+	return k.Update(ctx, func(c *stream.Config) error {
+		c.Mode = to
+		return nil
+	})
+}
 
 // roomForMode fails if the stream cannot have another mode.
 func (k *known) roomForMode(to stream.Mode) error {

@@ -126,8 +126,9 @@ func (a *API) writeLimit() stream.WriteLimit {
 	return stream.WriteLimit{}
 }
 
-// applyLimits gives the streams that the API made the limits of this start.
-func (a *API) applyLimits(ctx context.Context) error {
+// applyLimits gives the streams that the API made the limits of this start. A stream that cannot be changed, for example on
+// a full disk, keeps those of the last one.
+func (a *API) applyLimits(ctx context.Context) {
 	for _, name := range a.cfg.Streams.List() {
 		k, err := a.known(name)
 		if err != nil || !k.meta().Made || k.Config().WriteLimit == a.writeLimit() {
@@ -138,10 +139,9 @@ func (a *API) applyLimits(ctx context.Context) error {
 			return nil
 		})
 		if err != nil {
-			return err
+			a.cfg.Logger.Warn("changing the write limit of a stream; the next start tries again", "stream", name, "error", err)
 		}
 	}
-	return nil
 }
 
 // roomFor fails if there is a stream of that name, or a quota of the account does not allow one more.
