@@ -13,8 +13,8 @@ import (
 // hostFlags are those of the commands that run pipelines.
 type hostFlags struct {
 	Removed  string `help:"What to do with sealed objects of sinks that the file does not have any more: ${enum}. With abandon these sinks are forgotten altogether; else one that comes back goes on from its checkpoint." enum:"refuse,finish,abandon" default:"refuse"`
-	Metrics  string `help:"Serve /metrics and /healthz at this address, such as 127.0.0.1:4568; nowhere if empty." default:"${metrics}"`
-	Insecure bool   `help:"Allow --metrics at an address that other machines reach. There is no authentication."`
+	Metrics  string `help:"Serve /metrics and /healthz at this address, such as 127.0.0.1:4568; nowhere if empty or off." default:"${metrics}"`
+	Insecure bool   `help:"Allow ${addresses} at an address that other machines reach. There is no authentication."`
 	dataFlag
 	logFlags
 }
@@ -28,26 +28,48 @@ type host struct {
 	endMetrics func()
 }
 
-// host opens the data directory, and serves metrics and health if they are wanted. least is the level of logs without
+// host serves metrics and health if they are wanted, and opens the data directory. least is the level of logs without
 // --log-level.
 func (f *hostFlags) host(a *app, quiet bool, least slog.Level) (*host, error) {
+	h, err := f.begin(a, quiet, least)
+	if err != nil {
+		return nil, err
+	}
+	return h, h.open(f)
+}
+
+// begin is host without the data directory, which open opens: between them a server listens.
+func (f *hostFlags) begin(a *app, quiet bool, least slog.Level) (*host, error) {
 	h := &host{job: a.begin(quiet, endsPuts), health: &observe.Health{}, endMetrics: func() {}}
 	h.options = build.Options{
 		Logger: f.logger(h.status, least), Stdout: a.stdout, Progress: h.doing, Removed: build.Removed(f.Removed),
 	}
-	if f.Metrics != "" {
-		if err := h.serveMetrics(observe.ServerConfig{Addr: f.Metrics, Insecure: f.Insecure, Health: h.health}); err != nil {
+	if addr := address(f.Metrics); addr != "" {
+		if err := h.serveMetrics(observe.ServerConfig{Addr: addr, Insecure: f.Insecure, Health: h.health}); err != nil {
 			return nil, err
 		}
 	}
-	dir, err := f.open(h.options.Logger, h.options.Metrics)
+	return h, nil
+}
+
+// open opens the data directory. If it fails, the host has ended.
+func (h *host) open(f *hostFlags) error {
+	dir, err := f.dataFlag.open(h.options.Logger, h.options.Metrics)
 	if err != nil {
 		h.endMetrics()
-		return nil, err
+		return err
 	}
 	h.options.Data = dir
 	h.options.Logger.Info("opened the data directory", "path", dir.Path, "new", dir.New)
-	return h, nil
+	return nil
+}
+
+// address is an address of a flag, for which the word off says what an empty environment variable cannot: none.
+func address(flag string) string {
+	if flag == "off" {
+		return ""
+	}
+	return flag
 }
 
 func (h *host) close() error {

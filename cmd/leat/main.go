@@ -1,4 +1,4 @@
-// Command leat runs pipelines: durable streams, transforms and delivery. Its commands are thin: they read flags, call the
+// Command leat serves durable streams by the Kinesis API and runs pipelines: streams, transforms and delivery. Its commands are thin: they read flags, call the
 // packages below pipelines and core, and print.
 package main
 
@@ -19,7 +19,7 @@ import (
 // commands is the command line.
 type commands struct {
 	Run      runCmd      `cmd:"" help:"Run pipelines in the foreground."`
-	Serve    serveCmd    `cmd:"" help:"Run the pipelines of a folder, and follow its changes."`
+	Serve    serveCmd    `cmd:"" help:"Answer the Kinesis API, and run the pipelines of a folder."`
 	Validate validateCmd `cmd:"" help:"Check pipeline files without running them."`
 	Test     testCmd     `cmd:"" help:"Run the tests inside pipeline files."`
 	Audit    auditCmd    `cmd:"" help:"Prove from durable state that no record was lost or counted twice."`
@@ -46,8 +46,8 @@ Exit codes:
 
 Examples:
 
+  leat serve
   leat run --until-idle pipeline.yaml
-  leat serve --pipelines ./pipelines
   leat help stream put
 `
 

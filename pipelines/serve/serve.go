@@ -1,6 +1,6 @@
 // Package serve runs the pipelines of a folder and follows its changes.
 //
-// The folder is looked at every two seconds. A file counts as changed when its content differs from what runs and has been
+// The folder is looked at every two seconds; it need not be there if [Options].Optional says so. A file counts as changed when its content differs from what runs and has been
 // the same at two looks: files are not always written in one go. Then:
 //
 //   - a new pipeline starts, a changed one stops as designed and starts again in its new version, one that is in no file
@@ -45,6 +45,8 @@ const (
 type Options struct {
 	// Dir is the folder. Its *.yaml and *.yml files are pipeline files; sub-folders and hidden files are not looked at.
 	Dir string
+	// Optional allows the folder not to be there, also at the start: it is like an empty one until it is.
+	Optional bool
 	// Build is handed to the builder. Its Logger is the server's; nil discards.
 	Build build.Options
 	// Poll is the time between two looks at the folder; 0 is 2 s.
@@ -95,7 +97,7 @@ func New(o Options) (*Server, error) {
 	if o.build == nil {
 		o.build = build.Pipeline
 	}
-	if info, err := os.Stat(o.Dir); err != nil || !info.IsDir() {
+	if info, err := os.Stat(o.Dir); !(o.Optional && os.IsNotExist(err)) && (err != nil || !info.IsDir()) {
 		e := fault.New(fault.Permanent, "serve.no_folder", "the folder for pipelines %s is not there", o.Dir).
 			WithHint("make it, or name another with --pipelines")
 		e.Err = err
@@ -146,6 +148,9 @@ func (s *Server) checkStreams() error {
 // scan looks at the folder once. At the first look everything is taken as it is.
 func (s *Server) scan(ctx context.Context, first bool) {
 	found, err := contents(s.opts.Dir)
+	if s.opts.Optional && os.IsNotExist(err) && len(s.files) == 0 { // one that was there and is not any more is a reason to look
+		err = nil
+	}
 	s.mu.Lock()
 	if err != nil && s.folder == nil {
 		s.log.Error("the folder for pipelines cannot be read; what runs goes on", "folder", s.opts.Dir, "error", err)
