@@ -6,6 +6,7 @@ import (
 
 	"github.com/leatstream/leat/core/state"
 	"github.com/leatstream/leat/core/stream"
+	"github.com/leatstream/leat/core/vfs"
 )
 
 // storedMetas are the keys of all metas in the state store.
@@ -147,4 +148,30 @@ func FuzzMeta(f *testing.F) {
 			t.Errorf("%s became %s, %v", first, second, err)
 		}
 	})
+}
+
+func TestAServerStartsOnAFullDisk(t *testing.T) {
+	mem := vfs.NewMem()
+	s := newServerOn(t, mem, Config{Limits: true, Now: newClock().now})
+	s.create("gone", 1)
+	s.create("stays", 1)
+	if err := s.API.cfg.Streams.Delete(t.Context(), "gone"); err != nil { // not by the API
+		t.Fatal(err)
+	}
+	s.stop()
+	mem.SetCapacity(1)
+	s.cfg.Limits = false
+	s.start()
+	if got := s.summary("stays"); got.StreamStatus != "ACTIVE" {
+		t.Errorf("summary: %+v", got)
+	}
+	s.refused("CreateStream", doc{"StreamName": "more", "ShardCount": 1}, codeInternalFailure,
+		"The request processing has failed because of an unknown error, exception or failure.")
+	mem.SetCapacity(0)
+	s.restart()
+	if keys := storedMetas(s); len(keys) != 1 {
+		t.Errorf("stored: %v", keys)
+	}
+	s.create("more", 1)
+	s.stop()
 }
