@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"reflect"
@@ -44,15 +45,29 @@ func (x *exchange) write(status int, out any) error {
 
 // send writes the answer.
 func (x *exchange) send(status int, body []byte) {
-	if x.body == nil && x.r.ProtoMajor == 1 { // net/http reads a little of a body that was refused, to keep the connection
+	refused := x.body == nil && x.r.ContentLength != 0 && x.r.ProtoMajor == 1
+	if refused {
+		_ = x.control.EnableFullDuplex() // net/http has it for HTTP/1.1
 		_ = x.control.SetReadDeadline(time.Now().Add(x.h.cfg.Patience))
+		x.set("Connection", "close")
 	}
 	x.set("Content-Length", strconv.Itoa(len(body)))
 	x.wrote = true
 	x.access.Status = status
 	x.w.WriteHeader(status)
-	_ = x.writeBody(body) // a client that is gone hears nothing
+	err := x.writeBody(body)
+	if err != nil || !refused || status == http.StatusServiceUnavailable {
+		return // a client that is gone hears nothing
+	}
+	// Most clients of HTTP/1.1 send all before they read. If the connection were closed now, they would get a broken pipe,
+	// not the answer; so what they send is thrown away for a while. Where they shall try again a broken pipe is as good,
+	// and the server has better things to do.
+	_ = x.control.Flush()
+	_, _ = io.CopyN(io.Discard, x.r.Body, maxLinger)
 }
+
+// maxLinger is how many bytes of a refused body are thrown away; more is cut.
+const maxLinger = 64 << 20
 
 // piece of an answer, in bytes, that has its own time limit.
 const piece = 128 << 10

@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -258,6 +259,29 @@ func TestProtocolErrors(t *testing.T) {
 				t.Error("there is no request id")
 			}
 		})
+	}
+}
+
+func TestAClientThatSendsAllBeforeItReadsGetsTheAnswer(t *testing.T) {
+	addr := serve(t, wire.Config{})
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const length = 30 << 20
+	r := post(t, "http://"+addr, "Greeter_1.Greet", &zeros{length})
+	r.ContentLength = length
+	if err := r.Write(conn); err != nil {
+		t.Fatalf("sending: %v", err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != 413 || !res.Close {
+		t.Errorf("answered %v", res)
 	}
 }
 
