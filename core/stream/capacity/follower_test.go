@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,12 +22,30 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// logged is what the follower tells an operator.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // follow runs a test with a follower of the stream "s" of a world, in which time passes at once.
-func follow(t *testing.T, cfg Config, test func(*testing.T, *world, *bytes.Buffer)) {
+func follow(t *testing.T, cfg Config, test func(*testing.T, *world, *logged)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := openWorld(t, vfs.NewMem())
 		defer w.close(t)
-		log := &bytes.Buffer{} // only the follower writes, and only while the test sleeps
+		log := &logged{}
 		cfg.Streams, cfg.State, cfg.Logger = w.streams, w.state, slog.New(slog.NewTextHandler(log, nil))
 		f := Follow(cfg)
 		defer f.Close()
@@ -71,7 +91,7 @@ func setMode(t *testing.T, s *stream.Stream, m stream.Mode) {
 
 // TestAHotShardIsSplitWhereItsLoadIs puts nine tenths of what a shard takes into a twentieth of its range.
 func TestAHotShardIsSplitWhereItsLoadIs(t *testing.T) {
-	follow(t, Config{}, func(t *testing.T, w *world, log *bytes.Buffer) {
+	follow(t, Config{}, func(t *testing.T, w *world, log *logged) {
 		quarter := w.stream.Loads()[1].Hash
 		keys := spread(quarter, 20, 0.90, 0.95)
 		for second := range 180 {
@@ -92,7 +112,7 @@ func TestAHotShardIsSplitWhereItsLoadIs(t *testing.T) {
 
 // TestAHotKeyIsNotChased puts more than a shard takes at one hash key: no split would help.
 func TestAHotKeyIsNotChased(t *testing.T) {
-	follow(t, Config{}, func(t *testing.T, w *world, _ *bytes.Buffer) {
+	follow(t, Config{}, func(t *testing.T, w *world, _ *logged) {
 		refused := 0
 		for range 300 {
 			entry := stream.Entry{Key: "k", Data: zeros[:2*shardRate-1]}
@@ -112,7 +132,7 @@ func TestAHotKeyIsNotChased(t *testing.T) {
 }
 
 func TestTheQuotaOfAllStreamsHoldsGrowthBack(t *testing.T) {
-	follow(t, Config{Quota: 10}, func(t *testing.T, w *world, log *bytes.Buffer) {
+	follow(t, Config{Quota: 10}, func(t *testing.T, w *world, log *logged) {
 		if _, err := w.streams.Create(context.Background(), "provisioned", stream.Config{Shards: 3}); err != nil {
 			t.Fatal(err)
 		}
@@ -138,7 +158,7 @@ func TestTheQuotaOfAllStreamsHoldsGrowthBack(t *testing.T) {
 		}
 	})
 	warm := func(*stream.Stream) int { return 20 }
-	follow(t, Config{Quota: 11, Warm: warm}, func(t *testing.T, w *world, _ *bytes.Buffer) {
+	follow(t, Config{Quota: 11, Warm: warm}, func(t *testing.T, w *world, _ *logged) {
 		other, err := w.streams.Create(context.Background(), "other", w.stream.Config())
 		if err != nil {
 			t.Fatal(err)
@@ -151,14 +171,14 @@ func TestTheQuotaOfAllStreamsHoldsGrowthBack(t *testing.T) {
 }
 
 func TestAWarmThroughputRaisesTheFloorAndTheCeiling(t *testing.T) {
-	warm := 0
-	follow(t, Config{Warm: func(*stream.Stream) int { return warm }}, func(t *testing.T, w *world, _ *bytes.Buffer) {
+	var warm atomic.Int32
+	follow(t, Config{Warm: func(*stream.Stream) int { return int(warm.Load()) }}, func(t *testing.T, w *world, _ *logged) {
 		time.Sleep(5 * time.Minute)
 		wantShards(t, w.stream, 4)
-		warm = 10
+		warm.Store(10)
 		time.Sleep(2 * time.Minute)
 		wantShards(t, w.stream, 10)
-		warm = 250
+		warm.Store(250)
 		time.Sleep(10 * time.Minute)
 		wantShards(t, w.stream, 250)
 		checkCover(t, w.stream)
@@ -166,7 +186,7 @@ func TestAWarmThroughputRaisesTheFloorAndTheCeiling(t *testing.T) {
 }
 
 func TestAStreamOnlyGrowsToTheDefaultCeiling(t *testing.T) {
-	follow(t, Config{}, func(t *testing.T, w *world, _ *bytes.Buffer) {
+	follow(t, Config{}, func(t *testing.T, w *world, _ *logged) {
 		if refused := w.busy(t, 180, 12); refused == 0 {
 			t.Error("nothing was refused on the way")
 		}
@@ -175,7 +195,7 @@ func TestAStreamOnlyGrowsToTheDefaultCeiling(t *testing.T) {
 }
 
 func TestSwitchingTheModeKeepsTheShards(t *testing.T) {
-	follow(t, Config{}, func(t *testing.T, w *world, _ *bytes.Buffer) {
+	follow(t, Config{}, func(t *testing.T, w *world, _ *logged) {
 		w.busy(t, 5, 3)
 		time.Sleep(3 * time.Minute)
 		wantShards(t, w.stream, 10)
@@ -202,7 +222,7 @@ func TestSwitchingTheModeKeepsTheShards(t *testing.T) {
 }
 
 func TestHistoriesGoWithTheirStreams(t *testing.T) {
-	follow(t, Config{}, func(t *testing.T, w *world, _ *bytes.Buffer) {
+	follow(t, Config{}, func(t *testing.T, w *world, _ *logged) {
 		time.Sleep(time.Minute)
 		if h := w.histories(); fmt.Sprint(h) != fmt.Sprintf("[%s%s]", prefix, w.stream.Incarnation()) {
 			t.Fatalf("histories are %q", h)
@@ -226,7 +246,7 @@ func TestADamagedHistoryIsBegunAnew(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		log := &bytes.Buffer{}
+		log := &logged{}
 		f := Follow(Config{Streams: w.streams, State: w.state, Logger: slog.New(slog.NewTextHandler(log, nil))})
 		time.Sleep(Interval + time.Second)
 		f.Close()
@@ -244,7 +264,7 @@ func TestADamagedHistoryIsBegunAnew(t *testing.T) {
 
 // TestAFullDiskIsToldOnceAndTheHistorySavedLater checks that a history which cannot be saved is saved later, and that the log says it once.
 func TestAFullDiskIsToldOnceAndTheHistorySavedLater(t *testing.T) {
-	follow(t, Config{}, func(t *testing.T, w *world, log *bytes.Buffer) {
+	follow(t, Config{}, func(t *testing.T, w *world, log *logged) {
 		w.fs.SetCapacity(1)
 		time.Sleep(5 * time.Minute)
 		if n := strings.Count(log.String(), "cannot be saved"); n != 1 {
