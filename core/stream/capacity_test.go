@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/core/shardlog"
 )
 
 func TestLoadsCountWhatEachOpenShardTookAndRefused(t *testing.T) {
@@ -88,4 +91,29 @@ func TestLoadsAreThereInTheOnDemandModeOnly(t *testing.T) {
 	if l := s.Loads(); l != nil || s.OpenShards() != 3 {
 		t.Fatalf("back in the provisioned mode there are %d shards with loads %v", s.OpenShards(), l)
 	}
+}
+
+// BenchmarkMeter counts 500 records for 64 shards, to be compared with BenchmarkRouting.
+func BenchmarkMeter(b *testing.B) {
+	entries := benchEntries()
+	states := make([]shardlog.ShardState, 64)
+	for i, r := range UniformRanges(len(states)) {
+		m := shardMeta{hash: r}
+		states[i].ID, states[i].Meta = record.ShardID(i), m.encode()
+	}
+	t, err := newTable("s", states, WriteLimit{}, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	t.meter(nil)
+	p := newPlan(len(entries))
+	p.route(t, entries)
+	p.group(t, entries)
+	stored := make([]shardlog.RunResult, len(p.runs))
+	b.ReportAllocs()
+	began := time.Now()
+	for b.Loop() {
+		p.meter(t, func() time.Duration { return time.Since(began) }, stored, entries)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(entries)), "ns/record")
 }
