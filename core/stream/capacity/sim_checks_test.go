@@ -11,6 +11,7 @@ var update = flag.Bool("update", false, "write the table of doc.go and simulatio
 
 const (
 	minutesADay = 24 * 60
+	thirtyDays  = 30 * minutesADay
 	spikeMinute = int(spikeAt / time.Minute)
 	// catchUp is how many minutes a stream may take to follow a load that is ten times what it ever was: it doubles its
 	// shards in each, and the first one has to pass before anybody knows.
@@ -49,7 +50,7 @@ func checkThrottles(minutes []minute) error {
 func checkHeadroom(minutes []minute) error {
 	peaks := peaksBefore(minutes)
 	for i := catchUp; i < len(minutes); i++ {
-		if want := headroom * peaks[i-catchUp]; float64(minutes[i].shards+1) < want {
+		if want := 2 * peaks[i-catchUp]; float64(minutes[i].shards+1) < want {
 			return fmt.Errorf("%s: %d shards, want %.1f", moment(i), minutes[i].shards, want)
 		}
 	}
@@ -60,7 +61,7 @@ func checkHeadroom(minutes []minute) error {
 func checkPatience(minutes []minute) error {
 	peaks := peaksBefore(minutes)
 	for i := 1; i < len(minutes); i++ {
-		if want := headroom * peaks[i-1]; minutes[i].shards < minutes[i-1].shards && float64(minutes[i-1].shards) < want {
+		if want := 2 * peaks[i-1]; minutes[i].shards < minutes[i-1].shards && float64(minutes[i-1].shards) < want {
 			return fmt.Errorf("%s: %d shards become %d, want %.1f", moment(i), minutes[i-1].shards, minutes[i].shards, want)
 		}
 	}
@@ -76,12 +77,12 @@ func checkFlapping(minutes []minute) error {
 		before, after := minutes[i-1].shards, minutes[i].shards
 		switch {
 		case after > before:
-			if mergedAt >= 0 && i-mergedAt < window*minutesADay {
+			if mergedAt >= 0 && i-mergedAt < thirtyDays {
 				return fmt.Errorf("%s: a split, after a merge at %s", moment(i), moment(mergedAt))
 			}
 			splitAt = i
 		case after < before:
-			if splitAt >= 0 && i-splitAt < window*minutesADay {
+			if splitAt >= 0 && i-splitAt < thirtyDays {
 				return fmt.Errorf("%s: a merge, after a split at %s", moment(i), moment(splitAt))
 			}
 			mergedAt = i
@@ -112,7 +113,7 @@ func peaksBefore(minutes []minute) []float64 {
 		for len(falling) > 0 && minutes[falling[len(falling)-1]].load <= m.load {
 			falling = falling[:len(falling)-1]
 		}
-		if falling = append(falling, i); falling[0] <= i-window*minutesADay {
+		if falling = append(falling, i); falling[0] <= i-thirtyDays {
 			falling = falling[1:]
 		}
 		peaks[i] = minutes[falling[0]].load
