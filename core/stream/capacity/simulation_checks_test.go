@@ -31,7 +31,7 @@ func TestFortyDaysOfAnOnDemandStream(t *testing.T) {
 		}
 	}
 	if last := minutes[len(minutes)-1].shards; float64(last) > 3*high {
-		t.Errorf("ten days after the spike has left the window there are %d shards for a peak of %v", last, high)
+		t.Errorf("days after the spike has left the window there are still %d shards for a peak of %v", last, high)
 	}
 	compareDocs(t, minutes)
 }
