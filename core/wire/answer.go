@@ -23,15 +23,10 @@ const (
 
 var contentTypes = [...]string{JSON: typeJSON, CBOR: typeCBOR}
 
-// sizer is implemented by an [Appender] that knows how large a body it appends, at most.
-type sizer interface {
-	SizeWire(f Format) int
-}
-
 // write answers with an output.
 func (x *exchange) write(status int, out any) error {
 	size := 1 << minClass
-	if s, ok := out.(sizer); ok {
+	if s, ok := out.(Sizer); ok {
 		size = s.SizeWire(x.access.Format)
 	}
 	body := Append(x.access.Format, getBuffer(size)[:0], out)

@@ -1,9 +1,12 @@
 // Package wire speaks the protocols of AWS services: AWS JSON 1.1 and CBOR 1.1 over HTTP/1.1 and HTTP/2, and event streams.
 // It knows no service: a [Service] is a prefix of X-Amz-Target and a handler for each operation.
 //
-// A request's way: host and origin are checked, the body is read within the limits, the signature is parsed and handed to
-// [Config].Verify, the target is looked up, and the handler decodes the body with [Request.Decode]. The answer has the
-// request's own content type, errors too.
+// A request's way: host and origin are checked, the target is looked up, the signature is parsed, the body is read within the
+// limits, [Config].Verify is asked, and the handler decodes the body with [Request.Decode]. The answer has the request's own
+// content type, errors too.
+//
+// Facts of the protocols that no specification has, such as the texts of errors, are what the service has been seen to answer.
+// The Java SDKs speak CBOR, but for event streams, which they ask for in JSON.
 package wire
 
 import (
@@ -73,6 +76,11 @@ type EventStream struct {
 // Send sends an event: its type ("SubscribeToShardEvent") and its payload, which is like an output. It returns when the
 // event has been handed to the network; the error is that the client is gone or does not read, and Run should end.
 type Send func(event string, payload any) error
+
+// Sizer is implemented by an [Appender] that knows about how many bytes it appends: a large body then needs one buffer.
+type Sizer interface {
+	SizeWire(f Format) int
+}
 
 // Error is an error that the client gets.
 type Error struct {
