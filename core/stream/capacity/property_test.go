@@ -232,6 +232,7 @@ func drawShape(t *rapid.T) shape {
 // TestAConstantLoadComesToRest looks for reshards that go on though the load stays as it is: after some hours there are no
 // splits any more, and no merges either once the past has left the window.
 func TestAConstantLoadComesToRest(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		m := newModel()
 		m.shape = drawShape(t)
@@ -252,7 +253,7 @@ func TestAConstantLoadComesToRest(t *testing.T) {
 		for range (window + 2) * 4 {
 			m.step(t, 6*time.Hour)
 		}
-		for range 4 * DefaultCeiling { // all merges that there can be
+		for range len(m.shards) { // all merges that there can be
 			m.step(t, 15*time.Minute)
 		}
 		rest = m.next
@@ -267,6 +268,7 @@ func TestAConstantLoadComesToRest(t *testing.T) {
 
 // TestAnyLoadKeepsTheRules runs a controller over loads, bounds and restarts as they come.
 func TestAnyLoadKeepsTheRules(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		m := newModel()
 		t.Repeat(map[string]func(*rapid.T){

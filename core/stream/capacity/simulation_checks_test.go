@@ -20,6 +20,7 @@ const (
 
 // TestFortyDaysOfAnOnDemandStream is the proof of what doc.go promises.
 func TestFortyDaysOfAnOnDemandStream(t *testing.T) {
+	t.Parallel()
 	began := time.Now()
 	minutes := simulate(t, 40, seams{})
 	t.Logf("simulated 40 days in %v", time.Since(began))
