@@ -8,18 +8,29 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/leatstream/leat/core/wire"
 	"github.com/leatstream/leat/internal/testenv"
 )
+
+// echo keeps a body and answers with it, after others had time to overwrite it.
+type echo struct{ body []byte }
+
+func (e *echo) DecodeWire(_ wire.Format, body []byte) error { e.body = body; return nil }
+
+func (e *echo) AppendWire(_ wire.Format, dst []byte) []byte {
+	time.Sleep(100 * time.Microsecond)
+	return append(dst, e.body...)
+}
 
 func TestBodiesAreNotMixedUp(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	s := greeter()
 	s.Operations["Echo"] = func(_ context.Context, r *wire.Request) (any, error) {
-		in := new(hot)
-		return in, r.Decode(in) // it keeps the body and answers with it
+		in := new(echo)
+		return in, r.Decode(in)
 	}
 	addr := serve(t, wire.Config{Services: []wire.Service{s}})
 	var wg sync.WaitGroup
