@@ -16,7 +16,7 @@ import (
 const (
 	maxConsumers         = 20
 	maxConsumersOnDemand = 50 // of an on-demand stream, if the account is committed to a minimum throughput
-	maxCreatingConsumers = 5 // in the state CREATING at the same time
+	maxCreatingConsumers = 5  // in the state CREATING at the same time
 )
 
 // Kinds of string members, from the model.

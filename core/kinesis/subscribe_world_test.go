@@ -153,7 +153,6 @@ func fromNumber(typ, number string) StartingPosition {
 	return StartingPosition{Type: &typ, SequenceNumber: &number}
 }
 
-
 // wantError checks the code of an error that a client gets, and that its text begins as it should.
 func wantFailure(t testing.TB, err error, code, text string) {
 	t.Helper()
