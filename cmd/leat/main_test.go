@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"await": await, "fetch": fetch, "hangingstore": hangingStore, "freeport": freePort, "exits": exits, "sigterm": sigTerm,
+			"await": await, "fetch": fetch, "hangingstore": hangingStore, "freeport": freePort, "exits": exits, "sigterm": sigTerm, "kinesis": askKinesis,
 		},
 	})
 }

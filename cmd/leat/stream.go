@@ -6,10 +6,12 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/shardlog"
 	"github.com/leatstream/leat/core/stream"
+	"github.com/leatstream/leat/core/vfs"
 	"github.com/leatstream/leat/pipelines/spec"
 )
 
@@ -26,7 +28,7 @@ type streamCmd struct {
 
 // Help is shown by leat stream --help.
 func (streamCmd) Help() string {
-	return `These commands open the data directory alone: while leat run or leat serve uses it, they end with exit code 3.
+	return `These commands open the data directory alone: while leat run or leat serve uses it, they end with exit code 3, and the Kinesis API of leat serve does what they do.
 
 Examples:
 
@@ -48,6 +50,10 @@ func (f *dataFlag) withStream(a *app, name string, use func(*stream.Stream) erro
 
 func (f *dataFlag) withStreams(a *app, use func(*stream.Streams) error) (err error) {
 	dir, err := f.open(observe.Logger(a.stderr, observe.Text, slog.LevelWarn), nil)
+	if errors.Is(err, vfs.ErrLocked) {
+		return fault.New(fault.Unavailable, "data.locked", "data directory %s is in use: %w", f.Data, err).
+			WithHint("stop the leat that uses it; or, if that is leat serve, ask its Kinesis API, by default at http://127.0.0.1:4567")
+	}
 	if err != nil {
 		return err
 	}

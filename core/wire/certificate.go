@@ -2,7 +2,6 @@ package wire
 
 import (
 	"crypto/tls"
-	"fmt"
 	"log/slog"
 	"os"
 	"sync"
@@ -42,9 +41,8 @@ func LoadCertificate(certFile, keyFile string, logger *slog.Logger) (*Certificat
 		err = c.load()
 	}
 	if err != nil {
-		return nil, &fault.Error{Class: fault.Permanent, Code: "tls.certificate",
-			Message: fmt.Sprintf("reading the TLS certificate %s and its key %s", certFile, keyFile),
-			Hint:    "both files must be PEM, and the key that of the certificate", Err: err}
+		return nil, fault.New(fault.Permanent, "tls.certificate", "read the TLS certificate %s and its key %s: %w", certFile, keyFile, err).
+			WithHint("both files must be PEM, and the key that of the certificate")
 	}
 	c.stamp, c.checked = stamp, time.Now()
 	return c, nil

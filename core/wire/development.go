@@ -47,8 +47,7 @@ func DevelopmentCertificate(dir string, hosts []string, logger *slog.Logger) (*D
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	if !holds(certFile, d.CAFile, hosts, time.Now()) {
 		if err := makeDevelopment(dir, d.CAFile, certFile, keyFile, hosts, time.Now()); err != nil {
-			return nil, &fault.Error{Class: fault.Permanent, Code: "tls.development",
-				Message: "making a TLS certificate for development in " + dir, Err: err}
+			return nil, fault.New(fault.Unavailable, "tls.development", "make a TLS certificate for development in %s: %w", dir, err)
 		}
 	}
 	var err error

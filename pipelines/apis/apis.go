@@ -37,11 +37,12 @@ type Server struct {
 	log        *slog.Logger
 	plain, tls net.Listener // nil: none
 
-	wire       *wire.Server
-	kinesis    *kinesis.API
-	authority  string
-	unregister func()
-	serving    sync.WaitGroup
+	certificate *wire.Certificate
+	authority   string // the file of a self-signed certificate's authority
+	wire        *wire.Server
+	kinesis     *kinesis.API
+	unregister  func()
+	serving     sync.WaitGroup
 
 	mu     sync.Mutex
 	failed error // why a listener is not served any more
@@ -64,6 +65,12 @@ func Listen(o Options) (_ *Server, err error) {
 			return nil, err
 		}
 	}
+	if o.tls() && !o.SelfSigned {
+		if s.certificate, err = wire.LoadCertificate(o.CertFile, o.KeyFile, s.log); err != nil {
+			s.close()
+			return nil, err
+		}
+	}
 	if o.tls() {
 		if s.tls, err = listen.TCP(o.TLSAddr, listen.Options{Insecure: o.Insecure, Flag: "--tls-addr", Example: DefaultTLSAddr}); err != nil {
 			s.close()
@@ -80,9 +87,8 @@ func (s *Server) Start(dir *datadir.Dir) (err error) {
 			err = errors.Join(err, s.Stop())
 		}
 	}()
-	var certificate *wire.Certificate
-	if s.tls != nil {
-		if certificate, err = s.certificate(dir); err != nil {
+	if s.tls != nil && s.opts.SelfSigned {
+		if err := s.signItself(dir); err != nil {
 			return err
 		}
 	}
@@ -109,24 +115,21 @@ func (s *Server) Start(dir *datadir.Dir) (err error) {
 		s.serve("serving the Kinesis API", s.plain, s.wire.Serve)
 	}
 	if s.tls != nil {
-		s.serve("serving the Kinesis API with TLS", s.tls, func(l net.Listener) error { return s.wire.ServeTLS(l, certificate) })
+		s.serve("serving the Kinesis API with TLS", s.tls, func(l net.Listener) error { return s.wire.ServeTLS(l, s.certificate) })
 	}
 	return nil
 }
 
-// certificate is the one that the options name, or one of leat's own in the data directory.
-func (s *Server) certificate(dir *datadir.Dir) (*wire.Certificate, error) {
-	if !s.opts.SelfSigned {
-		return wire.LoadCertificate(s.opts.CertFile, s.opts.KeyFile, s.log)
-	}
+// signItself takes the certificate that is kept in the data directory.
+func (s *Server) signItself(dir *datadir.Dir) error {
 	names := slices.DeleteFunc(s.hosts(), func(h string) bool { return h == "*" })
 	own, err := wire.DevelopmentCertificate(filepath.Join(dir.Path, "tls"), names, s.log)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s.authority = own.CAFile
+	s.certificate, s.authority = own.Certificate, own.CAFile
 	s.log.Info("using a self-signed TLS certificate for development", "trust", own.CAFile, "fingerprint", own.Fingerprint)
-	return own.Certificate, nil
+	return nil
 }
 
 // hosts are the names under which clients may ask: those of the options, those of the addresses, and if other machines
