@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"html"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -24,18 +25,15 @@ const (
 var contentTypes = [...]string{JSON: typeJSON, CBOR: typeCBOR}
 
 // write answers with an output.
-func (x *exchange) write(status int, out any) error {
+func (x *exchange) write(out any) {
 	size := 1 << minClass
 	if s, ok := out.(Sizer); ok {
 		size = s.SizeWire(x.access.Format)
 	}
 	body := Append(x.access.Format, getBuffer(size)[:0], out)
 	defer putBuffer(body)
-	if len(body) > 0 || status != http.StatusOK {
-		x.set("Content-Type", contentTypes[x.access.Format])
-	}
-	x.send(status, body)
-	return nil
+	x.set("Content-Type", contentTypes[x.access.Format])
+	x.send(http.StatusOK, body)
 }
 
 // send writes the answer.
@@ -95,7 +93,8 @@ func (x *exchange) fail(err error) {
 	}
 	x.set("X-Amzn-Errortype", e.Code)
 	if x.xml {
-		x.send(status, fmt.Appendf(nil, "<%s>\n  <Message>%s</Message>\n</%[1]s>\n", e.Code, e.Message))
+		x.w.Header()["Content-Type"] = nil // as the service has it; without this line net/http guesses one
+		x.send(status, fmt.Appendf(nil, "<%s>\n  <Message>%s</Message>\n</%[1]s>\n", e.Code, html.EscapeString(e.Message)))
 		return
 	}
 	x.set("Content-Type", contentTypes[x.access.Format])

@@ -162,8 +162,7 @@ const (
 	smallBody = 64 << 10
 )
 
-// budget bounds the memory of bodies. Who waits is served in order of arrival, or in vain after
-// maxWait.
+// budget bounds the memory of bodies. Who waits is served in order of arrival, or in vain after maxWait.
 type budget struct {
 	mu      sync.Mutex
 	free    int64

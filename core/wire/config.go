@@ -19,11 +19,12 @@ type Config struct {
 	// CORSOrigins are origins of web pages that may call, such as "https://console.example.com", beside those on loopback
 	// addresses. "*" is any.
 	CORSOrigins []string
-	// MaxBody is the largest body in bytes; by default a byte less than 16 MiB: 10 MiB of data in base64 are 13.4 MiB, and 500 partition
-	// keys of 256 characters and the names around them fit into the rest.
+	// MaxBody is the largest body in bytes; by default a byte less than 16 MiB: 10 MiB of data in base64 are 13.4 MiB, and
+	// 500 partition keys of 256 characters and the names around them fit into the rest.
 	MaxBody int64
 	// BodyMemory is how many bytes all bodies under way may take, by the length they announce; by default 128 MiB, at
-	// least four times MaxBody. A request beyond waits a little and is then told to try again, with status 503, which every SDK does.
+	// least four times MaxBody. A request beyond waits a little and is then told to try again: with status 503 and
+	// ServiceUnavailable, after which all SDKs do, and without the slower pace that they take up after a throttling error.
 	BodyMemory int64
 	// Patience is how long a client may send nothing of a request, or take nothing of an answer; by default 5 s. Beyond it,
 	// bodies have to flow at 64 KiB/s.
@@ -56,7 +57,8 @@ func (c *Config) setDefaults() error {
 	if c.BodyMemory == 0 {
 		c.BodyMemory = defaultBodyMemory
 	}
-	c.BodyMemory = max(c.BodyMemory, 4*c.MaxBody) // three quarters are for large ones; a buffer is up to twice as long as its body
+	// Three quarters are for large bodies, and a buffer is up to twice as long as its body.
+	c.BodyMemory = max(c.BodyMemory, 4*c.MaxBody)
 	if c.Patience == 0 {
 		c.Patience = defaultPatience
 	}

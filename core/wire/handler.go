@@ -89,6 +89,7 @@ type exchange struct {
 	control *http.ResponseController
 	r       *http.Request
 	access  Access
+	context operationContext
 	// connection that the request came on.
 	connection *connection
 	// xml: errors go out in the form that the service has where it cannot tell the protocol.
@@ -176,8 +177,9 @@ func (x *exchange) serve() error {
 	if err := x.readBody(); err != nil {
 		return err
 	}
-	ctx := x.r.Context()
-	r := &Request{Operation: op.name, ID: x.access.ID, Format: format, Body: x.body, Signature: signature, HTTP: x.r, exchange: x}
+	x.context = operationContext{x.r.Context(), x}
+	ctx := &x.context
+	r := &Request{Operation: op.name, ID: x.access.ID, Format: format, Body: x.body, Signature: signature, HTTP: x.r}
 	if verify := x.h.cfg.Verify; verify != nil {
 		if err := verify(ctx, r); err != nil {
 			return err
@@ -190,7 +192,8 @@ func (x *exchange) serve() error {
 	if stream, ok := out.(*EventStream); ok {
 		return x.stream(stream)
 	}
-	return x.write(http.StatusOK, out)
+	x.write(out)
+	return nil
 }
 
 // set sets a header of the answer; key is in canonical form. Most answers need no more allocations for it.
@@ -204,13 +207,30 @@ func (x *exchange) set(key, v string) {
 	x.w.Header()[key] = x.values[x.used-1 : x.used : x.used]
 }
 
-// Reserve takes n bytes of the memory for bodies until the request has been answered or its event stream begins; operations
-// with large answers call it before they build one. If the memory is in use it waits a little; the error tells the client to try again.
-func (r *Request) Reserve(n int64) error {
-	if r.exchange == nil {
+// operationContext is what an operation gets: it knows the exchange, at no allocation.
+type operationContext struct {
+	context.Context
+	exchange *exchange
+}
+
+type exchangeKey struct{}
+
+func (c *operationContext) Value(key any) any {
+	if key == (exchangeKey{}) {
+		return c.exchange
+	}
+	return c.Context.Value(key)
+}
+
+// Reserve takes n bytes of the memory for bodies until the request of an operation's context has been answered, or its event
+// stream begins. Operations with large answers call it before they build one. If the memory is in use it waits a little; the
+// error tells the client to try again. A context of no request reserves nothing.
+func Reserve(ctx context.Context, n int64) error {
+	x, ok := ctx.Value(exchangeKey{}).(*exchange)
+	if !ok {
 		return nil
 	}
-	return r.exchange.reserve(n)
+	return x.reserve(n)
 }
 
 // formatOf is the format that a content type names. The other one for errors, if it names none, is the service's: CBOR.
@@ -232,7 +252,8 @@ func failure(err error) (*Error, bool) {
 	case errors.As(err, &e):
 		return e, e.Status >= http.StatusInternalServerError && e.Err != nil
 	case fault.ClassOf(err) == fault.Unavailable:
-		return &Error{Code: codeUnavailable, Message: "Service is unavailable. Please try again.", Status: http.StatusServiceUnavailable, Err: err}, true
+		return &Error{Code: codeUnavailable, Message: "Service is unavailable. Please try again.",
+			Status: http.StatusServiceUnavailable, Err: err}, true
 	}
 	return &Error{Code: codeInternalFailure, Message: internalFailure, Status: http.StatusInternalServerError, Err: err}, true
 }

@@ -38,7 +38,8 @@ func (h *handler) checkHost(host string) error {
 		return nil
 	}
 	return &Error{Code: codeAccessDenied, Status: http.StatusForbidden,
-		Message: "This server is not configured to be reached as " + strings.ToValidUTF8(name, "?") + ": allow this host name to use it."}
+		Message: "This server is not configured to be reached as " + strings.ToValidUTF8(name, "?") +
+			": allow this host name to use it."}
 }
 
 // checkOrigin refuses web pages that are neither on a loopback address, nor configured, nor of this server itself.
@@ -53,7 +54,8 @@ func (h *handler) checkOrigin(origin, host string) error {
 			return nil
 		}
 	}
-	return &Error{Code: codeAccessDenied, Status: http.StatusForbidden, Message: "This server does not allow requests of web pages from this origin."}
+	return &Error{Code: codeAccessDenied, Status: http.StatusForbidden,
+		Message: "This server does not allow requests of web pages from this origin."}
 }
 
 func (x *exchange) allowOrigin(origin string) {

@@ -55,9 +55,9 @@ func TestTheSDKForGoReadsAnswersErrorsAndSignsWhatIsParsed(t *testing.T) {
 func TestTheSDKForGoTriesAgainWhenMemoryIsShort(t *testing.T) {
 	t.Parallel()
 	tries := 0
-	c := sdk(t, map[string]wire.Handler{"DescribeLimits": func(_ context.Context, r *wire.Request) (any, error) {
+	c := sdk(t, map[string]wire.Handler{"DescribeLimits": func(ctx context.Context, _ *wire.Request) (any, error) {
 		if tries++; tries < 3 {
-			return nil, r.Reserve(1 << 40) // more than there will ever be
+			return nil, wire.Reserve(ctx, 1<<40) // more than there will ever be
 		}
 		return &struct{}{}, nil
 	}})

@@ -259,6 +259,9 @@ func TestProtocolErrors(t *testing.T) {
 			if res.Header.Get("x-amzn-RequestId") == "" {
 				t.Error("there is no request id")
 			}
+			if typed := res.Header.Get("Content-Type") != ""; typed == strings.HasPrefix(x.body, "<") {
+				t.Errorf("its type is %q", res.Header.Get("Content-Type"))
+			}
 		})
 	}
 }

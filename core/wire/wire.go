@@ -50,8 +50,6 @@ type Request struct {
 	Signature Signature
 	// HTTP is the request below, for its context and remote address. Its body has been read.
 	HTTP *http.Request
-
-	exchange *exchange
 }
 
 // Decoder is implemented by inputs that read themselves, because they are on a hot path. They may keep parts of body for as
