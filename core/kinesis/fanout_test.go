@@ -163,11 +163,21 @@ func TestWhatSubscriptionsLeaveBehindIsForgotten(t *testing.T) {
 		if seats, _, _ := w.held(); seats > 2*17 {
 			t.Errorf("%d seats are kept where one is in use", seats)
 		}
-		if _, err := w.deregisterStreamConsumer(t.Context(), &DeregisterStreamConsumerInput{ConsumerARN: other}); err != nil {
-			t.Fatal(err)
+	})
+}
+
+func TestAConsumerThatIsRegisteredAgainBeginsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFanWorld(t, Config{}, 1)
+		for range 3 { // within one second, so that the ARN is the same
+			consumer := w.register("c")
+			conn := w.mustConnect(consumer, from("LATEST"))
+			conn.next(t)
+			if _, err := w.deregisterStreamConsumer(t.Context(), &DeregisterStreamConsumerInput{ConsumerARN: consumer}); err != nil {
+				t.Fatal(err)
+			}
+			wantFailure(t, <-conn.done, codeResourceNotFound, "")
 		}
-		conn := w.mustConnect(w.register("d"), from("LATEST")) // the ARN may be the same, the seat is not
-		conn.close()
 	})
 }
 
