@@ -104,3 +104,19 @@ func TestEventsArriveInBothFormats(t *testing.T) {
 		s.Close() // returns only if the operation sees that the client left
 	}
 }
+
+func TestReservedMemoryComesBackWithTheAnswer(t *testing.T) {
+	s := greeter()
+	s.Operations["Hoard"] = func(ctx context.Context, _ *wire.Request) (any, error) {
+		return nil, wire.Reserve(ctx, 90<<20) // nearly all
+	}
+	c := wiretest.New(t, s)
+	for range 3 {
+		if err := c.Call("Hoard", &greeting{}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := wire.Reserve(context.Background(), 1<<40); err != nil {
+		t.Errorf("without a request: %v", err)
+	}
+}
