@@ -8,6 +8,7 @@ import (
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/shardlog"
 	"github.com/leatstream/leat/core/stream"
+	"github.com/leatstream/leat/core/wire"
 )
 
 // What one GetRecords gives at most; a single record may be as large as that alone.
@@ -25,7 +26,7 @@ func (in *GetRecordsInput) validate(v *violations) {
 	streamARN.check(v, "streamARN", in.StreamARN)
 }
 
-func (a *API) getRecords(ctx context.Context, in *GetRecordsInput, reserve func(int64) error) (_ *getRecordsAnswer, err error) {
+func (a *API) getRecords(ctx context.Context, in *GetRecordsInput) (_ *getRecordsAnswer, err error) {
 	name, at, err := a.openIterator(*in.ShardIterator)
 	if err != nil {
 		return nil, err
@@ -49,7 +50,7 @@ func (a *API) getRecords(ctx context.Context, in *GetRecordsInput, reserve func(
 		return nil, k.rateExceeded(at.Shard)
 	}
 	batch := record.NewBatch()
-	res, err := k.read(ctx, at, in.Limit, reserve, batch)
+	res, err := k.read(ctx, at, in.Limit, wire.Reserve, batch)
 	if err != nil {
 		batch.Release()
 		switch fault.CodeOf(err) {
@@ -82,7 +83,7 @@ const freeRead = 256 << 10
 
 // read reads what one GetRecords returns. A large answer takes more memory than its request, and has to reserve it; when
 // there is none, less is returned.
-func (k *known) read(ctx context.Context, at stream.Position, limit *int32, reserve func(int64) error, batch *record.Batch) (stream.ReadResult, error) {
+func (k *known) read(ctx context.Context, at stream.Position, limit *int32, reserve func(context.Context, int64) error, batch *record.Batch) (stream.ReadResult, error) {
 	records := maxGetRecords
 	if limit != nil {
 		records = int(*limit)
@@ -101,7 +102,7 @@ func (k *known) read(ctx context.Context, at stream.Position, limit *int32, rese
 		left := min(st.Next-res.Next.Seq, uint64(records-n))
 		bytes := int(min(left*2*uint64(size/n+1), uint64(maxGetBytes-size)))
 		const inJSON = 4. / 3
-		if reserve(int64(float64(bytes)*(1+inJSON))) != nil {
+		if reserve(ctx, int64(float64(bytes)*(1+inJSON))) != nil {
 			return res, nil
 		}
 		more, err := k.Read(ctx, res.Next, shardlog.ReadLimit{Records: records - n, Bytes: bytes}, batch)

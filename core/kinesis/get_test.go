@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/stream"
 	"github.com/leatstream/leat/core/wire"
 	"github.com/leatstream/leat/internal/testenv"
@@ -99,20 +100,25 @@ func TestReadersGetLessWhenMemoryIsShort(t *testing.T) {
 		}
 		must[PutRecordOutput](s, "PutRecord", doc{"StreamName": "s", "PartitionKey": "large", "Data": make([]byte, 1<<20-5)})
 	}
+	k := s.mustKnow("s")
+	at, err := k.Iterator(context.Background(), 0, stream.StartingPosition{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	read := func(memory int64) (counts []int) {
-		for it, done := s.iterator("s", "0", "TRIM_HORIZON"), 0; done < 16; done += counts[len(counts)-1] {
-			got, err := s.getRecords(context.Background(), &GetRecordsInput{ShardIterator: &it}, func(n int64) error {
+		for at, done := at, 0; done < 16; done += counts[len(counts)-1] {
+			batch := record.NewBatch()
+			res, err := k.read(context.Background(), at, nil, func(_ context.Context, n int64) error {
 				if n > memory {
 					return errors.New("no memory")
 				}
 				return nil
-			})
-			if err != nil || got.batch.Len() == 0 {
+			}, batch)
+			if err != nil || batch.Len() == 0 {
 				t.Fatal(err)
 			}
-			counts = append(counts, got.batch.Len())
-			it = got.next
-			got.batch.Release()
+			counts, at = append(counts, batch.Len()), res.Next
+			batch.Release()
 		}
 		return counts
 	}
@@ -382,7 +388,7 @@ func FuzzShardIterators(f *testing.F) {
 	f.Add(s.tokens.seal(tokenShards, make([]byte, 60)))
 	f.Add(s.tokens.seal(tokenIterator, nil))
 	f.Fuzz(func(t *testing.T, token string) {
-		_, err := s.getRecords(context.Background(), &GetRecordsInput{ShardIterator: &token}, nil)
+		_, err := s.getRecords(context.Background(), &GetRecordsInput{ShardIterator: &token})
 		if e, ok := err.(*wire.Error); token != it && (!ok || e.Code != codeInvalidArgument) {
 			t.Errorf("%q: %v", token, err)
 		}
@@ -410,7 +416,7 @@ func FuzzStartingSequenceNumbers(f *testing.F) {
 			t.Errorf("%q: %v", n, err)
 		}
 		if err == nil {
-			got, err := s.getRecords(context.Background(), &GetRecordsInput{ShardIterator: &out.ShardIterator}, nil)
+			got, err := s.getRecords(context.Background(), &GetRecordsInput{ShardIterator: &out.ShardIterator})
 			if err != nil {
 				t.Fatalf("%q: %v", n, err)
 			}

@@ -19,11 +19,7 @@ const iteratorLife = 5 * time.Minute
 
 // recordOperations are the operations on records.
 func (a *API) recordOperations(ops map[string]wire.Handler) {
-	ops["GetRecords"] = func(ctx context.Context, r *wire.Request) (any, error) {
-		return operation(func(ctx context.Context, in *GetRecordsInput) (*getRecordsAnswer, error) {
-			return a.getRecords(ctx, in, r.Reserve)
-		})(ctx, r)
-	}
+	ops["GetRecords"] = operation(a.getRecords)
 	ops["GetShardIterator"] = operation(a.getShardIterator)
 	ops["PutRecord"] = operation(a.putRecord)
 	ops["PutRecords"] = operation(a.putRecords)
