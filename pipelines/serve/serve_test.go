@@ -26,11 +26,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // bench is a server on a folder, with pipelines that only say that they run.
 type bench struct {
-	t      *testing.T
-	dir    string
-	health observe.Health
-	server *Server
-	stop   context.CancelFunc
+	t        *testing.T
+	dir      string
+	optional bool
+	health   observe.Health
+	server   *Server
+	stop     context.CancelFunc
 
 	mu      sync.Mutex
 	running map[string]int     // by pipeline and prefix, which tells versions apart
@@ -49,7 +50,7 @@ func start(t *testing.T, files map[string]string) *bench {
 }
 
 func (b *bench) serve() {
-	server, err := New(Options{Dir: b.dir, Health: &b.health, build: b.build})
+	server, err := New(Options{Dir: b.dir, Optional: b.optional, Health: &b.health, build: b.build})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -200,6 +201,32 @@ func TestPipelinesFollowTheirFiles(t *testing.T) {
 				t.Errorf("%s ran %d times at once", name, n)
 			}
 		}
+	})
+}
+
+func TestTheFolderMayComeLaterAndNeverGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, nil)
+		later := b.dir
+		b.dir, b.optional = filepath.Join(later, "pipelines"), true
+		b.serve()
+		defer b.stop()
+		b.look(2)
+		b.wantRunning()
+		b.wantHealth(map[string]string{})
+
+		if err := os.Mkdir(b.dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		b.write("a.yaml", "one")
+		b.look(2)
+		b.wantRunning("a one")
+		if err := os.RemoveAll(b.dir); err != nil { // as if its disk were not mounted any more
+			t.Fatal(err)
+		}
+		b.look(5)
+		b.wantRunning("a one")
+		b.wantHealth(map[string]string{"pipelines": "degraded no such file"})
 	})
 }
 
