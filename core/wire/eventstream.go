@@ -23,6 +23,8 @@ const (
 	headerIsString = 7
 	// maxMessage is the longest message that SDKs read, 16 MiB of payload, and a little for what is around it.
 	maxMessage = 16<<20 + 1<<10
+	// keepMessage is the largest buffer that a stream keeps between two events: it may be quiet for minutes.
+	keepMessage = 256 << 10
 )
 
 // initialResponse is the type of the first event, which the SDKs for Go and Python insist on.
@@ -95,6 +97,9 @@ func (x *exchange) stream(s *EventStream) error {
 		if err := x.message(buf); err != nil {
 			cancel() // whoever waits for events need not
 			return fmt.Errorf("sending an event: %w", err)
+		}
+		if cap(buf) > keepMessage {
+			buf = nil
 		}
 		return nil
 	})
