@@ -80,15 +80,14 @@ func (a *API) describeStreamSummary(_ context.Context, in *DescribeStreamSummary
 		ConsumerCount:      pointer(int32(len(k.consumers()))),
 		ChannelCount:       pointer(int32(0)),
 		WarmThroughput:     k.warmThroughput(),
+		// Of provisioned streams too: the Kinesis Producer Library (1.1.1) looks for it before it aggregates.
+		RecordDistributionStrategy: byPartitionKey,
 	}
 	if k.serving() == nil {
 		s.OpenShardCount = int32(k.OpenShards())
 	}
-	if k.Config().Mode == stream.OnDemand {
-		s.RecordDistributionStrategy = byPartitionKey
-		if k.meta().AutoDistribution {
-			s.RecordDistributionStrategy = distributeAuto
-		}
+	if k.Config().Mode == stream.OnDemand && k.meta().AutoDistribution {
+		s.RecordDistributionStrategy = distributeAuto
 	}
 	return &DescribeStreamSummaryOutput{StreamDescriptionSummary: s}, nil
 }

@@ -189,7 +189,7 @@ type ListStreamConsumersInput struct {
 }
 
 type ListStreamConsumersOutput struct {
-	Consumers []Consumer `json:"Consumers,omitempty"`
+	Consumers []Consumer `json:"Consumers"`
 	NextToken string     `json:"NextToken,omitempty"`
 }
 
