@@ -13,7 +13,7 @@ import (
 // apiFlags are those of the Kinesis API.
 type apiFlags struct {
 	Addr          string        `help:"Answer the Kinesis API at this address; nowhere if empty or off." default:"127.0.0.1:4567"`
-	TLSAddr       string        `help:"Answer it with TLS at this address, once there is a certificate." default:"127.0.0.1:4569" name:"tls-addr"`
+	TLSAddr       string        `help:"Answer it with TLS at this address, given a certificate." default:"127.0.0.1:4569" name:"tls-addr"`
 	TLSCert       string        `help:"Certificate for TLS with its chain, in PEM. A new one in its place is used at once." name:"tls-cert" placeholder:"FILE"`
 	TLSKey        string        `help:"Key of the certificate, in PEM." name:"tls-key" placeholder:"FILE"`
 	TLSSelfSigned bool          `help:"Use a self-signed certificate, kept in the data directory: for development." name:"tls-self-signed"`
