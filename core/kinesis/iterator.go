@@ -56,16 +56,10 @@ func (a *API) getShardIterator(ctx context.Context, in *GetShardIteratorInput) (
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := k.Log().State(shard); !ok {
-		return nil, a.noSuchShard(shard, name)
-	}
-	from, err := k.startingPosition(shard, in)
+	at, err := k.startAt(ctx, "GetShardIterator", shard,
+		&StartingPosition{Type: in.ShardIteratorType, SequenceNumber: in.StartingSequenceNumber, Timestamp: in.Timestamp})
 	if err != nil {
 		return nil, err
-	}
-	at, err := k.Iterator(ctx, shard, from)
-	if err != nil {
-		return nil, k.noPosition(err, shard, in)
 	}
 	if in.DryRun != nil && *in.DryRun {
 		return nil, errDryRun
@@ -100,48 +94,64 @@ func (k *known) rateExceeded(shard record.ShardID) *wire.Error {
 	return fail(codeThroughput, "Rate exceeded for shard %v in stream %s under account %s.", shard, k.Name(), k.api.cfg.Account)
 }
 
-// startingPosition reads where the iterator is to start.
-func (k *known) startingPosition(shard record.ShardID, in *GetShardIteratorInput) (from stream.StartingPosition, err error) {
-	from.Type = iteratorTypes[*in.ShardIteratorType]
+// startAt is the position in a shard where an operation wants to start reading.
+func (k *known) startAt(ctx context.Context, operation string, shard record.ShardID, p *StartingPosition) (stream.Position, error) {
+	if _, ok := k.Log().State(shard); !ok {
+		return stream.Position{}, k.api.noSuchShard(shard, k.Name())
+	}
+	from, err := startingPosition(p)
+	if err != nil {
+		return stream.Position{}, err
+	}
+	if p.SequenceNumber != nil {
+		if from.SequenceNumber, err = stream.ParseSequenceNumber(*p.SequenceNumber); err != nil {
+			return stream.Position{}, k.noPosition(err, operation, shard, p)
+		}
+	}
+	at, err := k.Iterator(ctx, shard, from)
+	if err != nil {
+		return stream.Position{}, k.noPosition(err, operation, shard, p)
+	}
+	return at, nil
+}
+
+// startingPosition reads all of a starting position but the sequence number, which is there if the type needs one.
+func startingPosition(p *StartingPosition) (from stream.StartingPosition, err error) {
+	from.Type = iteratorTypes[*p.Type]
 	bySequence := from.Type == stream.AtSequenceNumber || from.Type == stream.AfterSequenceNumber
-	if bySequence != (in.StartingSequenceNumber != nil) {
+	if bySequence != (p.SequenceNumber != nil) {
 		what := "no"
 		if !bySequence {
 			what = "also a"
 		}
 		return from, fail(codeInvalidArgument, "Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or "+
-			"(2) TRIM_HORIZON or LATEST and no StartingSequenceNumber. Request specified %s and %s StartingSequenceNumber.", *in.ShardIteratorType, what)
+			"(2) TRIM_HORIZON or LATEST and no StartingSequenceNumber. Request specified %s and %s StartingSequenceNumber.", *p.Type, what)
 	}
 	if from.Type == stream.AtTimestamp {
-		if in.Timestamp == nil {
+		if p.Timestamp == nil {
 			return from, fail(codeInvalidArgument, "Must specify timestamp parameter for iterator of type AT_TIMESTAMP. Current request has no timestamp parameter.")
 		}
-		from.Timestamp = in.Timestamp.Time
-	}
-	if bySequence {
-		if from.SequenceNumber, err = stream.ParseSequenceNumber(*in.StartingSequenceNumber); err != nil {
-			return from, k.noPosition(err, shard, in)
-		}
+		from.Timestamp = p.Timestamp.Time
 	}
 	return from, nil
 }
 
-// noPosition words as the service does why core/stream has no position for an iterator.
-func (k *known) noPosition(err error, shard record.ShardID, in *GetShardIteratorInput) error {
+// noPosition words as the service does why core/stream has no position to start at.
+func (k *known) noPosition(err error, operation string, shard record.ShardID, p *StartingPosition) error {
 	why := ""
 	switch fault.CodeOf(err) {
 	case "stream.wrong_shard":
-		n, _ := stream.ParseSequenceNumber(*in.StartingSequenceNumber)
+		n, _ := stream.ParseSequenceNumber(*p.SequenceNumber)
 		return fail(codeInvalidArgument, "Invalid StartingSequenceNumber. It encodes %v, while it was used in a call to a shard with %v", n.Shard, shard)
 	case "stream.foreign_sequence_number":
 		why = " because it did not come from this stream"
 		fallthrough
 	case "stream.invalid_sequence_number":
-		return fail(codeInvalidArgument, "StartingSequenceNumber %s used in GetShardIterator on shard %v in stream %s under account %s is invalid%s.",
-			*in.StartingSequenceNumber, shard, k.Name(), k.api.cfg.Account, why)
+		return fail(codeInvalidArgument, "StartingSequenceNumber %s used in %s on shard %v in stream %s under account %s is invalid%s.",
+			*p.SequenceNumber, operation, shard, k.Name(), k.api.cfg.Account, why)
 	case "stream.invalid_timestamp":
 		return fail(codeInvalidArgument, "The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. timestampInMillis: %d, currentTimestampInMillis: %d",
-			in.Timestamp.UnixMilli(), k.api.cfg.Now().UnixMilli())
+			p.Timestamp.UnixMilli(), k.api.cfg.Now().UnixMilli())
 	case "stream.no_shard", "stream.deleted": // gone meanwhile
 		return k.api.noSuchShard(shard, k.Name())
 	}

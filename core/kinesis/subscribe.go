@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
-	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/stream"
 	"github.com/leatstream/leat/core/wire"
 )
@@ -54,7 +53,7 @@ func (a *API) subscribeToShard(ctx context.Context, in *SubscribeToShardInput, f
 	if err != nil {
 		return nil, err
 	}
-	at, err := k.startAt(ctx, shard, in.StartingPosition)
+	at, err := k.startAt(ctx, "SubscribeToShard", shard, in.StartingPosition)
 	if err != nil {
 		return nil, err
 	}
@@ -71,23 +70,6 @@ func (a *API) subscribeToShard(ctx context.Context, in *SubscribeToShardInput, f
 		s.end(err)
 	}
 	return &wire.EventStream{Run: func(ctx context.Context, send wire.Send) error { return s.serve(ctx, at, format, send) }}, nil
-}
-
-// startAt is the position where a subscription begins, with the rules and the errors of shard iterators.
-func (k *known) startAt(ctx context.Context, shard record.ShardID, p *StartingPosition) (stream.Position, error) {
-	if _, ok := k.Log().State(shard); !ok {
-		return stream.Position{}, k.api.noSuchShard(shard, k.Name())
-	}
-	like := &GetShardIteratorInput{ShardIteratorType: p.Type, StartingSequenceNumber: p.SequenceNumber, Timestamp: p.Timestamp}
-	from, err := k.startingPosition(shard, like)
-	if err != nil {
-		return stream.Position{}, err
-	}
-	at, err := k.Iterator(ctx, shard, from)
-	if err != nil {
-		return stream.Position{}, k.noPosition(err, shard, like)
-	}
-	return at, nil
 }
 
 // serve sends events from a position on until the shard or the subscription ends; nil is an end that is no error. The

@@ -328,6 +328,8 @@ func TestWhatSubscribeToShardRefuses(t *testing.T) {
 			_, err = w.connect(consumer, 0, p, 0)
 			wantFailure(t, err, codeInvalidArgument, "")
 		}
+		_, err = w.connect(consumer, 0, fromNumber("AT_SEQUENCE_NUMBER", "12"), 0)
+		wantFailure(t, err, codeInvalidArgument, "StartingSequenceNumber 12 used in SubscribeToShard on shard shardId-000000000000 in stream birds under account 123456789012 is invalid.")
 		in := &SubscribeToShardInput{ConsumerARN: consumer, ShardId: new("shardId-000000000000"), StartingPosition: new(from("LATEST")), DryRun: new(true)}
 		for range 2 {
 			_, err = w.subscribeToShard(context.Background(), in, wire.JSON)
