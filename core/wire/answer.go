@@ -38,25 +38,26 @@ func (x *exchange) write(out any) {
 
 // send writes the answer.
 func (x *exchange) send(status int, body []byte) {
+	// Most clients of HTTP/1.1 send all before they read. If the connection were closed on one whose body is refused, it would
+	// get a broken pipe, not the answer; so what it sends is thrown away for a while. Where it shall try again a broken pipe
+	// is as good, and the server has better things to do; and one that was too slow has had its time.
 	refused := x.body == nil && x.r.ContentLength != 0 && x.r.ProtoMajor == 1
+	linger := refused && status != http.StatusServiceUnavailable && status != http.StatusRequestTimeout
 	if refused {
-		_ = x.control.EnableFullDuplex() // net/http has it for HTTP/1.1
-		_ = x.control.SetReadDeadline(time.Now().Add(x.h.cfg.Patience))
+		_ = x.control.EnableFullDuplex() // net/http has it for HTTP/1.1, as it has time limits
 		x.set("Connection", "close")
+		if status != http.StatusRequestTimeout { // its time limit has passed, and net/http reads no more either
+			_ = x.control.SetReadDeadline(time.Now().Add(x.h.cfg.Patience / 2))
+		}
 	}
 	x.set("Content-Length", strconv.Itoa(len(body)))
 	x.wrote = true
 	x.access.Status = status
 	x.w.WriteHeader(status)
-	err := x.writeBody(body)
-	if err != nil || !refused || status == http.StatusServiceUnavailable {
-		return // a client that is gone hears nothing
+	if err := x.writeBody(body); err == nil && linger { // a client that is gone hears nothing
+		_ = x.control.Flush()
+		_, _ = io.CopyN(io.Discard, x.r.Body, maxLinger)
 	}
-	// Most clients of HTTP/1.1 send all before they read. If the connection were closed now, they would get a broken pipe,
-	// not the answer; so what they send is thrown away for a while. Where they shall try again a broken pipe is as good,
-	// and the server has better things to do.
-	_ = x.control.Flush()
-	_, _ = io.CopyN(io.Discard, x.r.Body, maxLinger)
 }
 
 // maxLinger is how many bytes of a refused body are thrown away; more is cut.
