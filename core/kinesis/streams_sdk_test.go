@@ -17,7 +17,7 @@ func (s *server) sdkClient() *sdk.Client {
 	transport := &http.Transport{}
 	s.t.Cleanup(transport.CloseIdleConnections)
 	return sdk.New(sdk.Options{
-		BaseEndpoint: aws.String("http://" + listen(s.t, s.API, 0)), Region: "us-east-1", HTTPClient: &http.Client{Transport: transport},
+		BaseEndpoint: aws.String("http://" + listen(s.t, s.API, 0)), Region: "us-east-1", HTTPClient: &http.Client{Transport: plainBodies{transport}},
 		Retryer: aws.NopRetryer{},
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "any"}, nil
