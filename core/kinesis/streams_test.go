@@ -41,7 +41,7 @@ func TestANewStreamIsWhatItsRequestSays(t *testing.T) {
 	got := s.summary("orders")
 	if got.StreamStatus != "ACTIVE" || got.OpenShardCount != 3 || *got.MaxRecordSizeInKiB != 2048 || *got.ConsumerCount != 0 ||
 		*got.ChannelCount != 0 || got.EncryptionType != "NONE" || got.RetentionPeriodHours != 24 || got.WarmThroughput != nil ||
-		got.RecordDistributionStrategy != "" || got.StreamARN != d.StreamARN || !got.StreamCreationTimestamp.Equal(d.StreamCreationTimestamp.Time) ||
+		got.RecordDistributionStrategy != byPartitionKey || got.StreamARN != d.StreamARN || !got.StreamCreationTimestamp.Equal(d.StreamCreationTimestamp.Time) ||
 		len(got.EnhancedMonitoring) != 1 || got.EnhancedMonitoring[0].ShardLevelMetrics == nil {
 		t.Errorf("summary: %+v", got)
 	}
