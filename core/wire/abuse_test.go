@@ -252,8 +252,8 @@ func TestLargeBodiesStayWithinTheMemory(t *testing.T) {
 }
 
 func TestLargeBodiesOnOneConnectionDoNotWaitForEachOther(t *testing.T) {
-	const length = 10 << 20 // six fit into the memory
-	addr := serve(t, wire.Config{})
+	const length = 3 << 19 // three fit into the memory for large ones
+	addr := serve(t, wire.Config{MaxBody: 2<<20 - 1, BodyMemory: 8 << 20})
 	c := client(t, h2c, "")
 	do(t, c, post(t, "http://"+addr, "Greeter_1.Nothing", strings.NewReader("{}"))) // so that there is one
 	var ok, busy atomic.Int64
@@ -272,12 +272,10 @@ func TestLargeBodiesOnOneConnectionDoNotWaitForEachOther(t *testing.T) {
 			}
 		})
 	}
-	began := time.Now()
 	wg.Wait()
-	took := time.Since(began)
-	t.Logf("%d answered, %d told to try again, after %v", ok.Load(), busy.Load(), took)
-	if ok.Load() < 6 || took > 2500*time.Millisecond { // who waits in vain waits 3 s
-		t.Errorf("%d of 30 were answered after %v", ok.Load(), took)
+	t.Logf("%d answered, %d told to try again", ok.Load(), busy.Load())
+	if ok.Load() <= 3 { // who waited, waited in vain
+		t.Errorf("%d of 30 were answered", ok.Load())
 	}
 }
 
