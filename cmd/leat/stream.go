@@ -12,6 +12,7 @@ import (
 	"github.com/leatstream/leat/core/shardlog"
 	"github.com/leatstream/leat/core/stream"
 	"github.com/leatstream/leat/core/vfs"
+	"github.com/leatstream/leat/pipelines/apis"
 	"github.com/leatstream/leat/pipelines/spec"
 )
 
@@ -50,9 +51,9 @@ func (f *dataFlag) withStream(a *app, name string, use func(*stream.Stream) erro
 
 func (f *dataFlag) withStreams(a *app, use func(*stream.Streams) error) (err error) {
 	dir, err := f.open(observe.Logger(a.stderr, observe.Text, slog.LevelWarn), nil)
-	if errors.Is(err, vfs.ErrLocked) {
-		return fault.New(fault.Unavailable, "data.locked", "data directory %s is in use: %w", f.Data, err).
-			WithHint("stop the leat that uses it; or, if that is leat serve, ask its Kinesis API, by default at http://127.0.0.1:4567")
+	var locked *fault.Error
+	if errors.Is(err, vfs.ErrLocked) && errors.As(err, &locked) {
+		return locked.WithHint("%s; a leat serve can be asked by its Kinesis API, by default at http://%s", locked.Hint, apis.DefaultAddr)
 	}
 	if err != nil {
 		return err
