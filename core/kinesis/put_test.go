@@ -312,6 +312,63 @@ func TestNothingIsLimitedWhenLimitsAreOff(t *testing.T) {
 	}
 }
 
+func TestRecordsGoInAndOutInActiveAndUpdatingStreamsOnly(t *testing.T) {
+	bubble(t, Config{Transition: time.Minute}, func(t *testing.T, s *server) {
+		notFound, noShard := "Stream s under account 123456789012 not found.", "Shard shardId-000000000000 in stream s under account 123456789012 does not exist"
+		put := doc{"StreamName": "s", "Records": []doc{{"PartitionKey": "k", "Data": []byte{}}}, "PartitionKey": "k", "Data": []byte{}}
+		latest := doc{"StreamName": "s", "ShardId": "0", "ShardIteratorType": "LATEST"}
+		refused := func() {
+			t.Helper()
+			s.refused("PutRecord", put, codeResourceNotFound, notFound)
+			s.refused("PutRecords", put, codeResourceNotFound, notFound)
+			s.refused("GetShardIterator", latest, codeResourceNotFound, noShard)
+		}
+		s.create("s", 1)
+		refused()
+		time.Sleep(2 * time.Minute)
+		must[any](s, "UpdateStreamMode", doc{"StreamARN": s.streamARN("s"), "StreamModeDetails": doc{"StreamMode": "ON_DEMAND"}})
+		if got := s.status("s"); got != "UPDATING" {
+			t.Fatalf("the stream is %s", got)
+		}
+		it := s.iterator("s", "0", "LATEST")
+		s.putAll("s", "a")
+		if got := s.get(it); len(got.Records) != 1 {
+			t.Errorf("%d records", len(got.Records))
+		}
+		time.Sleep(2 * time.Minute)
+		must[any](s, "DeleteStream", doc{"StreamName": "s"})
+		refused()
+		s.refused("GetRecords", doc{"ShardIterator": it}, codeResourceNotFound, noShard)
+		time.Sleep(2 * time.Minute)
+	})
+}
+
+// What a put needs beside its body and the log's block is used again.
+func TestAPutAllocatesForItsRequestAndNotForItsRecords(t *testing.T) {
+	s := newServer(t, Config{})
+	s.create("bench", 64)
+	k := s.mustKnow("bench")
+	for _, f := range []wire.Format{wire.JSON, wire.CBOR} {
+		body := benchBody(f)
+		memory, dst := make([]byte, len(body)), make([]byte, 0, 1<<17)
+		allocs := testing.AllocsPerRun(50, func() {
+			copy(memory, body)
+			var in PutRecordsInput
+			if err := in.DecodeWire(f, memory); err != nil {
+				t.Fatal(err)
+			}
+			if err := k.fill(in.memory, in.Records, memberPath); err != nil {
+				t.Fatal(err)
+			}
+			in.memory.results = slices.Grow(in.memory.results, len(in.Records))[:len(in.Records)]
+			wire.Append(f, dst, &putRecordsAnswer{memory: in.memory, refusal: k.refusal})
+		})
+		if allocs > 20+0.05*500 {
+			t.Errorf("a put of 500 records takes %g allocations", allocs)
+		}
+	}
+}
+
 // BenchmarkPutRecords answers PutRecords of 500 records of 1 KiB over a file system in memory.
 func BenchmarkPutRecords(b *testing.B) {
 	for f, name := range map[wire.Format]string{wire.JSON: "json", wire.CBOR: "cbor"} {
