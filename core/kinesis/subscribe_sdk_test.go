@@ -17,8 +17,9 @@ import (
 )
 
 // eachHTTP runs a test with the SDK's client over HTTP/1.1 and over HTTP/2 with prior knowledge, for a server that gives
-// up a client after patience.
-func eachHTTP(t *testing.T, cfg Config, patience time.Duration, test func(t *testing.T, w *fanWorld, c *sdk.Client)) {
+// up a client after patience. Each subscription needs a client of its own: those of one client share a buffer without a lock
+// (smithy-go 1.28.8, Codec.payloadBuf), which the race detector sees.
+func eachHTTP(t *testing.T, cfg Config, patience time.Duration, test func(t *testing.T, w *fanWorld, client func() *sdk.Client)) {
 	for _, version := range []string{"HTTP/1.1", "HTTP/2"} {
 		t.Run(version, func(t *testing.T) {
 			w := newFanWorld(t, cfg, 1)
@@ -27,12 +28,15 @@ func eachHTTP(t *testing.T, cfg Config, patience time.Duration, test func(t *tes
 			protocols.SetUnencryptedHTTP2(version == "HTTP/2")
 			transport := &http.Transport{Protocols: &protocols}
 			t.Cleanup(transport.CloseIdleConnections)
-			test(t, w, sdk.New(sdk.Options{
-				BaseEndpoint: aws.String("http://" + listen(t, w.API, patience)), Region: "us-east-1", HTTPClient: &http.Client{Transport: transport},
-				Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-					return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "any"}, nil
-				}),
-			}))
+			addr := listen(t, w.API, patience)
+			test(t, w, func() *sdk.Client {
+				return sdk.New(sdk.Options{
+					BaseEndpoint: aws.String("http://" + addr), Region: "us-east-1", HTTPClient: &http.Client{Transport: transport},
+					Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+						return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "any"}, nil
+					}),
+				})
+			})
 		})
 	}
 }
@@ -84,8 +88,8 @@ func nextEvent(t *testing.T, stream *sdk.SubscribeToShardEventStream) *types.Sub
 }
 
 func TestTheSDKForGoReadsAShardBySubscription(t *testing.T) {
-	eachHTTP(t, Config{}, 0, func(t *testing.T, w *fanWorld, c *sdk.Client) {
-		ctx := t.Context()
+	eachHTTP(t, Config{}, 0, func(t *testing.T, w *fanWorld, client func() *sdk.Client) {
+		c, ctx := client(), t.Context()
 		made, err := c.RegisterStreamConsumer(ctx, &sdk.RegisterStreamConsumerInput{StreamARN: w.arn(), ConsumerName: aws.String("c")})
 		if err != nil {
 			t.Fatal(err)
@@ -100,7 +104,7 @@ func TestTheSDKForGoReadsAShardBySubscription(t *testing.T) {
 			t.Fatalf("listed %+v, %v", listed, err)
 		}
 		numbers := w.put("a", "b")
-		stream := subscribe(t, c, consumer, types.ShardIteratorTypeTrimHorizon)
+		stream := subscribe(t, client(), consumer, types.ShardIteratorTypeTrimHorizon)
 		first := nextEvent(t, stream)
 		if len(first.Records) != 2 || string(first.Records[1].Data) != "b" || *first.Records[1].SequenceNumber != numbers[1] ||
 			*first.Records[1].PartitionKey != "k" || first.Records[1].ApproximateArrivalTimestamp == nil || *first.MillisBehindLatest != 0 {
@@ -136,9 +140,10 @@ func TestTheSDKForGoReadsAShardBySubscription(t *testing.T) {
 }
 
 func TestTheSDKForGoIsToldWhyASubscriptionEnds(t *testing.T) {
-	eachHTTP(t, Config{}, 0, func(t *testing.T, w *fanWorld, c *sdk.Client) {
-		deregistered := subscribe(t, c, w.register("c"), types.ShardIteratorTypeLatest)
-		orphan := subscribe(t, c, w.register("d"), types.ShardIteratorTypeLatest)
+	eachHTTP(t, Config{}, 0, func(t *testing.T, w *fanWorld, client func() *sdk.Client) {
+		c := client()
+		deregistered := subscribe(t, client(), w.register("c"), types.ShardIteratorTypeLatest)
+		orphan := subscribe(t, client(), w.register("d"), types.ShardIteratorTypeLatest)
 		if _, err := c.DeregisterStreamConsumer(t.Context(), &sdk.DeregisterStreamConsumerInput{StreamARN: w.arn(), ConsumerName: aws.String("c")}); err != nil {
 			t.Fatal(err)
 		}
@@ -159,8 +164,8 @@ func TestTheSDKForGoIsToldWhyASubscriptionEnds(t *testing.T) {
 // Time limits of writes must not end a connection on which there is nothing to write.
 func TestAQuietSubscriptionOutlivesTheServersPatience(t *testing.T) {
 	const patience = 300 * time.Millisecond
-	eachHTTP(t, Config{}, patience, func(t *testing.T, w *fanWorld, c *sdk.Client) {
-		stream := subscribe(t, c, w.register("c"), types.ShardIteratorTypeLatest)
+	eachHTTP(t, Config{}, patience, func(t *testing.T, w *fanWorld, client func() *sdk.Client) {
+		stream := subscribe(t, client(), w.register("c"), types.ShardIteratorTypeLatest)
 		nextEvent(t, stream)
 		time.Sleep(3 * patience)
 		w.put("a")
