@@ -67,6 +67,7 @@ type streamCreateCmd struct {
 	Shards    int           `help:"Number of shards." default:"1"`
 	OnDemand  bool          `help:"Use the on-demand capacity mode, which starts with 4 shards."`
 	Retention spec.Duration `help:"How long records are kept, 1d to 365d." default:"1d"`
+	Limits    string        `help:"Limits of its shards: ${enum}." enum:"aws,off" default:"off"`
 	Hold      spec.Bytes    `help:"Keep what a pipeline still needs, whatever its age, up to this size; then refuse writes." placeholder:"SIZE"`
 	dataFlag
 	jsonFlag
@@ -84,6 +85,9 @@ Example:
 // Run creates a stream.
 func (c *streamCreateCmd) Run(a *app) error {
 	cfg := stream.Config{Shards: c.Shards, Retention: shardlog.Retention{Age: c.Retention.Std(), Hold: int64(c.Hold)}}
+	if c.Limits == spec.LimitsAWS {
+		cfg.WriteLimit = stream.KinesisWriteLimit
+	}
 	if c.OnDemand {
 		cfg.Mode, cfg.Shards = stream.OnDemand, 0
 	}

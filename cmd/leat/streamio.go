@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/shardlog"
 	"github.com/leatstream/leat/core/stream"
@@ -35,7 +36,7 @@ type streamPutCmd struct {
 
 // Help is shown by leat stream put --help.
 func (streamPutCmd) Help() string {
-	return `The records are on the disk when the command ends with 0. With --json, each record's shard and sequence number is printed, one JSON object a line.
+	return `The records are on the disk when the command ends with 0. With --json, each record's shard and sequence number is printed when it is stored, one JSON object a line. What a shard's write limit refuses is put again until the limit allows it.
 
 Exit codes: 0 stored, 1 failed, 2 wrong use, 3 the data directory is in use.
 
@@ -100,28 +101,36 @@ func (c *streamPutCmd) lines(a *app, s *stream.Stream) (stored int, err error) {
 	return stored, in.Err()
 }
 
-// put stores entries and returns how many are stored.
-func (c *streamPutCmd) put(a *app, s *stream.Stream, entries []stream.Entry) (int, error) {
-	if len(entries) == 0 {
-		return 0, nil
-	}
-	results, err := s.Put(a.ctx, entries)
-	if err != nil {
-		return 0, err
-	}
-	stored := 0
-	for i := range results {
-		r := &results[i]
-		if r.Err != nil {
-			err = errors.Join(err, r.Err)
-			continue
+// limitPause is the time after which what a shard's write limit has refused is put again: a tenth of its burst.
+const limitPause = 100 * time.Millisecond
+
+// put stores entries, as fast as the limits of shards allow, and returns how many are stored.
+func (c *streamPutCmd) put(a *app, s *stream.Stream, entries []stream.Entry) (stored int, err error) {
+	for len(entries) > 0 {
+		results, failed := s.Put(a.ctx, entries)
+		if failed != nil {
+			return stored, failed
 		}
-		stored++
-		if c.JSON {
-			fmt.Fprintf(a.stdout, "{\"shard\":%q,\"sequence_number\":%q}\n", r.Shard, r.SequenceNumber())
+		again := entries[:0]
+		for i := range results {
+			switch r := &results[i]; {
+			case fault.ClassOf(r.Err) == fault.Throttled:
+				again = append(again, entries[i])
+			case r.Err != nil:
+				err = r.Err // of the log, and the same for all that it refuses
+			default:
+				stored++
+				if c.JSON {
+					fmt.Fprintf(a.stdout, "{\"shard\":%q,\"sequence_number\":%q}\n", r.Shard, r.SequenceNumber())
+				}
+			}
 		}
+		if entries = again; err != nil || len(entries) == 0 {
+			return stored, err
+		}
+		time.Sleep(limitPause)
 	}
-	return stored, err
+	return stored, nil
 }
 
 type streamGetCmd struct {
