@@ -12,9 +12,10 @@ import (
 
 // hostFlags are those of the commands that run pipelines.
 type hostFlags struct {
-	Removed  string `help:"What to do with sealed objects of sinks that the file does not have any more: ${enum}. With abandon these sinks are forgotten altogether; else one that comes back goes on from its checkpoint." enum:"refuse,finish,abandon" default:"refuse"`
-	Metrics  string `help:"Serve /metrics and /healthz at this address, such as 127.0.0.1:4568; nowhere if empty or off." default:"${metrics}"`
-	Insecure bool   `help:"Allow ${addresses} at an address that other machines reach. There is no authentication."`
+	Removed  string   `help:"What to do with sealed objects of sinks that the file does not have any more: ${enum}. With abandon these sinks are forgotten altogether; else one that comes back goes on from its checkpoint." enum:"refuse,finish,abandon" default:"refuse"`
+	Metrics  string   `help:"Serve /metrics and /healthz at this address, such as 127.0.0.1:4568; nowhere if empty or off." default:"${metrics}"`
+	Insecure bool     `help:"Allow ${addresses} at an address that other machines reach. There is no authentication."`
+	Host     []string `help:"Names under which it may be reached besides localhost and IP addresses; * for any." placeholder:"NAME"`
 	dataFlag
 	logFlags
 }
@@ -45,7 +46,7 @@ func (f *hostFlags) begin(a *app, quiet bool, least slog.Level) (*host, error) {
 		Logger: f.logger(h.status, least), Stdout: a.stdout, Progress: h.doing, Removed: build.Removed(f.Removed),
 	}
 	if addr := address(f.Metrics); addr != "" {
-		if err := h.serveMetrics(observe.ServerConfig{Addr: addr, Insecure: f.Insecure, Health: h.health}); err != nil {
+		if err := h.serveMetrics(observe.ServerConfig{Addr: addr, Insecure: f.Insecure, Hosts: f.Host, Health: h.health}); err != nil {
 			return nil, err
 		}
 	}

@@ -40,7 +40,7 @@ func (c *serveCmd) Run(a *app) (err error) {
 	if err != nil {
 		return err
 	}
-	api, err := c.listen(h, c.Insecure)
+	api, err := c.listen(h, &c.hostFlags)
 	if err != nil {
 		h.endMetrics()
 		return err

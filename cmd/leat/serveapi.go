@@ -17,7 +17,6 @@ type apiFlags struct {
 	TLSCert       string        `help:"Certificate for TLS with its chain, in PEM. A new one in its place is used at once." name:"tls-cert" placeholder:"FILE"`
 	TLSKey        string        `help:"Key of the certificate, in PEM." name:"tls-key" placeholder:"FILE"`
 	TLSSelfSigned bool          `help:"Use a self-signed certificate, kept in the data directory: for development." name:"tls-self-signed"`
-	Host          []string      `help:"Names under which clients may reach the API besides localhost and IP addresses; * for any." placeholder:"NAME"`
 	CORSOrigin    []string      `help:"Origins of web pages that may call the API besides those on this machine; * for any." name:"cors-origin" placeholder:"URL"`
 	Limits        string        `help:"Limits of shards and of the rates of calls: ${enum}. Streams of pipelines have none unless their file says so." enum:"aws,off" default:"aws"`
 	Account       string        `help:"Account id in ARNs and error texts." default:"000000000000"`
@@ -27,13 +26,13 @@ type apiFlags struct {
 }
 
 // listen listens for the API. Errors about the flags are wrong use.
-func (f *apiFlags) listen(h *host, insecure bool) (*apis.Server, error) {
+func (f *apiFlags) listen(h *host, hf *hostFlags) (*apis.Server, error) {
 	if f.TLSAddr = address(f.TLSAddr); f.TLSAddr == "" && (f.TLSCert != "" || f.TLSSelfSigned) {
 		return nil, wrong("a certificate without an address: --tls-addr is off")
 	}
 	server, err := apis.Listen(apis.Options{
 		Addr: address(f.Addr), TLSAddr: f.TLSAddr, CertFile: f.TLSCert, KeyFile: f.TLSKey, SelfSigned: f.TLSSelfSigned,
-		Insecure: insecure, Hosts: f.Host, CORSOrigins: f.CORSOrigin,
+		Insecure: hf.Insecure, Hosts: hf.Host, CORSOrigins: f.CORSOrigin,
 		Limits: f.Limits == "aws", Account: f.Account, Region: f.Region, ShardQuota: f.ShardQuota, Transition: f.Transition.Std(),
 		Logger: h.options.Logger, Metrics: h.options.Metrics, Health: h.health,
 	})

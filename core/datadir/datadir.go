@@ -6,6 +6,7 @@
 //	streams/                             package stream
 //	spool/<pipeline>/<sink>/<stream>/    sealed objects on their way (package delivery)
 //	dead-letters/<pipeline>/             dead letters of pipelines that name no other place
+//	tls/                                 the certificate that leat has made for itself (package wire)
 package datadir
 
 import (

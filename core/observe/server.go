@@ -23,7 +23,8 @@ type ServerConfig struct {
 	Addr string
 	// Insecure allows an address that other machines reach. There is no authentication.
 	Insecure bool
-	// Hosts are names, besides localhost and the address itself, under which the server may be asked, without ports.
+	// Hosts are names, besides localhost and the address itself, under which the server may be asked, without ports. "*" is
+	// any.
 	Hosts []string
 	// Metrics and Health are served under /metrics and /healthz, each if not nil.
 	Metrics *Metrics
@@ -98,7 +99,7 @@ func checkHost(next http.Handler, hosts []string, insecure bool) http.Handler {
 			return true
 		}
 		for _, h := range hosts {
-			if h != "" && strings.EqualFold(host, h) {
+			if h == "*" || h != "" && strings.EqualFold(host, h) {
 				return true
 			}
 		}

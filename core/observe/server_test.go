@@ -160,6 +160,10 @@ func TestHostIsChecked(t *testing.T) {
 			t.Errorf("open server asked for %s: %d, want %d", test.host, got, test.open)
 		}
 	}
+	anyone := serve(t, ServerConfig{Addr: "127.0.0.1:0", Metrics: NewMetrics(), Hosts: []string{"*"}})
+	if got, _ := get(t, anyone, "/metrics", "evil.example"); got != 200 {
+		t.Errorf("a server for any name: %d, want 200", got)
+	}
 	if got, _ := get(t, closed, "/debug/pprof/", "localhost"); got != 404 {
 		t.Errorf("another path: %d, want 404", got)
 	}

@@ -151,12 +151,16 @@ func (s *Server) hosts() []string {
 	return slices.Compact(hosts)
 }
 
-// observe counts what is asked for, by operation.
+// observe counts what is asked for, by operation, and logs it for those who look for what a client does.
 func (s *Server) observe() func(wire.Access) {
-	calls := s.opts.Metrics.API("kinesis")
+	calls, debug := s.opts.Metrics.API("kinesis"), s.log.Enabled(context.Background(), slog.LevelDebug)
 	return func(a wire.Access) {
 		_, operation, _ := strings.Cut(a.Target, ".")
 		calls.Answered(operation, a.Code, a.In, a.Out, a.Took)
+		if debug {
+			s.log.Debug("answered", "request", a.ID, "operation", operation, "status", a.Status, "code", a.Code,
+				"in", a.In, "out", a.Out, "took", a.Took, "remote", a.Remote)
+		}
 	}
 }
 
