@@ -82,6 +82,17 @@ func TestAnAnswerHasTenMiBAtMost(t *testing.T) {
 	if len(got.Records) != 10 || len(rest.Records) != 2 {
 		t.Errorf("%d records of 1 MiB in the first answer and %d in the second, want 10 and 2", len(got.Records), len(rest.Records))
 	}
+	must[any](s, "UpdateMaxRecordSize", doc{"StreamARN": s.streamARN("s"), "MaxRecordSizeInKiB": 10 << 10})
+	for _, size := range []int{100 << 10, 10<<20 - 1, 1} { // one that is as large as an answer may be comes alone
+		must[PutRecordOutput](s, "PutRecord", doc{"StreamName": "s", "PartitionKey": "k", "Data": make([]byte, size)})
+	}
+	it := rest.NextShardIterator
+	for _, want := range []int{100 << 10, 10<<20 - 1, 1} {
+		if got = s.get(it); len(got.Records) != 1 || len(got.Records[0].Data) != want {
+			t.Fatalf("%d records, want one of %d bytes", len(got.Records), want)
+		}
+		it = got.NextShardIterator
+	}
 }
 
 // A large answer needs memory; without it, readers get less at a time, but they get on.

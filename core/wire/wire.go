@@ -53,12 +53,13 @@ type Request struct {
 }
 
 // Decoder is implemented by inputs that read themselves, because they are on a hot path. They may keep parts of body for as
-// long as it is valid.
+// long as it is valid, and write over it.
 type Decoder interface {
 	DecodeWire(f Format, body []byte) error
 }
 
-// Appender is implemented by outputs that write themselves, because they are on a hot path.
+// Appender is implemented by outputs that write themselves, because they are on a hot path. They are asked once, for an output
+// may give back what it holds.
 type Appender interface {
 	AppendWire(f Format, dst []byte) []byte
 }
