@@ -30,6 +30,9 @@ func (f *apiFlags) listen(h *host, hf *hostFlags) (*apis.Server, error) {
 	if f.TLSAddr = address(f.TLSAddr); f.TLSAddr == "" && (f.TLSCert != "" || f.TLSSelfSigned) {
 		return nil, wrong("a certificate without an address: --tls-addr is off")
 	}
+	if f.ShardQuota == 0 { // to the API it means the default
+		return nil, wrong("--shard-quota 0 allows no stream")
+	}
 	server, err := apis.Listen(apis.Options{
 		Addr: address(f.Addr), TLSAddr: f.TLSAddr, CertFile: f.TLSCert, KeyFile: f.TLSKey, SelfSigned: f.TLSSelfSigned,
 		Insecure: hf.Insecure, Hosts: hf.Host, CORSOrigins: f.CORSOrigin,

@@ -45,7 +45,7 @@ type Server struct {
 	serving     sync.WaitGroup
 
 	mu     sync.Mutex
-	failed error // why a listener is not served any more
+	failed error // why not all listeners are served
 }
 
 // Listen checks the options and listens. Errors that are permanent are about the options; others are those of listen.TCP.
@@ -59,7 +59,7 @@ func Listen(o Options) (_ *Server, err error) {
 	if o.Health == nil {
 		o.Health = &observe.Health{}
 	}
-	s := &Server{opts: o, log: o.Logger}
+	s := &Server{opts: o, log: o.Logger, failed: errStarting}
 	if o.Addr != "" {
 		if s.plain, err = listen.TCP(o.Addr, listen.Options{Insecure: o.Insecure, Flag: "--addr", Example: DefaultAddr}); err != nil {
 			return nil, err
@@ -77,8 +77,13 @@ func Listen(o Options) (_ *Server, err error) {
 			return nil, err
 		}
 	}
+	if s.plain != nil || s.tls != nil {
+		s.unregister = o.Health.Register("api", s.check)
+	}
 	return s, nil
 }
+
+var errStarting = errors.New("the API is not served yet")
 
 // Start answers requests from now on. If it fails, the server has stopped.
 func (s *Server) Start(dir *datadir.Dir) (err error) {
@@ -110,7 +115,7 @@ func (s *Server) Start(dir *datadir.Dir) (err error) {
 	if err != nil {
 		return err
 	}
-	s.unregister = o.Health.Register("api", s.check)
+	s.setFailed(nil)
 	if s.plain != nil {
 		s.serve("serving the Kinesis API", s.plain, s.wire.Serve)
 	}
@@ -169,11 +174,15 @@ func (s *Server) serve(what string, l net.Listener, serve func(net.Listener) err
 	s.serving.Go(func() {
 		if err := serve(l); err != nil {
 			s.log.Error("the API is not served any more", "address", l.Addr(), "error", err)
-			s.mu.Lock()
-			s.failed = err
-			s.mu.Unlock()
+			s.setFailed(err)
 		}
 	})
+}
+
+func (s *Server) setFailed(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed = err
 }
 
 func (s *Server) check() error {

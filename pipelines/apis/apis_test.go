@@ -29,6 +29,8 @@ func TestWrongOptionsNameTheFlag(t *testing.T) {
 	for flag, o := range map[string]Options{
 		"--account":         {Account: "12345"},
 		"--region":          {Region: "Frankfurt"},
+		"--host":            {Hosts: []string{"good", "bad:4567"}},
+		"--cors-origin":     {CORSOrigins: []string{"*", "https://good.example.com", "bad.example.com/"}},
 		"--shard-quota":     {ShardQuota: -1},
 		"--transition":      {Transition: -time.Second},
 		"--tls-key":         {CertFile: "cert.pem"},
@@ -45,6 +47,11 @@ func TestWrongOptionsNameTheFlag(t *testing.T) {
 		}
 		if hint := fault.HintOf(err); !strings.Contains(hint, flag) {
 			t.Errorf("%+v: %v (%s), want a hint that names %s", o, err, hint, flag)
+		}
+	}
+	for _, origin := range []string{"*", "https://console.example.com", "http://localhost:3000"} {
+		if err := (&Options{CORSOrigins: []string{origin}}).check(); err != nil {
+			t.Error(err)
 		}
 	}
 	for _, region := range []string{"eu-central-1", "us-gov-west-1", "cn-northwest-1", "ap-southeast-12"} {

@@ -2,7 +2,10 @@ package apis
 
 import (
 	"log/slog"
+	"net/url"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
@@ -67,6 +70,10 @@ func (o *Options) check() error {
 		return wrong("account", "--account wants 12 digits, such as 000000000000", "%q is no account id", o.Account)
 	case o.Region != "" && !regionPattern.MatchString(o.Region):
 		return wrong("region", "--region wants a name such as us-east-1", "%q is no region", o.Region)
+	case slices.ContainsFunc(o.Hosts, func(h string) bool { return h == "" || strings.ContainsAny(h, ":/ ") }):
+		return wrong("host", "--host wants names without ports, such as streams.internal, or *", "%q has what is no host name", o.Hosts)
+	case slices.ContainsFunc(o.CORSOrigins, notOrigin):
+		return wrong("cors_origin", "--cors-origin wants a scheme and a host, such as https://console.example.com, or *", "%q has what is no origin", o.CORSOrigins)
 	case o.ShardQuota < 0:
 		return wrong("shard_quota", "--shard-quota wants the number of shards that there may be", "a quota of %d shards", o.ShardQuota)
 	case o.Transition < 0 || o.Transition > maxTransition:
@@ -77,6 +84,11 @@ func (o *Options) check() error {
 		return wrong("tls", "drop --tls-self-signed, or --tls-cert and --tls-key", "two certificates: one from a file and one that leat makes")
 	}
 	return nil
+}
+
+func notOrigin(s string) bool {
+	u, err := url.Parse(s)
+	return s != "*" && (err != nil || u.Scheme+"://"+u.Host != s || u.Host == "")
 }
 
 // tls tells whether there is a certificate.
