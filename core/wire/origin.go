@@ -39,7 +39,7 @@ func (h *handler) checkHost(host string) error {
 	}
 	return &Error{Code: codeAccessDenied, Status: http.StatusForbidden,
 		Message: "This server is not configured to be reached as " + strings.ToValidUTF8(name, "?") +
-			": allow this host name to use it."}
+			": start it with --host and this name to allow it."}
 }
 
 // checkOrigin refuses web pages that are neither on a loopback address, nor configured, nor of this server itself.
@@ -55,7 +55,7 @@ func (h *handler) checkOrigin(origin, host string) error {
 		}
 	}
 	return &Error{Code: codeAccessDenied, Status: http.StatusForbidden,
-		Message: "This server does not allow requests of web pages from this origin."}
+		Message: "This server does not allow requests of web pages from this origin: start it with --cors-origin to allow them."}
 }
 
 func (x *exchange) allowOrigin(origin string) {

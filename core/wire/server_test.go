@@ -245,9 +245,9 @@ func TestProtocolErrors(t *testing.T) {
 		{"a panic", header("X-Amz-Target", "Greeter_1.Panic"), 500,
 			`{"__type":"InternalFailure","message":"The request processing has failed because of an unknown error, exception or failure."}`},
 		{"another host", func(r *http.Request) { r.Host = "rebound.example.com:4567" }, 403,
-			`{"__type":"AccessDeniedException","message":"This server is not configured to be reached as rebound.example.com: allow this host name to use it."}`},
+			`{"__type":"AccessDeniedException","message":"This server is not configured to be reached as rebound.example.com: start it with --host and this name to allow it."}`},
 		{"another site's page", header("Origin", "https://evil.example.com"), 403,
-			`{"__type":"AccessDeniedException","message":"This server does not allow requests of web pages from this origin."}`},
+			`{"__type":"AccessDeniedException","message":"This server does not allow requests of web pages from this origin: start it with --cors-origin to allow them."}`},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			r := post(t, "http://"+addr, "Greeter_1.Greet", strings.NewReader("{}"))
