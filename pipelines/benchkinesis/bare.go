@@ -30,17 +30,15 @@ func ServeBare(ctx context.Context, l net.Listener, dir string) error {
 		return err
 	}
 	g := newGroups(&bareFile{fs: fs, dir: dir})
-	committed := make(chan struct{})
-	go func() {
-		defer close(committed)
-		g.commit()
-	}()
+	var committed sync.WaitGroup
+	committed.Go(g.commit)
 	server := &http.Server{Handler: &bareHandler{groups: g}, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	err := server.Serve(l)
 	g.end()
-	<-committed
+	committed.Wait()
+	g.file.close()
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -92,13 +90,14 @@ func (h *bareHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, `{"FailedRecordCount":0}`) // the client may be gone
 }
 
-// groups is the least that a group commit needs: what comes while one group is written joins the next.
+// groups is the least that a group commit needs: what comes while one group is written joins the next. A second one under
+// way makes the groups of single records smaller, and so their rate.
 type groups struct {
 	file  *bareFile
 	mu    sync.Mutex
 	wake  *sync.Cond
 	cur   *group
-	spare []byte
+	spare []byte // of the group before
 	ended bool
 }
 
@@ -134,7 +133,6 @@ func (g *groups) end() {
 
 // commit writes group after group until end.
 func (g *groups) commit() {
-	defer g.file.close()
 	for {
 		g.mu.Lock()
 		for len(g.cur.buf) == 0 && !g.ended {
@@ -155,27 +153,36 @@ func (g *groups) commit() {
 	}
 }
 
-// bareFile is a preallocated file that is written and synced in order, and followed by the next one when it is full.
+// bareFile is a preallocated file that is written and synced in order, and followed by the next one, which is prepared
+// meanwhile.
 type bareFile struct {
-	fs  vfs.FS
-	dir string
+	fs   vfs.FS
+	dir  string
+	made int
+	f    vfs.File
+	off  int64
+	next chan nextFile
+}
+
+// nextFile is the next file, or why there is none.
+type nextFile struct {
 	f   vfs.File
-	n   int
-	off int64
+	err error
 }
 
 func (w *bareFile) write(p []byte) error {
 	if w.f == nil || w.off+int64(len(p)) > bareSegment {
-		w.close()
-		w.n++
-		f, err := w.fs.Create(filepath.Join(w.dir, fmt.Sprint("bare-", w.n)))
-		if err != nil {
+		if w.f == nil {
+			w.prepare()
+		} else if err := w.f.Close(); err != nil {
 			return err
 		}
-		w.f, w.off = f, 0
-		if err := f.Allocate(max(bareSegment, int64(len(p)))); err != nil {
-			return err
+		ready := <-w.next
+		if ready.err != nil {
+			return ready.err
 		}
+		w.f, w.off = ready.f, 0
+		w.prepare()
 	}
 	if _, err := w.f.WriteAt(p, w.off); err != nil {
 		return err
@@ -184,9 +191,25 @@ func (w *bareFile) write(p []byte) error {
 	return w.f.Sync()
 }
 
+func (w *bareFile) prepare() {
+	w.made++
+	name, next := filepath.Join(w.dir, fmt.Sprint("bare-", w.made)), make(chan nextFile, 1)
+	w.next = next
+	go func() {
+		f, err := w.fs.Create(name)
+		if err == nil {
+			err = f.Allocate(bareSegment)
+		}
+		next <- nextFile{f, err}
+	}()
+}
+
 func (w *bareFile) close() {
-	if w.f != nil {
-		_ = w.f.Close() // everything that was acked is synced
+	if w.f == nil {
+		return
 	}
-	w.f = nil
+	_ = w.f.Close() // everything that was acked is synced
+	if ready := <-w.next; ready.f != nil {
+		_ = ready.f.Close()
+	}
 }
