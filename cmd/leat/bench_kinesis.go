@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/pipelines/benchkinesis"
 	"github.com/leatstream/leat/pipelines/spec"
 )
@@ -55,6 +56,10 @@ func (c *benchKinesisCmd) Run(a *app) error {
 		})
 		return err
 	})
+	switch fault.CodeOf(err) {
+	case "bench.options", "bench.endpoint":
+		return &exitError{exitUsage, err}
+	}
 	if err != nil {
 		return err
 	}

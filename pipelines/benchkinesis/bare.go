@@ -174,8 +174,9 @@ func (w *bareFile) write(p []byte) error {
 	if w.f == nil || w.off+int64(len(p)) > bareSegment {
 		if w.f == nil {
 			w.prepare()
-		} else if err := w.f.Close(); err != nil {
-			return err
+		} else {
+			_ = w.f.Close() // everything that was acked is synced
+			w.f = nil
 		}
 		ready := <-w.next
 		if ready.err != nil {
@@ -208,7 +209,7 @@ func (w *bareFile) close() {
 	if w.f == nil {
 		return
 	}
-	_ = w.f.Close() // everything that was acked is synced
+	_ = w.f.Close()
 	if ready := <-w.next; ready.f != nil {
 		_ = ready.f.Close()
 	}
