@@ -151,6 +151,7 @@ async function fanOut(StreamARN) {
   await kinesis.deregisterStreamConsumer({ ConsumerARN });
 }
 
+assert.equal(kinesis.config.requestHandler.metadata.handlerProtocol, "h2", "the protocol of this SDK is not the one to be tested");
 await kinesis.createStream({ StreamName, ShardCount: 2 });
 const arn = await active(2);
 await assert.rejects(kinesis.createStream({ StreamName, ShardCount: 2 }), ResourceInUseException);
