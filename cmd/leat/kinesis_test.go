@@ -15,17 +15,17 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// askKinesis ENDPOINT STREAM DATA [CA] makes a stream unless it is there, puts a record with the SDK for Go, and reads the
-// stream until it finds the data again. CA is a file with the authority to trust.
+// askKinesis ENDPOINT STREAM DATA [CA] makes a stream with the SDK for Go unless it is there, puts a record, and reads it
+// again. CA is a file with the authority to trust. With - for DATA it deletes the stream, or sees that there is none.
 func askKinesis(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 || len(args) > 4 {
-		ts.Fatalf("usage: kinesis ENDPOINT STREAM DATA [CA]")
+		ts.Fatalf("usage: kinesis ENDPOINT STREAM DATA [CA], or kinesis ENDPOINT STREAM - delete|none")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	if len(args) == 4 {
+	if len(args) == 4 && args[2] != "-" {
 		pem, err := os.ReadFile(ts.MkAbs(args[3]))
 		ts.Check(err)
 		transport.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
@@ -46,6 +46,17 @@ func askKinesis(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Check(err)
 		}
 		time.Sleep(20 * time.Millisecond)
+	}
+	if args[2] == "-" {
+		if args[3] == "delete" {
+			_, err := c.DeleteStream(ctx, &kinesis.DeleteStreamInput{StreamName: &args[1]})
+			ts.Check(err)
+		}
+		_, err := c.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: &args[1]})
+		if err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
+			ts.Fatalf("the stream is there: %v", err)
+		}
+		return
 	}
 	_, err := c.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: &args[1], ShardCount: aws.Int32(1)})
 	if err != nil && !strings.Contains(err.Error(), "ResourceInUseException") {

@@ -63,6 +63,9 @@ func (s *Stream) Created() time.Time { return s.created }
 // Config returns the current configuration.
 func (s *Stream) Config() Config { return *s.config.Load() }
 
+// Deleted tells whether the stream has been deleted. Its log is closed then.
+func (s *Stream) Deleted() bool { return s.deleted.Load() }
+
 // Log is the log below the stream, for scans, pins and positions. Shards are opened and closed only through the stream.
 func (s *Stream) Log() shardlog.Log { return s.log }
 

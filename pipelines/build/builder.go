@@ -78,7 +78,7 @@ func (b *builder) pipeline() (p *engine.Pipeline, err error) {
 		cfg.From = from
 		cfg.Source = delivery.Source{
 			Name: source.Name(), Incarnation: source.Incarnation().String(), SequenceNumber: numbered(source),
-			Log: observe.MeasureReads(source.Log(), b.opts.Metrics.Reader(source.Name(), b.spec.Name+"/"+cfg.Name)),
+			Log: endsWithStream{observe.MeasureReads(source.Log(), b.opts.Metrics.Reader(source.Name(), b.spec.Name+"/"+cfg.Name)), source},
 		}
 		cfg.FS, cfg.State = b.opts.Data.FS, b.opts.Data.State
 		cfg.Spool = b.opts.Data.Spool(b.spec.Name, cfg.Name, cfg.Source.Incarnation)

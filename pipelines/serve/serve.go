@@ -7,7 +7,8 @@
 //     any more stops;
 //   - of a file with errors nothing is taken: what ran before goes on;
 //   - a version that cannot be built gives way to the one that ran before it;
-//   - a pipeline that cannot go on rests until its file changes. The others do not notice.
+//   - a pipeline that cannot go on rests until its file changes. The others do not notice;
+//   - a pipeline whose stream is deleted waits until there is one of that name again.
 //
 // Each of these is logged and shown by the health checks file/<name> and pipeline/<name>. As long as a version of every
 // pipeline runs they are degraded at most; they fail for a file of which nothing was ever taken, and for a pipeline that

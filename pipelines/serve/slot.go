@@ -29,7 +29,7 @@ type state int
 const (
 	starting state = iota
 	running
-	waiting // it could not start for a reason that may pass, and tries again
+	waiting // it cannot run for a reason that may pass, and tries again
 	failed  // it rests until its file changes
 )
 
@@ -104,7 +104,13 @@ func (s *slot) loop(ctx context.Context) {
 				s.log.Error("the new version cannot be built; the one before it runs again", "file", want.File, "error", err)
 				_, err = s.version(ctx, changed, good, err)
 			}
-			if err != nil {
+			if build.StreamDeleted(err) {
+				s.set(waiting, err)
+				s.log.Error("the stream of the pipeline was deleted; it starts again when there is one of that name", "stream", want.Source.Stream.Name)
+				if s.awaitStream(ctx, changed, want.Source.Stream.Name) {
+					continue
+				}
+			} else if err != nil {
 				s.set(failed, err)
 				s.log.Error("pipeline failed and rests until its file changes", "file", want.File, "class", fault.ClassOf(err),
 					"code", fault.CodeOf(err), "error", err)
@@ -113,6 +119,24 @@ func (s *slot) loop(ctx context.Context) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
+		}
+	}
+}
+
+// awaitStream waits until there is a stream of a name; it is false if the slot's version changes or ctx is done before.
+func (s *slot) awaitStream(ctx context.Context, changed <-chan struct{}, name string) bool {
+	tick := time.NewTicker(s.opts.Poll)
+	defer tick.Stop()
+	for {
+		if _, err := s.opts.Build.Data.Streams.Get(name); err == nil {
+			return true
+		}
+		select {
+		case <-tick.C:
+		case <-changed:
+			return false
+		case <-ctx.Done():
+			return false
 		}
 	}
 }
