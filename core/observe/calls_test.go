@@ -128,3 +128,21 @@ func BenchmarkAnswered(b *testing.B) {
 		a.Answered("PutRecords", "", 1000, 100, time.Millisecond)
 	}
 }
+
+func BenchmarkPutRecords(b *testing.B) {
+	c := NewMetrics().Calls("s")
+	b.ReportAllocs()
+	for b.Loop() {
+		c.PutRecords(time.Millisecond, 500, 0, 0, 500_000)
+	}
+}
+
+// BenchmarkGetRecords has the metrics of single shards on.
+func BenchmarkGetRecords(b *testing.B) {
+	c := NewMetrics().Calls("s")
+	c.ShardLevel([]string{"OutgoingBytes"})
+	b.ReportAllocs()
+	for b.Loop() {
+		c.GetRecords(time.Millisecond, 7, 500, 500_000, 0)
+	}
+}
