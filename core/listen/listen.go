@@ -2,6 +2,7 @@
 package listen
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
@@ -33,6 +34,9 @@ func TCP(addr string, o Options) (net.Listener, error) {
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
+		if op := (*net.OpError)(nil); errors.As(err, &op) { // which names the address once more
+			err = op.Err
+		}
 		return nil, fault.New(fault.Unavailable, "listen.failed", "listen at %s: %w", addr, err).
 			WithHint("another program, perhaps another leat, may use the port: stop it, or choose another address with %s", o.Flag)
 	}
