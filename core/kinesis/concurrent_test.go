@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/internal/testenv"
 )
 
@@ -91,5 +92,27 @@ func TestChangesAtTheSameTimeLeaveNothingBehind(t *testing.T) {
 	}
 	if metas := storedMetas(s); len(metas) > 0 {
 		t.Errorf("left in the state store: %v", metas)
+	}
+}
+
+func TestADeletionLeavesAYoungerStreamOfTheSameNameAlone(t *testing.T) {
+	s := newServer(t, Config{})
+	s.create("a", 1)
+	old, err := s.known("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	must[any](s, "DeleteStream", doc{"StreamName": "a"})
+	s.create("a", 2)
+	young, err := s.known("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := old.remove(t.Context()); fault.CodeOf(err) != "stream.not_found" {
+		t.Errorf("the late deletion: %v", err)
+	}
+	s.forget(old)
+	if k, err := s.known("a"); k != young || len(storedMetas(s)) != 1 {
+		t.Errorf("the younger stream is known as %p, was as %p: %v", k, young, err)
 	}
 }

@@ -49,22 +49,24 @@ func (a *API) find(name, arn *string) (*known, error) {
 
 // known returns the stream of a name.
 func (a *API) known(name string) (*known, error) {
-	s, err := a.cfg.Streams.Get(name)
-	if err != nil {
-		if fault.CodeOf(err) == "stream.not_found" {
-			a.forget(name)
-			return nil, a.noStream(name)
-		}
-		return nil, err
-	}
 	a.knowns.mu.RLock()
 	k := a.knowns.of[name]
 	a.knowns.mu.RUnlock()
-	if k != nil && k.Stream == s {
+	if s, err := a.cfg.Streams.Get(name); err == nil && k != nil && k.Stream == s {
 		return k, nil
 	}
 	a.knowns.mu.Lock()
 	defer a.knowns.mu.Unlock()
+	// A stream that was looked up before the lock may be gone by now, and a younger one of that name be known already. Of
+	// two knowns of one stream, each would keep changes from the other.
+	s, err := a.cfg.Streams.Get(name)
+	if fault.CodeOf(err) == "stream.not_found" {
+		delete(a.knowns.of, name)
+		return nil, a.noStream(name)
+	}
+	if err != nil {
+		return nil, err
+	}
 	if k := a.knowns.of[name]; k != nil && k.Stream == s {
 		return k, nil
 	}
@@ -77,11 +79,13 @@ func (a *API) known(name string) (*known, error) {
 	return k, nil
 }
 
-// forget drops what is known of a stream that does not exist any more.
-func (a *API) forget(name string) {
+// forget drops a stream that does not exist any more.
+func (a *API) forget(k *known) {
 	a.knowns.mu.Lock()
 	defer a.knowns.mu.Unlock()
-	delete(a.knowns.of, name)
+	if a.knowns.of[k.Name()] == k {
+		delete(a.knowns.of, k.Name())
+	}
 }
 
 // noStream is the service's answer for a stream that does not exist.

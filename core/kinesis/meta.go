@@ -96,15 +96,22 @@ func (k *known) update(ctx context.Context, change func(*meta) error) error {
 	return nil
 }
 
-// remove deletes the stream and its meta in one durable step.
+// remove deletes the stream and its meta in one durable step. A stream that has been deleted and made again under the same
+// name meanwhile is another one, and stays: the error is then that of one that is not there.
 func (k *known) remove(ctx context.Context) error {
 	k.changing.Lock() // no change may bring the meta back
 	defer k.changing.Unlock()
-	if err := k.api.cfg.Streams.Delete(ctx, k.Name(), removeMeta); err != nil {
+	err := k.api.cfg.Streams.Delete(ctx, k.Name(), func(tx *state.Tx, incarnation uuid.UUID) error {
+		if incarnation != k.Incarnation() {
+			return fault.New(fault.Permanent, "stream.not_found", "stream %s not found", k.Name())
+		}
+		return removeMeta(tx, incarnation)
+	})
+	if err != nil {
 		return err
 	}
 	k.removed = true
-	k.api.forget(k.Name())
+	k.api.forget(k)
 	return nil
 }
 
