@@ -49,7 +49,7 @@ func newBucket(l WriteLimit, refusal error) *bucket {
 func (b *bucket) take(now time.Duration, size int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	forBytes := time.Duration(int64(size) * int64(b.perByte) / costUnit)
+	forBytes := b.cost(size)
 	bytes, records := max(b.bytes, now), max(b.records, now)
 	if bytes+min(forBytes, burst) > now+burst || records+b.perRecord > now+burst {
 		return false
@@ -58,10 +58,16 @@ func (b *bucket) take(now time.Duration, size int) bool {
 	return true
 }
 
+// cost is how long so many bytes take to be paid for: at a byte a second, the largest record's would overflow in one product.
+func (b *bucket) cost(size int) time.Duration {
+	whole, rest := time.Duration(size/costUnit), time.Duration(size%costUnit)
+	return whole*b.perByte + rest*b.perByte/costUnit
+}
+
 // refund gives back what take took for a record that was not stored.
 func (b *bucket) refund(size int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.bytes -= time.Duration(int64(size) * int64(b.perByte) / costUnit)
+	b.bytes -= b.cost(size)
 	b.records -= b.perRecord
 }

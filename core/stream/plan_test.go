@@ -169,6 +169,16 @@ func TestWriteLimitTakesARecordLargerThanItsBurstOnceAndWaits(t *testing.T) {
 	}
 }
 
+func TestTheLowestWriteLimitHoldsForTheLargestRecord(t *testing.T) {
+	b := newBucket(WriteLimit{BytesPerSecond: 1}, nil)
+	if !b.take(0, MaxRecordSize) || b.take(time.Hour, 1) {
+		t.Error("a full bucket has to take the record, and then nothing")
+	}
+	if !b.take(MaxRecordSize*time.Second+burst, 1) {
+		t.Error("the record has been paid for")
+	}
+}
+
 func TestWriteLimitRefundIsWhatWasTaken(t *testing.T) {
 	b := newBucket(WriteLimit{BytesPerSecond: 1000, RecordsPerSecond: 10}, nil)
 	for range 10 {
