@@ -159,7 +159,7 @@ func (k *followed) rates(counts []stream.ShardLoad, elapsed time.Duration) []Loa
 	seen := make(map[record.ShardID]stream.ShardLoad, len(counts))
 	for i, n := range counts {
 		before := k.seen[n.ID]
-		if n.Records < before.Records {
+		if n.Records < before.Records || n.Bytes < before.Bytes || n.Refused < before.Refused {
 			before = stream.ShardLoad{} // the mode was changed, there and back
 		}
 		loads[i] = Load{

@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/state"
 	"github.com/leatstream/leat/core/stream"
 	"github.com/leatstream/leat/core/vfs"
@@ -219,6 +220,14 @@ func TestSwitchingTheModeKeepsTheShards(t *testing.T) {
 		time.Sleep(3 * 24 * time.Hour)
 		wantShards(t, w.stream, 4)
 	})
+}
+
+func TestCountsThatBeganAnewAreNotTakenForALoad(t *testing.T) {
+	k := &followed{seen: map[record.ShardID]stream.ShardLoad{0: {Bytes: 1000, Records: 2, Refused: 3}}}
+	loads := k.rates([]stream.ShardLoad{{Bytes: 600, Records: 6, Refused: 4}}, time.Second)
+	if l := loads[0]; l.Bytes != 600 || l.Records != 6 || !l.Refused {
+		t.Errorf("load is %+v", l)
+	}
 }
 
 func TestHistoriesGoWithTheirStreams(t *testing.T) {
