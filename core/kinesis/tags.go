@@ -205,19 +205,19 @@ func (v *violations) tags(tags map[string]string) {
 		keys = keys && len(key) > 0 && utf8.RuneCountInString(key) <= maxTagKey
 		values = values && utf8.RuneCountInString(tags[key]) <= maxTagValue
 	}
-	shown := "{" + strings.Join(pairs, ", ") + "}"
+	all := shown("{" + strings.Join(pairs, ", ") + "}")
 	if n := len(tags); n < 1 {
-		v.add(shown, "tags", "have length greater than or equal to 1")
+		v.add(all, "tags", "have length greater than or equal to 1")
 	} else if n > maxTagMap {
-		v.add(shown, "tags", fmt.Sprintf("have length less than or equal to %d", maxTagMap))
+		v.add(all, "tags", fmt.Sprintf("have length less than or equal to %d", maxTagMap))
 	}
 	const lengths = "Value '%s' at 'tags' failed to satisfy constraint: Map %s must satisfy constraint: " +
 		"[Member must have length less than or equal to %d, Member must have length greater than or equal to %d]"
 	if !keys {
-		*v = append(*v, fmt.Sprintf(lengths, shown, "keys", maxTagKey, 1))
+		*v = append(*v, fmt.Sprintf(lengths, all, "keys", maxTagKey, 1))
 	}
 	if !values {
-		*v = append(*v, fmt.Sprintf(lengths, shown, "value", maxTagValue, 0))
+		*v = append(*v, fmt.Sprintf(lengths, all, "value", maxTagValue, 0))
 	}
 }
 
@@ -233,13 +233,13 @@ func (v *violations) list(path string, list []string, least, most int, member fu
 	if list == nil {
 		return
 	}
-	shown := "[" + strings.Join(list, ", ") + "]"
+	all := "[" + strings.Join(list, ", ") + "]"
 	if len(list) < least {
-		v.add(shown, path, fmt.Sprintf("have length greater than or equal to %d", least))
+		v.add(all, path, fmt.Sprintf("have length greater than or equal to %d", least))
 	} else if len(list) > most {
-		v.add(shown, path, fmt.Sprintf("have length less than or equal to %d", most))
+		v.add(all, path, fmt.Sprintf("have length less than or equal to %d", most))
 	}
 	if slices.ContainsFunc(list, func(s string) bool { return !member(s) }) {
-		v.add(shown, path, "satisfy constraint: ["+constraints+"]")
+		v.add(all, path, "satisfy constraint: ["+constraints+"]")
 	}
 }

@@ -15,6 +15,22 @@ type violations []string
 // maxViolations is after how many the service looks no further.
 const maxViolations = 10
 
+// maxShown is how many bytes of a value an error shows, and of one that is too long how many a pattern is still tried on.
+// A value can be as long as a body, and would come back in each of its violations.
+const maxShown = 16 << 10
+
+// shown is the beginning of a value, without half a character.
+func shown(value string) string {
+	if len(value) <= maxShown {
+		return value
+	}
+	end := maxShown
+	for !utf8.RuneStart(value[end]) {
+		end--
+	}
+	return value[:end] + "..."
+}
+
 // err is nil, or the ValidationException with all violations in one message.
 func (v violations) err() error {
 	if len(v) == 0 {
@@ -36,7 +52,11 @@ func (v *violations) add(value any, path, constraint string) {
 		return
 	}
 	text := "null"
-	if value != nil {
+	switch value := value.(type) {
+	case nil:
+	case string:
+		text = "'" + shown(value) + "'"
+	default:
 		text = fmt.Sprintf("'%v'", value)
 	}
 	*v = append(*v, fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: Member must %s", text, path, constraint))
@@ -72,15 +92,18 @@ func pattern(least, most int, p string) text {
 	return text{least, most, p, regexp.MustCompile("^(?:" + p + ")$").MatchString}
 }
 
-// check notes how a string violates its kind: pattern first, then the length, as the service does.
+// check notes how a string violates its kind: pattern first, then the length, as the service does. Of one that is far too
+// long it notes the length only: the pattern could take seconds.
 func (k text) check(v *violations, path string, s *string) {
 	if s == nil {
 		return
 	}
-	if k.pattern != "" && !k.matches(*s) {
+	n := utf8.RuneCountInString(*s)
+	hopeless := n > k.most && len(*s) > maxShown
+	if k.pattern != "" && !hopeless && !k.matches(*s) {
 		v.add(*s, path, "satisfy regular expression pattern: "+k.pattern)
 	}
-	switch n := utf8.RuneCountInString(*s); {
+	switch {
 	case n < k.least:
 		v.add(*s, path, fmt.Sprintf("have length greater than or equal to %d", k.least))
 	case n > k.most:

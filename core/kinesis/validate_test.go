@@ -27,3 +27,36 @@ func TestCharactersAreCountedNotBytes(t *testing.T) {
 		}
 	}
 }
+
+func TestErrorsShowTheBeginningOfLongValues(t *testing.T) {
+	for name, check := range map[string]func(*violations, string){
+		"name":          func(v *violations, s string) { streamName.check(v, "streamName", &s) },
+		"hash key":      func(v *violations, s string) { hashKey.check(v, "explicitHashKey", &s) },
+		"partition key": func(v *violations, s string) { partitionKey.check(v, "partitionKey", &s) },
+		"tag":           func(v *violations, s string) { v.tags(map[string]string{s: s}) },
+		"tag to remove": func(v *violations, s string) { v.tagKeys([]string{s}) },
+	} {
+		var v violations
+		check(&v, strings.Repeat("€", 1<<20))
+		err := v.err()
+		if err == nil {
+			t.Errorf("%s: a long value passes", name)
+			continue
+		}
+		if text := err.Error(); len(text) > 3*maxShown || !strings.Contains(text, "€...") {
+			t.Errorf("%s: an error of %d bytes: %.200s", name, len(text), text)
+		}
+	}
+}
+
+func TestLongARNsCostNoTime(t *testing.T) {
+	long := "arn:aws" + strings.Repeat(":kinesis:123456789012:stream/a/consumer/", 100_000)
+	for name, kind := range map[string]text{"stream": streamARN, "consumer": consumerARN, "resource": resourceARN} {
+		tried := false
+		kind.matches = func(string) bool { tried = true; return false }
+		var v violations
+		if kind.check(&v, "arn", &long); tried || v.err() == nil {
+			t.Errorf("%s: the pattern was tried: %v, the error is %.100v", name, tried, v.err())
+		}
+	}
+}
