@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,10 +32,10 @@ type meta struct {
 
 	// TargetShards is what an UpdateShardCount under way leads to; 0: there is none.
 	TargetShards int `json:"target_shards,omitempty"`
-	// ShardCounts are when UpdateShardCount was called within the last 24 hours: at most 10.
-	ShardCounts []time.Time `json:"shard_counts,omitempty"`
-	// ModeSwitches are the switches of the capacity mode within the last 24 hours, as far as they count: at most 2.
-	ModeSwitches []time.Time `json:"mode_switches,omitempty"`
+	// ShardCounts are when UpdateShardCount was called: at most 10.
+	ShardCounts changes `json:"shard_counts,omitempty"`
+	// ModeSwitches are when the capacity mode was switched: at most 2.
+	ModeSwitches changes `json:"mode_switches,omitempty"`
 	// WarmMiBps is the write throughput in MiB/s that an on-demand stream keeps ready, one shard each; 0: none was asked for.
 	WarmMiBps int `json:"warm_mibps,omitempty"`
 	// AutoDistribution spreads records over the shards of an on-demand stream whatever their keys are.
@@ -48,6 +49,25 @@ type meta struct {
 
 	// unknown holds the members that this version does not have.
 	unknown map[string]json.RawMessage
+}
+
+// changes are when a stream was changed in a way that the service allows so often in a rolling period of 24 hours.
+type changes []time.Time
+
+const changesPeriod = 24 * time.Hour
+
+// note adds a change now, or returns false if there were as many as may be and limits are on; without them it forgets the
+// oldest. Changes ahead of a clock that has been set back do not count.
+func (c *changes) note(now time.Time, most int, limits bool) bool {
+	counted := slices.DeleteFunc(*c, func(t time.Time) bool { return t.After(now) || now.Sub(t) >= changesPeriod })
+	if len(counted) >= most {
+		if limits {
+			return false
+		}
+		counted = counted[len(counted)-most+1:]
+	}
+	*c = append(counted, now)
+	return true
 }
 
 func metaKey(incarnation uuid.UUID) string { return metaPrefix + incarnation.String() }

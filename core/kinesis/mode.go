@@ -2,8 +2,6 @@ package kinesis
 
 import (
 	"context"
-	"slices"
-	"time"
 
 	"github.com/leatstream/leat/core/stream"
 )
@@ -30,9 +28,8 @@ const (
 	// maxWarmMiBps is 10 GiB/s, the most that an on-demand stream keeps ready.
 	maxWarmMiBps = 10 << 10
 
-	// A stream may change its capacity mode so often in a rolling period.
-	modeSwitches     = 2
-	modeSwitchPeriod = 24 * time.Hour
+	// modeSwitches is how often a stream may change its capacity mode in a rolling period of 24 hours.
+	modeSwitches = 2
 )
 
 func (d *StreamModeDetails) validate(v *violations) {
@@ -88,7 +85,7 @@ func (a *API) updateStreamMode(ctx context.Context, in *UpdateStreamModeInput) (
 
 // changeMode gives the stream a mode and a warm throughput in MiB/s, if the account has room for it.
 func (k *known) changeMode(ctx context.Context, to stream.Mode, warm int) error {
-	a, now := k.api, k.api.cfg.Now()
+	a := k.api
 	a.creation.Lock()
 	defer a.creation.Unlock()
 	switches := k.Config().Mode != to
@@ -102,14 +99,9 @@ func (k *known) changeMode(ctx context.Context, to stream.Mode, warm int) error 
 		if !switches {
 			return nil
 		}
-		m.ModeSwitches = slices.DeleteFunc(m.ModeSwitches, func(t time.Time) bool { return now.Sub(t) >= modeSwitchPeriod })
-		if a.cfg.Limits && len(m.ModeSwitches) >= modeSwitches {
+		if !m.ModeSwitches.note(a.cfg.Now(), modeSwitches, a.cfg.Limits) {
 			return fail(codeLimitExceeded, "Stream %s under account %s has reached the limit of %d switches between capacity modes in a rolling period of 24 hours.",
 				k.Name(), a.cfg.Account, modeSwitches)
-		}
-		m.ModeSwitches = append(m.ModeSwitches, now)
-		if extra := len(m.ModeSwitches) - modeSwitches; extra > 0 { // without limits
-			m.ModeSwitches = m.ModeSwitches[extra:]
 		}
 		return nil
 	})

@@ -4,18 +4,14 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/stream"
 )
 
-// Limits of UpdateShardCount in the service.
-const (
-	shardCountsPerDay = 10
-	shardCountDay     = 24 * time.Hour
-)
+// shardCountsPerDay is how often UpdateShardCount may be called for a stream in a rolling period of 24 hours.
+const shardCountsPerDay = 10
 
 var hashKey = pattern(0, math.MaxInt, `0|([1-9]\d{0,38})`)
 
@@ -191,16 +187,13 @@ func (a *API) updateShardCount(ctx context.Context, in *UpdateShardCountInput) (
 			return nil, err
 		}
 	}
-	now := a.cfg.Now()
 	err = a.inBackground(ctx, func(ctx context.Context, begun func()) error {
 		return k.transition(ctx, statusUpdating, func() error {
 			err := k.update(ctx, func(m *meta) error {
-				m.ShardCounts = slices.DeleteFunc(m.ShardCounts, func(t time.Time) bool { return now.Sub(t) >= shardCountDay })
-				if len(m.ShardCounts) >= shardCountsPerDay { // the text is leat's own
+				if !m.ShardCounts.note(a.cfg.Now(), shardCountsPerDay, a.cfg.Limits) { // the text is leat's own
 					return fail(codeLimitExceeded, "Stream %s under account %s has reached the limit of %d UpdateShardCount operations in a rolling period of 24 hours.",
 						k.Name(), a.cfg.Account, shardCountsPerDay)
 				}
-				m.ShardCounts = append(m.ShardCounts, now)
 				m.TargetShards = target
 				return nil
 			})

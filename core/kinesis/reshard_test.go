@@ -165,6 +165,7 @@ func TestUpdateShardCountRefuses(t *testing.T) {
 	s := newServer(t, Config{Now: c.now, ShardQuota: 20})
 	s.create("s", 4)
 	s.create("t", 10)
+	s.API.cfg.Limits = true // but for the rates of calls
 	must[any](s, "CreateStream", doc{"StreamName": "o", "StreamModeDetails": doc{"StreamMode": "ON_DEMAND"}})
 	s.refused("UpdateShardCount", target("o", 4), "ValidationException", "Request is invalid. Stream o under account 123456789012 is in On-Demand mode.")
 	s.refused("UpdateShardCount", target("s", 9), "LimitExceededException",
@@ -183,6 +184,7 @@ func TestUpdateShardCountRefuses(t *testing.T) {
 		c.advance(time.Hour)
 	}
 	s.restart()
+	s.API.cfg.Limits = true
 	const exhausted = "Stream s under account 123456789012 has reached the limit of 10 UpdateShardCount operations in a rolling period of 24 hours."
 	s.refused("UpdateShardCount", target("s", 4), "LimitExceededException", exhausted)
 	c.advance(14*time.Hour - time.Second)
@@ -191,6 +193,16 @@ func TestUpdateShardCountRefuses(t *testing.T) {
 	must[any](s, "UpdateShardCount", target("s", 4))
 	s.settle("s")
 	s.refused("UpdateShardCount", target("s", 5), "LimitExceededException", exhausted)
+	s.API.cfg.Limits = false
+	for i := range 3 {
+		must[any](s, "UpdateShardCount", target("s", 5-i%2))
+		s.settle("s")
+	}
+	s.API.cfg.Limits = true
+	s.refused("UpdateShardCount", target("s", 4), "LimitExceededException", exhausted)
+	c.advance(-time.Hour) // the latest lie ahead now
+	must[any](s, "UpdateShardCount", target("s", 4))
+	s.settle("s")
 }
 
 // TestAnUpdateOfTheShardCountGoesOnAfterARestart stops the server at any point of an update, and also as if the process had
