@@ -171,6 +171,9 @@ func (s *Server) observe() func(wire.Access) {
 
 func (s *Server) serve(what string, l net.Listener, serve func(net.Listener) error) {
 	s.log.Info(what, "address", l.Addr())
+	if !l.Addr().(*net.TCPAddr).IP.IsLoopback() {
+		s.log.Warn("other machines reach the API, and there is no authentication", "address", l.Addr())
+	}
 	s.serving.Go(func() {
 		if err := serve(l); err != nil {
 			s.log.Error("the API is not served any more", "address", l.Addr(), "error", err)
