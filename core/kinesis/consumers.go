@@ -38,18 +38,20 @@ type consumer struct {
 	Gone time.Time `json:"gone,omitzero"`
 }
 
-func (c *consumer) status(now time.Time) status {
+func (a *API) consumerStatus(c *consumer) status {
 	switch {
 	case !c.Gone.IsZero():
 		return statusDeleting
-	case now.Before(c.Ready):
+	case a.lasts(c.Ready):
 		return statusCreating
 	}
 	return statusActive
 }
 
-// gone tells whether the consumer is there no more: one that was DELETING stays stored until consumers change again.
-func (c *consumer) gone(now time.Time) bool { return !c.Gone.IsZero() && !now.Before(c.Gone) }
+// withoutGone drops the consumers that are there no more: those that were DELETING stay stored until consumers change again.
+func (a *API) withoutGone(cs []consumer) []consumer {
+	return slices.DeleteFunc(cs, func(c consumer) bool { return !c.Gone.IsZero() && !a.lasts(c.Gone) })
+}
 
 func (k *known) consumerARN(c *consumer) string {
 	return k.ARN() + "/consumer/" + c.Name + ":" + strconv.FormatInt(c.Created, 10)
@@ -57,8 +59,7 @@ func (k *known) consumerARN(c *consumer) string {
 
 // consumers are the stream's consumers, by name, also those in the state DELETING.
 func (k *known) consumers() []consumer {
-	now := k.api.cfg.Now()
-	return slices.DeleteFunc(slices.Clone(k.meta().Consumers), func(c consumer) bool { return c.gone(now) })
+	return k.api.withoutGone(slices.Clone(k.meta().Consumers))
 }
 
 // consumer returns the stream's consumer of a name.
@@ -164,13 +165,13 @@ func (a *API) registerStreamConsumer(ctx context.Context, in *RegisterStreamCons
 	now := a.cfg.Now()
 	c := consumer{Name: *in.ConsumerName, Created: now.Unix(), Tags: in.Tags, Ready: now.Add(a.cfg.Transition)}
 	err = k.update(ctx, func(m *meta) error {
-		m.Consumers = slices.DeleteFunc(m.Consumers, func(c consumer) bool { return c.gone(now) })
+		m.Consumers = a.withoutGone(m.Consumers)
 		creating := 0
 		for i := range m.Consumers {
 			if m.Consumers[i].Name == c.Name {
 				return fail(codeResourceInUse, "Consumer %s under stream %s already exists for account %s.", c.Name, k.Name(), a.cfg.Account)
 			}
-			if m.Consumers[i].status(now) == statusCreating {
+			if a.consumerStatus(&m.Consumers[i]) == statusCreating {
 				creating++
 			}
 		}
@@ -187,17 +188,17 @@ func (a *API) registerStreamConsumer(ctx context.Context, in *RegisterStreamCons
 	if err != nil {
 		return nil, err
 	}
-	out := k.consumerOutput(&c, now)
+	out := k.consumerOutput(&c)
 	out.ConsumerStatus = string(statusCreating) // what the service answers; DescribeStreamConsumer tells how it goes on
 	return &RegisterStreamConsumerOutput{Consumer: &out}, nil
 }
 
-func (k *known) consumerOutput(c *consumer, now time.Time) Consumer {
+func (k *known) consumerOutput(c *consumer) Consumer {
 	return Consumer{
 		ConsumerARN:               k.consumerARN(c),
 		ConsumerCreationTimestamp: wire.At(time.Unix(c.Created, 0)),
 		ConsumerName:              c.Name,
-		ConsumerStatus:            string(c.status(now)),
+		ConsumerStatus:            string(k.api.consumerStatus(c)),
 	}
 }
 
@@ -214,12 +215,11 @@ func (a *API) deregisterStreamConsumer(ctx context.Context, in *DeregisterStream
 		return nil, err
 	}
 	err = k.update(ctx, func(m *meta) error {
-		now := a.cfg.Now()
 		i := slices.IndexFunc(m.Consumers, func(o consumer) bool { return o.Name == c.Name && o.Created == c.Created })
 		if i >= 0 && m.Consumers[i].Gone.IsZero() {
-			m.Consumers[i].Gone = now.Add(a.cfg.Transition)
+			m.Consumers[i].Gone = a.cfg.Now().Add(a.cfg.Transition)
 		}
-		m.Consumers = slices.DeleteFunc(m.Consumers, func(c consumer) bool { return c.gone(now) })
+		m.Consumers = a.withoutGone(m.Consumers)
 		return nil
 	})
 	if err != nil {
@@ -241,7 +241,7 @@ func (a *API) describeStreamConsumer(_ context.Context, in *DescribeStreamConsum
 	if err != nil {
 		return nil, err
 	}
-	out := k.consumerOutput(c, a.cfg.Now())
+	out := k.consumerOutput(c)
 	return &DescribeStreamConsumerOutput{ConsumerDescription: &ConsumerDescription{
 		ConsumerARN:               out.ConsumerARN,
 		ConsumerCreationTimestamp: out.ConsumerCreationTimestamp,
@@ -288,7 +288,6 @@ func (a *API) listStreamConsumers(_ context.Context, in *ListStreamConsumersInpu
 	if in.MaxResults != nil {
 		page = int(*in.MaxResults)
 	}
-	now := a.cfg.Now()
 	out := &ListStreamConsumersOutput{Consumers: []Consumer{}}
 	for _, c := range k.consumers() {
 		if c.Name <= after {
@@ -299,7 +298,7 @@ func (a *API) listStreamConsumers(_ context.Context, in *ListStreamConsumersInpu
 			out.NextToken = a.tokens.seal(tokenConsumers, []byte(incarnation+"\x00"+last))
 			break
 		}
-		out.Consumers = append(out.Consumers, k.consumerOutput(&c, now))
+		out.Consumers = append(out.Consumers, k.consumerOutput(&c))
 	}
 	return out, nil
 }

@@ -80,7 +80,7 @@ func TestStatesOfConsumersLastOverARestart(t *testing.T) {
 		time.Sleep(transition - 1)
 		w.restart()
 		want("CREATING")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		want("ACTIVE")
 		for range 2 { // the second call changes nothing
 			if err := w.call("DeregisterStreamConsumer", DeregisterStreamConsumerInput{ConsumerARN: arn}, nil); err != nil {
@@ -91,10 +91,24 @@ func TestStatesOfConsumersLastOverARestart(t *testing.T) {
 		w.restart()
 		want("DELETING")
 		wantFailure(t, w.call("DeleteStream", DeleteStreamInput{StreamARN: w.arn()}, nil), codeResourceInUse, "")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		want("gone")
 		if again := w.register("c"); *again == *arn {
 			t.Error("a consumer that was registered again has the ARN of the first one")
+		}
+	})
+}
+
+func TestStatesOfConsumersEndSoonerIfTheFlagSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFanWorld(t, Config{Transition: time.Hour}, 1)
+		stays, goes := w.register("stays"), w.register("goes")
+		must[any](w.server, "DeregisterStreamConsumer", DeregisterStreamConsumerInput{ConsumerARN: goes})
+		w.cfg.Transition = 0
+		w.restart()
+		out := must[ListStreamConsumersOutput](w.server, "ListStreamConsumers", ListStreamConsumersInput{StreamARN: w.arn()})
+		if len(out.Consumers) != 1 || out.Consumers[0].ConsumerARN != *stays || out.Consumers[0].ConsumerStatus != "ACTIVE" {
+			t.Errorf("consumers: %+v", out.Consumers)
 		}
 	})
 }
@@ -177,7 +191,7 @@ func TestConsumersAreListedInPages(t *testing.T) {
 		if names, _, err := list(ListStreamConsumersInput{NextToken: &first}); len(names) != 4 || err != nil {
 			t.Errorf("after 300 s the token lists %v, %v", names, err)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		_, _, err = list(ListStreamConsumersInput{NextToken: &first})
 		wantFailure(t, err, codeExpiredNextToken, "")
 		_, _, err = list(ListStreamConsumersInput{NextToken: new("AAAA")})

@@ -31,13 +31,17 @@ func (k *known) storedStatus() status {
 	if m.Status == statusDeleting { // until it is gone
 		return statusDeleting
 	}
-	if m.Status != "" {
-		// An end that is further away than a state lasts was stored with a longer Transition or by a clock that went ahead.
-		if left := m.Until.Sub(k.api.cfg.Now()); left > 0 && left <= k.api.cfg.Transition {
-			return m.Status
-		}
+	if m.Status != "" && k.api.lasts(m.Until) {
+		return m.Status
 	}
 	return statusActive
+}
+
+// lasts tells whether a state is not over that was stored with its end. An end that is further away than states last was
+// stored with a longer [Config].Transition or by a clock that went ahead.
+func (a *API) lasts(until time.Time) bool {
+	left := until.Sub(a.cfg.Now())
+	return left > 0 && left <= a.cfg.Transition
 }
 
 // active fails unless the stream is ACTIVE, which operations need that change it.

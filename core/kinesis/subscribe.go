@@ -45,7 +45,7 @@ func (a *API) subscribeToShard(ctx context.Context, in *SubscribeToShardInput, f
 	if err := k.serving(); err != nil {
 		return nil, err
 	}
-	if c.status(a.cfg.Now()) != statusActive {
+	if a.consumerStatus(c) != statusActive {
 		return nil, fail(codeResourceInUse, "Consumer %s with creation timestamp %d under stream %s and account %s is not in ACTIVE status.",
 			c.Name, c.Created, k.Name(), a.cfg.Account)
 	}
