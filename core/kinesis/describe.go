@@ -86,7 +86,7 @@ func (a *API) describeStreamSummary(_ context.Context, in *DescribeStreamSummary
 	if k.serving() == nil {
 		s.OpenShardCount = int32(k.OpenShards())
 	}
-	if k.Config().Mode == stream.OnDemand && k.meta().AutoDistribution {
+	if k.spreads() {
 		s.RecordDistributionStrategy = distributeAuto
 	}
 	return &DescribeStreamSummaryOutput{StreamDescriptionSummary: s}, nil

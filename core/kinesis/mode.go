@@ -263,3 +263,9 @@ func (a *API) autoDistribution(name string, strategy *string, mode stream.Mode) 
 	}
 	return true, nil
 }
+
+// spreads tells whether records go to any shard, whatever their keys. A stream that a pipeline's file has made provisioned
+// goes by their keys again.
+func (k *known) spreads() bool {
+	return k.meta().AutoDistribution && k.Config().Mode == stream.OnDemand
+}

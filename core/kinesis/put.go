@@ -124,13 +124,17 @@ func (a *API) putRecords(ctx context.Context, in *PutRecordsInput) (_ *putRecord
 		return nil, err
 	}
 	out := &putRecordsAnswer{memory: in.memory, refusal: k.refusal}
+	var lost error // the last, for one line in the log
 	for i := range in.memory.results {
 		if err := in.memory.results[i].Err; err != nil {
 			out.failed++
 			if fault.ClassOf(err) != fault.Throttled {
-				a.cfg.Logger.Error("a record of PutRecords was not stored", "stream", k.Name(), "error", err)
+				lost = err
 			}
 		}
+	}
+	if lost != nil {
+		a.cfg.Logger.Error("records of PutRecords were not stored", "stream", k.Name(), "failed", out.failed, "error", lost)
 	}
 	return out, nil
 }
@@ -147,7 +151,7 @@ func (a *API) findForWriting(name, arn *string) (*known, error) {
 // fill makes entries of records that are valid for this stream: these checks depend on its configuration.
 func (k *known) fill(m *putMemory, records []PutRecordsRequestEntry, path func(i int) string) error {
 	var v violations
-	most, spread := k.Config().MaxRecordSize, k.meta().AutoDistribution
+	most, spread := k.Config().MaxRecordSize, k.spreads()
 	m.entries = slices.Grow(m.entries[:0], len(records))
 	for i := range records {
 		r := &records[i]
@@ -188,7 +192,7 @@ func (k *known) fill(m *putMemory, records []PutRecordsRequestEntry, path func(i
 // store puts the entries.
 func (k *known) store(ctx context.Context, m *putMemory) (err error) {
 	m.results, err = k.PutWith(ctx, m.entries, stream.PutOptions{
-		Unlimited: !k.api.cfg.Limits, Spread: k.meta().AutoDistribution, Results: m.results,
+		Unlimited: !k.api.cfg.Limits, Spread: k.spreads(), Results: m.results,
 	})
 	return err
 }

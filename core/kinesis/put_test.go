@@ -210,6 +210,15 @@ func TestAutomaticDistributionNeedsNoKeys(t *testing.T) {
 			t.Fatalf("a partition key that does not matter is returned: %v", r)
 		}
 	}
+	err := k.Update(t.Context(), func(c *stream.Config) error { // as a pipeline's file may
+		c.Mode = stream.Provisioned
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.refused("PutRecord", doc{"StreamName": "s", "Data": []byte("d")}, codeValidation,
+		"1 validation error detected: Value null at 'partitionKey' failed to satisfy constraint: Member must not be null")
 }
 
 func TestSequenceNumbersForOrdering(t *testing.T) {
