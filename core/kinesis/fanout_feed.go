@@ -50,16 +50,19 @@ type feed struct {
 
 // event returns what there is at a position; it does not wait for more.
 func (f *feed) event(at stream.Position, format wire.Format, now time.Time) *event {
-	f.mu.Lock()
-	shared := f.newest.Value()
-	if shared != nil && shared.from == at.Seq && shared.format == format && now.Sub(shared.made) < sharedFor {
+	var empty, shared *event
+	for {
+		f.mu.Lock()
+		shared = f.newest.Value()
+		if shared == nil || shared == empty || shared.from != at.Seq || shared.format != format || now.Sub(shared.made) >= sharedFor {
+			break
+		}
 		f.mu.Unlock()
 		<-shared.ready
 		if shared.err == nil && shared.payload != nil {
 			return shared
 		}
-		shared = nil // it was made before there was anything
-		f.mu.Lock()
+		empty = shared // it was made before there was anything; another reader may have a newer one by now
 	}
 	e := &event{from: at.Seq, format: format, made: now, ready: make(chan struct{})}
 	if shared == nil || shared.from <= e.from { // those in front are more
