@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -37,6 +36,7 @@ type handler struct {
 	cfg        Config
 	operations map[string]operation
 	budgets    [sizes]*budget
+	complaints complaints
 	// stopping ends when event streams shall.
 	stopping context.Context
 	stop     context.CancelFunc
@@ -263,8 +263,7 @@ func (x *exchange) log(err error) {
 	if x.r.Context().Err() != nil {
 		return // it came of the client's leaving
 	}
-	x.h.cfg.Logger.LogAttrs(context.Background(), slog.LevelError, "an operation failed", slog.String("request", x.access.ID),
-		slog.String("target", x.access.Target), slog.Any("error", cause(err)))
+	x.h.complaints.log(x.h.cfg.Logger, x.access.Target, x.access.ID, cause(err))
 }
 
 // cause is the reason of an error for the log: with what the client does not see.
