@@ -10,26 +10,25 @@ import (
 
 // Types of errors of the service.
 const (
-	codeAccessDenied      = "AccessDeniedException"
-	codeDryRun            = "DryRunOperationException"
-	codeExpiredIterator   = "ExpiredIteratorException"
-	codeExpiredNextToken  = "ExpiredNextTokenException"
-	codeInvalidArgument   = "InvalidArgumentException"
-	codeKMSNotFound       = "KMSNotFoundException"
-	codeLimitExceeded     = "LimitExceededException"
-	codeThroughput        = "ProvisionedThroughputExceededException"
-	codeResourceInUse     = "ResourceInUseException"
-	codeResourceNotFound  = "ResourceNotFoundException"
-	codeValidation        = "ValidationException"
-	codeInternalFailure   = "InternalFailure"
-	statusInternalFailure = 500
+	codeDryRun           = "DryRunOperationException"
+	codeExpiredIterator  = "ExpiredIteratorException"
+	codeExpiredNextToken = "ExpiredNextTokenException"
+	codeInvalidArgument  = "InvalidArgumentException"
+	codeKMSNotFound      = "KMSNotFoundException"
+	codeLimitExceeded    = "LimitExceededException"
+	codeThroughput       = "ProvisionedThroughputExceededException"
+	codeResourceInUse    = "ResourceInUseException"
+	codeResourceNotFound = "ResourceNotFoundException"
+	codeValidation       = "ValidationException"
+	codeInternalFailure  = "InternalFailure"
 )
 
 func fail(code, format string, args ...any) *wire.Error {
 	return &wire.Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// failure makes what the client gets of an error: errors of core/stream keep their meaning.
+// failure makes what the client gets of an error of core/stream that has a meaning in the API. All others are internal
+// failures or unavailability, which core/wire words and logs.
 func failure(err error) error {
 	var known *wire.Error
 	if errors.As(err, &known) {
@@ -41,5 +40,5 @@ func failure(err error) error {
 	case fault.CodeOf(err) == "stream.not_found", fault.CodeOf(err) == "stream.deleted", fault.CodeOf(err) == "stream.no_shard":
 		return &wire.Error{Code: codeResourceNotFound, Message: err.Error(), Err: err}
 	}
-	return &wire.Error{Code: codeInternalFailure, Message: "The request processing has failed because of an unknown error, exception or failure.", Status: statusInternalFailure, Err: err}
+	return err
 }

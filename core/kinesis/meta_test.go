@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/state"
 	"github.com/leatstream/leat/core/stream"
 	"github.com/leatstream/leat/core/vfs"
@@ -95,8 +96,9 @@ func TestADamagedMetaIsReportedAndItsStreamCanBeDeleted(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.restart()
-	s.refused("DescribeStreamSummary", doc{"StreamName": "a"}, codeInternalFailure,
-		"The request processing has failed because of an unknown error, exception or failure.")
+	if err := s.call("DescribeStreamSummary", doc{"StreamName": "a"}, nil); fault.CodeOf(err) != "kinesis.corrupt" {
+		t.Errorf("summary: %v", err)
+	}
 	out := must[ListStreamsOutput](s, "ListStreams", doc{})
 	if len(out.StreamNames) != 2 || len(out.StreamSummaries) != 1 {
 		t.Errorf("list: %+v", out)
@@ -165,8 +167,9 @@ func TestAServerStartsOnAFullDisk(t *testing.T) {
 	if got := s.summary("stays"); got.StreamStatus != "ACTIVE" {
 		t.Errorf("summary: %+v", got)
 	}
-	s.refused("CreateStream", doc{"StreamName": "more", "ShardCount": 1}, codeInternalFailure,
-		"The request processing has failed because of an unknown error, exception or failure.")
+	if err := s.call("CreateStream", doc{"StreamName": "more", "ShardCount": 1}, nil); fault.ClassOf(err) != fault.Unavailable {
+		t.Errorf("a stream on a full disk: %v", err)
+	}
 	mem.SetCapacity(0)
 	s.restart()
 	if keys := storedMetas(s); len(keys) != 1 {
