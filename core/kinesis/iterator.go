@@ -25,19 +25,22 @@ func (a *API) recordOperations(ops map[string]wire.Handler) {
 	ops["PutRecords"] = operation(a.putRecords)
 }
 
-// iteratorTypes are the types of iterators in the API.
-var iteratorTypes = map[string]stream.IteratorType{}
-
-func init() {
-	for _, t := range []stream.IteratorType{stream.TrimHorizon, stream.Latest, stream.AtSequenceNumber, stream.AfterSequenceNumber, stream.AtTimestamp} {
-		iteratorTypes[t.String()] = t
+// iteratorTypes are the types of iterators in the API, and iteratorTypeNames their names as the service lists them.
+var (
+	iteratorTypes = map[string]stream.IteratorType{
+		"AFTER_SEQUENCE_NUMBER": stream.AfterSequenceNumber,
+		"LATEST":                stream.Latest,
+		"AT_TIMESTAMP":          stream.AtTimestamp,
+		"AT_SEQUENCE_NUMBER":    stream.AtSequenceNumber,
+		"TRIM_HORIZON":          stream.TrimHorizon,
 	}
-}
+	iteratorTypeNames = []string{"AFTER_SEQUENCE_NUMBER", "LATEST", "AT_TIMESTAMP", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON"}
+)
 
 func (in *GetShardIteratorInput) validate(v *violations) {
 	shardID.need(v, "shardId", in.ShardId)
 	v.required("shardIteratorType", in.ShardIteratorType == nil)
-	v.enum("shardIteratorType", in.ShardIteratorType, "AFTER_SEQUENCE_NUMBER", "LATEST", "AT_TIMESTAMP", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON")
+	v.enum("shardIteratorType", in.ShardIteratorType, iteratorTypeNames...)
 	sequenceNumber.check(v, "startingSequenceNumber", in.StartingSequenceNumber)
 	streamName.check(v, "streamName", in.StreamName)
 	streamARN.check(v, "streamARN", in.StreamARN)
@@ -86,6 +89,7 @@ func (a *API) findForReading(name string, shard record.ShardID) (*known, error) 
 	return k, err
 }
 
+// noSuchShard is the service's answer for a shard that does not exist to those who read. Others get noShard.
 func (a *API) noSuchShard(shard record.ShardID, stream string) error {
 	return fail(codeResourceNotFound, "Shard %v in stream %s under account %s does not exist", shard, stream, a.cfg.Account)
 }

@@ -32,7 +32,7 @@ func (in *SubscribeToShardInput) validate(v *violations) {
 	v.required("startingPosition", in.StartingPosition == nil)
 	if p := in.StartingPosition; p != nil {
 		v.required("startingPosition.type", p.Type == nil)
-		v.enum("startingPosition.type", p.Type, "AFTER_SEQUENCE_NUMBER", "LATEST", "AT_TIMESTAMP", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON")
+		v.enum("startingPosition.type", p.Type, iteratorTypeNames...)
 		sequenceNumber.check(v, "startingPosition.sequenceNumber", p.SequenceNumber)
 	}
 }
@@ -81,23 +81,23 @@ func (s *subscription) serve(run context.Context, at stream.Position, format wir
 	now := s.known.api.cfg.Now
 	for due := now(); ctx.Err() == nil; {
 		if err := s.known.serving(); err != nil {
-			return err
+			return s.failure(err)
 		}
 		e := s.feed.event(at, format, now())
 		if e.err != nil {
-			return s.known.streamFailure(e.err)
+			return s.failure(e.err)
 		}
 		payload := e.payload
 		if payload == nil { // nothing was there
 			if wait := due.Sub(now()); wait > 0 {
 				if err := s.await(ctx, at, wait); err != nil {
-					return s.known.streamFailure(err)
+					return s.failure(err)
 				}
 				continue
 			}
 			var err error
 			if payload, err = appendEvent(format, nil, s.known.Stream, nil, &stream.ReadResult{Next: e.next}, now()); err != nil {
-				return s.known.streamFailure(err)
+				return s.failure(err)
 			}
 		}
 		if err := send("SubscribeToShardEvent", encoded(payload)); err != nil {
@@ -112,11 +112,28 @@ func (s *subscription) serve(run context.Context, at stream.Position, format wir
 			sleep(ctx, s.known.fanout.pay(s, now(), e.size))
 		}
 	}
-	var told *wire.Error
-	if errors.As(context.Cause(ctx), &told) {
-		return told
+	return s.told() // nil: its time is over, or nobody is there any more
+}
+
+// told is why the subscription had to end, if its client gets to know.
+func (s *subscription) told() error {
+	var why *wire.Error
+	if errors.As(context.Cause(s.ctx), &why) {
+		return why
 	}
-	return nil // its time is over, or nobody is there any more
+	return nil
+}
+
+// failure is what the client gets to know of an error of its stream. A reason that it had to end before comes first: a
+// consumer may be gone some time before its stream.
+func (s *subscription) failure(err error) error {
+	if why := s.told(); why != nil {
+		return why
+	}
+	if fault.CodeOf(err) == "stream.deleted" {
+		return s.known.api.noStream(s.known.Name())
+	}
+	return err
 }
 
 // await blocks until there is something at a position, for a time at most, or until ctx is done.
@@ -139,14 +156,6 @@ func sleep(ctx context.Context, d time.Duration) {
 	case <-t.C:
 	case <-ctx.Done():
 	}
-}
-
-// streamFailure is what a subscriber gets to know of an error of its stream.
-func (k *known) streamFailure(err error) error {
-	if fault.CodeOf(err) == "stream.deleted" {
-		return k.api.noStream(k.Name())
-	}
-	return err
 }
 
 // encoded is an output that has been written before.
