@@ -268,21 +268,20 @@ func (a *API) listStreamConsumers(_ context.Context, in *ListStreamConsumersInpu
 	if err != nil {
 		return nil, err
 	}
-	if t := in.StreamCreationTimestamp; t != nil && t.Unix() != k.Created().Unix() {
-		return nil, fail(codeResourceNotFound, "Stream %s under account %s with creation timestamp %d not found.", k.Name(), a.cfg.Account, t.Unix())
+	if err := k.createdAt(in.StreamCreationTimestamp); err != nil {
+		return nil, err
 	}
 	after := "" // the name that the page begins behind
-	incarnation := k.Incarnation().String()
+	incarnation := k.Incarnation()
 	if in.NextToken != nil {
 		payload, err := a.openNextToken(tokenConsumers, *in.NextToken)
 		if err != nil {
 			return nil, err
 		}
-		of, name, _ := bytes.Cut(payload, []byte{0})
-		if string(of) != incarnation {
+		if !bytes.HasPrefix(payload, incarnation[:]) {
 			return nil, fail(codeInvalidArgument, "NextToken is invalid.")
 		}
-		after = string(name)
+		after = string(payload[len(incarnation):])
 	}
 	page := defaultConsumersPage
 	if in.MaxResults != nil {
@@ -295,7 +294,7 @@ func (a *API) listStreamConsumers(_ context.Context, in *ListStreamConsumersInpu
 		}
 		if len(out.Consumers) == page {
 			last := out.Consumers[page-1].ConsumerName
-			out.NextToken = a.tokens.seal(tokenConsumers, []byte(incarnation+"\x00"+last))
+			out.NextToken = a.tokens.seal(tokenConsumers, append(incarnation[:], last...))
 			break
 		}
 		out.Consumers = append(out.Consumers, k.consumerOutput(&c))

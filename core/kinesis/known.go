@@ -7,6 +7,7 @@ import (
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/core/stream"
+	"github.com/leatstream/leat/core/wire"
 )
 
 // known is a stream as the API knows it. There is one for each incarnation; it is made when the stream is first asked for.
@@ -91,4 +92,13 @@ func (a *API) forget(k *known) {
 // noStream is the service's answer for a stream that does not exist.
 func (a *API) noStream(name string) error {
 	return fail(codeResourceNotFound, "Stream %s under account %s not found.", name, a.cfg.Account)
+}
+
+// createdAt fails if a request means a stream of another time; nil is any. Clients that got the time as whole seconds mean
+// this stream too.
+func (k *known) createdAt(t *wire.Timestamp) error {
+	if t != nil && t.Unix() != k.Created().Unix() {
+		return k.api.noStream(k.Name())
+	}
+	return nil
 }

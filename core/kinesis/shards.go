@@ -103,9 +103,8 @@ func (a *API) beginListing(in *ListShardsInput) (*known, shardListing, error) {
 	if err != nil {
 		return nil, shardListing{}, err
 	}
-	// Clients that got the time as whole seconds mean this stream too.
-	if t := in.StreamCreationTimestamp; t != nil && t.Unix() != k.Created().Unix() {
-		return nil, shardListing{}, a.noStream(k.Name())
+	if err := k.createdAt(in.StreamCreationTimestamp); err != nil {
+		return nil, shardListing{}, err
 	}
 	l := shardListing{incarnation: k.Incarnation(), filter: fromTrimHorizon}
 	var after []string
