@@ -1,8 +1,18 @@
 // Package kinesis is the API of Kinesis Data Streams, version 2013-12-02, on top of core/stream.
 //
-// Each operation is a method of [API] in the file of its family; shapes_*.go hold all members of the model. What the API
-// knows of a stream beyond core/stream (tags, status, consumers, monitoring, what counts towards rolling limits) is a
-// [meta] in the state store, keyed by the stream's incarnation.
+// A request's way: core/wire finds the operation's handler in [API.Service] by its target. With limits on, the handler takes
+// a call from the operation's rate (rates.go). It decodes the body into an input of shapes_*.go, collects all constraints
+// that the input violates (validate), and calls the operation: a method of [API] in the file of its family. That finds the
+// stream by name or ARN (find), checks its state, works on core/stream, and returns an output, or an error in the service's
+// words (fail). What core/stream refuses keeps its meaning (failure); core/wire encodes the outcome.
+//
+// Operations on records, which are most of the work, take shortcuts on the same way: their inputs and outputs read and write
+// themselves (codec_*.go), and subscriptions at the same position share one encoded event (fanout_feed.go).
+//
+// A stream is known by its incarnation ([known]): with core/stream's stream come what is under way, the limits of reading and
+// the subscriptions, which live as long as the process, and a [meta] in the state store: tags, state, consumers, what counts
+// towards rolling limits. What takes several durable steps (a shard count, a deletion after a time) stores its goal in the
+// meta first, and goes on after a restart.
 package kinesis
 
 import (
@@ -34,7 +44,8 @@ type Config struct {
 	Region string
 	// ShardQuota is how many open shards the provisioned streams may have together; by default 20,000.
 	ShardQuota int
-	// Limits turns the limits of the service on: a shard's throughput in and out, and the rates of API calls.
+	// Limits turns the limits of the service on: a shard's throughput in and out, the rates of API calls, how often a day
+	// shards and modes change, and how many on-demand streams there are.
 	Limits bool
 	// Transition is how long the states CREATING, UPDATING and DELETING last at least, up to an hour; by default as long as
 	// they are true.
@@ -122,7 +133,11 @@ func New(cfg Config) (*API, error) {
 	a.life, a.end = context.WithCancel(context.Background())
 	a.resumeDeletions()
 	a.resumeShardCounts()
-	a.capacity = a.followCapacity()
+	// On-demand streams stay ACTIVE while their shards change: clients see a reshard as they see any other one. Growth ends
+	// where the open shards of all streams together reach the quota.
+	a.capacity = capacity.Follow(capacity.Config{
+		Streams: cfg.Streams, State: cfg.State, Quota: cfg.ShardQuota, Warm: a.warmShardsOf, Logger: cfg.Logger, Now: cfg.Now,
+	})
 	return a, nil
 }
 

@@ -5,7 +5,6 @@ import (
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
-	"github.com/leatstream/leat/core/stream"
 	"github.com/leatstream/leat/core/wire"
 )
 
@@ -50,10 +49,4 @@ func (k *known) measureRefusedRead(started time.Time, shard record.ShardID, err 
 		told, _ := (*err).(*wire.Error)
 		k.metrics.GetRecordsFailed(time.Since(started), shard, told != nil && told.Code == codeThroughput)
 	}
-}
-
-// limited tells whether the shards of a stream have the limits of the service: those of streams that the API made, and of
-// pipelines' streams if their files say so, unless limits are off altogether.
-func (k *known) limited() bool {
-	return k.api.cfg.Limits && k.Config().WriteLimit == stream.KinesisWriteLimit
 }

@@ -195,8 +195,8 @@ func (a *API) warmThroughput(mibps *int32, mode stream.Mode) (int, error) {
 	return int(*mibps), nil
 }
 
-// WarmShards is how many shards a stream keeps ready whatever its load: one for each MiB/s of its warm throughput.
-func (a *API) WarmShards(s *stream.Stream) int {
+// warmShardsOf is how many shards a stream keeps ready whatever its load: one for each MiB/s of its warm throughput.
+func (a *API) warmShardsOf(s *stream.Stream) int {
 	k, err := a.known(s.Name())
 	if err != nil || k.Stream != s {
 		return 0
@@ -206,8 +206,8 @@ func (a *API) WarmShards(s *stream.Stream) int {
 
 func (k *known) warmShards() int { return min(k.meta().WarmMiBps, stream.MaxShards) }
 
-// warmUp splits shards until there are as many as the warm throughput needs. What a crash interrupts is left to whoever
-// asks for WarmShards.
+// warmUp splits shards until there are as many as the warm throughput needs. What a crash interrupts, the follower of the
+// load does within a minute.
 func (k *known) warmUp(ctx context.Context) error {
 	if shards := k.warmShards(); shards > k.OpenShards() {
 		return k.UpdateShardCount(ctx, shards)

@@ -132,8 +132,8 @@ func TestWarmThroughputOpensAShardForEachMiB(t *testing.T) {
 	if *out.WarmThroughput.CurrentMiBps != 9 || *out.WarmThroughput.TargetMiBps != 2 {
 		t.Errorf("a lower target: %+v", out)
 	}
-	if k, _ := s.known("a"); s.WarmShards(k.Stream) != 2 {
-		t.Errorf("%d shards are kept", s.WarmShards(k.Stream))
+	if k, _ := s.known("a"); s.warmShardsOf(k.Stream) != 2 {
+		t.Errorf("%d shards are kept", s.warmShardsOf(k.Stream))
 	}
 	s.create("b", 2)
 	must[any](s, "UpdateStreamMode", doc{"StreamARN": s.streamARN("b"), "StreamModeDetails": doc{"StreamMode": "ON_DEMAND"}, "WarmThroughputMiBps": 5})

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/core/stream"
 )
 
 // What GetRecords and GetShardIterator give of one shard, unless limits are off: numbers of the API reference.
@@ -16,6 +17,12 @@ const (
 	// are refused for 5 seconds.
 	readRate = 2 << 20
 )
+
+// limited tells whether the shards of a stream have the limits of the service: those of streams that the API made, and of
+// pipelines' streams if their files say so, unless limits are off altogether.
+func (k *known) limited() bool {
+	return k.api.cfg.Limits && k.Config().WriteLimit == stream.KinesisWriteLimit
+}
 
 // readLimits are the limits of reading of one stream's shards. They live as long as the process: who restarts the server
 // may read at once.
