@@ -24,7 +24,10 @@ type Options struct {
 // listen.not_loopback, for one that other machines reach without Insecure, and listen.failed, as when another program has
 // the port.
 func TCP(addr string, o Options) (net.Listener, error) {
-	host, _, err := net.SplitHostPort(addr)
+	host, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
 	if err != nil {
 		return nil, fault.New(fault.Permanent, "listen.address", "listen at %q: %w", addr, err).
 			WithHint("%s wants host:port, such as %s", o.Flag, o.Example)

@@ -13,7 +13,7 @@ func TestOnlyThisMachineReachesAListener(t *testing.T) {
 		"127.0.0.1:0": "", "localhost:0": "", "127.9.9.9:0": "",
 		":0": "listen.not_loopback", "0.0.0.0:0": "listen.not_loopback", "[::]:0": "listen.not_loopback",
 		"192.0.2.1:0": "listen.not_loopback", "example.com:0": "listen.not_loopback",
-		"4567": "listen.address", "": "listen.address", "127.0.0.1:http_": "listen.failed",
+		"4567": "listen.address", "": "listen.address", "127.0.0.1:http_": "listen.address", "127.0.0.1:99999": "listen.address",
 	} {
 		l, err := TCP(addr, Options{Flag: "--addr", Example: "127.0.0.1:4567"})
 		if err == nil {
