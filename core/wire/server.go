@@ -39,6 +39,7 @@ const (
 type Server struct {
 	handler *handler
 	http    *http.Server
+	rooms   rooms
 }
 
 // NewServer makes a server that does not listen yet.
@@ -51,7 +52,7 @@ func NewServer(cfg Config) (*Server, error) {
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
-	return &Server{handler: h, http: &http.Server{
+	return &Server{handler: h, rooms: newRooms(), http: &http.Server{
 		Handler:           h,
 		Protocols:         &protocols,
 		ReadHeaderTimeout: h.cfg.Patience, // of TLS handshakes too
@@ -97,7 +98,9 @@ func connectionOf(ctx context.Context) *connection {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
 // Serve answers on l HTTP/1.1 and, for clients that begin with its preface, HTTP/2. It returns nil after Shutdown.
-func (s *Server) Serve(l net.Listener) error {
+func (s *Server) Serve(l net.Listener) error { return s.serve(s.rooms.limit(l)) }
+
+func (s *Server) serve(l net.Listener) error {
 	err := s.http.Serve(l)
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
@@ -107,7 +110,7 @@ func (s *Server) Serve(l net.Listener) error {
 
 // ServeTLS is Serve with TLS, where the client chooses between HTTP/1.1 and HTTP/2 as it connects.
 func (s *Server) ServeTLS(l net.Listener, c *Certificate) error {
-	return s.Serve(tls.NewListener(l, &tls.Config{
+	return s.serve(tls.NewListener(s.rooms.limit(l), &tls.Config{
 		GetCertificate: c.get,
 		NextProtos:     []string{"h2", "http/1.1"},
 		MinVersion:     tls.VersionTLS12,
