@@ -1,7 +1,6 @@
 package kinesis
 
 import (
-	"slices"
 	"time"
 
 	"github.com/segmentio/asm/base64"
@@ -90,7 +89,7 @@ func appendRecords(f wire.Format, dst []byte, number stream.SequenceNumber, reco
 		} else if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendBlob(f, appendMember(f, dst, '{', "Data"), r.Data)
+		dst = wire.AppendBlob(f, appendMember(f, dst, '{', "Data"), r.Data)
 		number.Position, number.Second = r.Seq, r.Arrived/int64(time.Second)
 		dst = appendSequenceNumber(f, appendMember(f, dst, ',', "SequenceNumber"), &number)
 		dst = appendMember(f, dst, ',', "ApproximateArrivalTimestamp")
@@ -121,18 +120,4 @@ func appendChildShards(f wire.Format, dst []byte, children []ChildShard) []byte 
 		dst = wire.Append(f, dst, &children[i])
 	}
 	return appendEnd(f, dst, ']')
-}
-
-func appendBlob(f wire.Format, dst, p []byte) []byte {
-	if f == wire.CBOR {
-		return append(wire.AppendHead(dst, cborBytes>>5, uint64(len(p))), p...)
-	}
-	return append(appendBase64(append(dst, '"'), p), '"')
-}
-
-func appendBase64(dst, p []byte) []byte {
-	n := base64.StdEncoding.EncodedLen(len(p))
-	dst = slices.Grow(dst, n)
-	base64.StdEncoding.Encode(dst[len(dst):len(dst)+n], p)
-	return dst[:len(dst)+n]
 }

@@ -258,7 +258,7 @@ func (b *jsonBody) decodeBlob(text []byte) ([]byte, error) {
 		return text[:n:n], nil
 	}
 	// What is decoded is a quarter shorter than what has been read: from the 16th character on, the rest is there still.
-	source := append(appendBase64(nil, text[:n/3*3]), text[n/3*4:]...)
+	source := append(standard.StdEncoding.AppendEncode(nil, text[:n/3*3]), text[n/3*4:]...)
 	copy(source, head[:])
 	return nil, blobError(source)
 }

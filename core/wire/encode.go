@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -9,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/segmentio/asm/base64"
 )
 
 // Append appends out, nil, an [Appender], or a pointer to a struct with json tags, as a body. Lists and maps that are nil
@@ -200,9 +201,10 @@ func AppendBlob(f Format, dst, p []byte) []byte {
 	if f == CBOR {
 		return append(AppendHead(dst, cborBytes, uint64(len(p))), p...)
 	}
-	dst = append(dst, '"')
-	dst = base64.StdEncoding.AppendEncode(dst, p)
-	return append(dst, '"')
+	n := base64.StdEncoding.EncodedLen(len(p))
+	dst = slices.Grow(append(dst, '"'), n+1)
+	base64.StdEncoding.Encode(dst[len(dst):len(dst)+n], p)
+	return append(dst[:len(dst)+n], '"')
 }
 
 const hex = "0123456789abcdef"
