@@ -152,7 +152,7 @@ func (a *API) registerStreamConsumer(ctx context.Context, in *RegisterStreamCons
 	if s := k.status(); s == statusCreating || s == statusDeleting {
 		return nil, k.notActive(s)
 	}
-	if err := a.checkTags(resource{stream: k, consumer: &consumer{Name: *in.ConsumerName}}, "add tags to", in.Tags); err != nil {
+	if err := a.checkTags("add tags to consumer "+*in.ConsumerName+" of stream "+k.Name(), in.Tags); err != nil {
 		return nil, err
 	}
 	if len(in.Tags) > maxTags {

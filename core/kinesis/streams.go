@@ -72,7 +72,7 @@ func (a *API) createStream(ctx context.Context, in *CreateStreamInput) (none, er
 	if m.AutoDistribution, err = a.autoDistribution(*in.StreamName, in.RecordDistributionStrategy, c.Mode); err != nil {
 		return nil, err
 	}
-	if err := a.checkTags(newStream(*in.StreamName), "add tags to", in.Tags); err != nil {
+	if err := a.checkTags("add tags to stream "+*in.StreamName, in.Tags); err != nil {
 		return nil, err
 	}
 	if len(in.Tags) > maxTags {
@@ -85,11 +85,6 @@ func (a *API) createStream(ctx context.Context, in *CreateStreamInput) (none, er
 	}
 	return nil, k.warmUp(ctx)
 }
-
-// newStream names a stream that is not there yet in errors.
-type newStream string
-
-func (n newStream) String() string { return "stream " + string(n) }
 
 // makeStream makes a stream and its meta in one durable step, if the account has room for it.
 func (a *API) makeStream(ctx context.Context, name string, c stream.Config, m meta) (*known, error) {

@@ -64,7 +64,7 @@ func (a *API) tagResource(ctx context.Context, in *TagResourceInput) (none, erro
 }
 
 func (a *API) addTags(ctx context.Context, r resource, tags map[string]string) error {
-	if err := a.checkTags(r, "add tags to", tags); err != nil {
+	if err := a.checkTags("add tags to "+r.String(), tags); err != nil {
 		return err
 	}
 	return r.update(ctx, func(s resourceState) error {
@@ -113,7 +113,7 @@ func (a *API) removeTags(ctx context.Context, r resource, keys []string) error {
 	for _, key := range keys {
 		named[key] = ""
 	}
-	if err := a.checkTags(r, "remove tags from", named); err != nil {
+	if err := a.checkTags("remove tags from "+r.String(), named); err != nil {
 		return err
 	}
 	return r.update(ctx, func(s resourceState) error {
@@ -170,7 +170,7 @@ func tagShapes(tags map[string]string) []Tag {
 
 // checkTags refuses tags with characters that no tag can have. The two texts are the service's: the percent sign passes
 // its first check.
-func (a *API) checkTags(of fmt.Stringer, doing string, tags map[string]string) error {
+func (a *API) checkTags(doing string, tags map[string]string) error {
 	percent := false
 	for key, value := range tags {
 		for _, c := range key + value {
@@ -181,8 +181,8 @@ func (a *API) checkTags(of fmt.Stringer, doing string, tags map[string]string) e
 		}
 	}
 	if percent {
-		return fail(codeInvalidArgument, "Failed to %s %v under account %s because some tags contained illegal characters. "+
-			"The allowed characters are Unicode letters, white-spaces, '_',',','/','=','+','-','@',':'.", doing, of, a.cfg.Account)
+		return fail(codeInvalidArgument, "Failed to %s under account %s because some tags contained illegal characters. "+
+			"The allowed characters are Unicode letters, white-spaces, '_',',','/','=','+','-','@',':'.", doing, a.cfg.Account)
 	}
 	return nil
 }
@@ -214,10 +214,10 @@ func (v *violations) tags(tags map[string]string) {
 	const lengths = "Value '%s' at 'tags' failed to satisfy constraint: Map %s must satisfy constraint: " +
 		"[Member must have length less than or equal to %d, Member must have length greater than or equal to %d]"
 	if !keys {
-		*v = append(*v, fmt.Sprintf(lengths, all, "keys", maxTagKey, 1))
+		v.note(fmt.Sprintf(lengths, all, "keys", maxTagKey, 1))
 	}
 	if !values {
-		*v = append(*v, fmt.Sprintf(lengths, all, "value", maxTagValue, 0))
+		v.note(fmt.Sprintf(lengths, all, "value", maxTagValue, 0))
 	}
 }
 

@@ -59,7 +59,14 @@ func (v *violations) add(value any, path, constraint string) {
 	default:
 		text = fmt.Sprintf("'%v'", value)
 	}
-	*v = append(*v, fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: Member must %s", text, path, constraint))
+	v.note(fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: Member must %s", text, path, constraint))
+}
+
+// note notes a violation in the service's words.
+func (v *violations) note(violation string) {
+	if len(*v) < maxViolations {
+		*v = append(*v, violation)
+	}
 }
 
 // required notes that a member is missing.

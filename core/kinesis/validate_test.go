@@ -60,3 +60,14 @@ func TestLongARNsCostNoTime(t *testing.T) {
 		}
 	}
 }
+
+func TestNoMoreViolationsAreToldThanTheServiceTells(t *testing.T) {
+	var v violations
+	for range maxViolations {
+		v.required("a", true)
+	}
+	v.tags(map[string]string{"": strings.Repeat("v", maxTagValue+1)})
+	if len(v) != maxViolations {
+		t.Errorf("%d violations", len(v))
+	}
+}
