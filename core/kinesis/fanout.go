@@ -113,9 +113,6 @@ func (f *fanout) stand(s *subscription) {
 
 // dropIdle forgets idle seats each time the number of seats has doubled.
 func (f *fanout) dropIdle(now time.Time) {
-	if f.seats == nil {
-		f.seats, f.feeds = map[seatKey]*seat{}, map[record.ShardID]*feed{}
-	}
 	if len(f.seats) < f.sweep {
 		return
 	}

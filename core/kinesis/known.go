@@ -6,6 +6,7 @@ import (
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/observe"
+	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/stream"
 	"github.com/leatstream/leat/core/wire"
 )
@@ -71,7 +72,11 @@ func (a *API) known(name string) (*known, error) {
 	if k := a.knowns.of[name]; k != nil && k.Stream == s {
 		return k, nil
 	}
-	k = &known{Stream: s, api: a, metrics: a.cfg.Metrics.Calls(name)}
+	k = &known{
+		Stream: s, api: a, metrics: a.cfg.Metrics.Calls(name),
+		fanout: fanout{seats: map[seatKey]*seat{}, feeds: map[record.ShardID]*feed{}},
+		reads:  readLimits{of: map[record.ShardID]*readLimit{}},
+	}
 	if err := k.load(); err != nil {
 		return nil, err
 	}

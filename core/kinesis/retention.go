@@ -77,6 +77,9 @@ func (k *known) changeRetention(ctx context.Context, hours int32, allowed func(n
 		return err
 	}
 	return k.transition(ctx, statusUpdating, func() error {
+		if err := allowed(k.retentionHours()); err != nil { // changed since, and must not become shorter by an increase
+			return err
+		}
 		return k.Update(ctx, func(c *stream.Config) error {
 			c.Retention.Age = time.Duration(hours) * time.Hour
 			return nil

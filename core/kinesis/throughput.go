@@ -71,9 +71,6 @@ func (l *readLimits) shard(id record.ShardID, now time.Time) *readLimit {
 		}
 		l.sweep = 2*len(l.of) + 16
 	}
-	if l.of == nil {
-		l.of = map[record.ShardID]*readLimit{}
-	}
 	s := &readLimit{}
 	l.of[id] = s
 	return s

@@ -67,7 +67,7 @@ func TestALargeAnswerIsPaidForBeforeTheNext(t *testing.T) {
 }
 
 func TestLimitsOfManyShardsAreForgotten(t *testing.T) {
-	var l readLimits
+	l := readLimits{of: map[record.ShardID]*readLimit{}}
 	now := time.Now()
 	for i := range 100_000 {
 		now = now.Add(10 * time.Millisecond)
