@@ -52,9 +52,9 @@ const codeSerialization = "SerializationException"
 func (v value) mismatch(to string) error {
 	switch v.kind {
 	case kindList:
-		return fmt.Errorf("Start of list found where not expected")
+		return errors.New("Start of list found where not expected")
 	case kindMap:
-		return fmt.Errorf("Start of structure or map found where not expected.")
+		return errors.New("Start of structure or map found where not expected.")
 	}
 	name := [...]string{kindFalse: "FALSE_VALUE", kindTrue: "TRUE_VALUE", kindNumber: "NUMBER_VALUE", kindText: "STRING_VALUE",
 		kindBlob: "BLOB_VALUE"}[v.kind]
@@ -69,7 +69,7 @@ func (v value) expect(want kind, otherwise string) error {
 	case v.kind == kindList || v.kind == kindMap:
 		return v.mismatch("")
 	}
-	return fmt.Errorf("%s", otherwise)
+	return errors.New(otherwise)
 }
 
 // decodeStructure reads the members of a structure whose head has been read.
