@@ -26,7 +26,8 @@ const (
 )
 
 // Handler answers one request. out is nil for an empty body, an [*EventStream], a type that writes itself ([Appender]), or
-// a pointer to a struct with json tags. Errors that are not an [*Error] are answered as internal failures and logged.
+// a pointer to a struct with json tags. Errors that are not an [*Error] are answered as internal failures, or with the status
+// 503 if they are fault.Unavailable, and logged.
 type Handler func(ctx context.Context, r *Request) (out any, err error)
 
 // Service is an API.
