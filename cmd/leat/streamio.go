@@ -11,8 +11,10 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/alecthomas/kong"
 	"github.com/google/uuid"
 
+	"github.com/leatstream/leat/core/codec/kpl"
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/shardlog"
@@ -26,12 +28,25 @@ const (
 )
 
 type streamPutCmd struct {
-	Name    string `arg:"" help:"Name of the stream."`
-	Record  string `arg:"" optional:"" help:"One record. Without it, each line of standard input is one."`
-	Key     string `help:"Partition key of every record; a random one for each if absent."`
-	HashKey string `help:"Explicit hash key, a decimal number, in place of the key's MD5." placeholder:"NUMBER"`
+	Name    string   `arg:"" help:"Name of the stream."`
+	Record  bytesArg `arg:"" optional:"" help:"One record. Without it, each line of standard input is one."`
+	Key     string   `help:"Partition key of every record; a random one for each if absent."`
+	HashKey string   `help:"Explicit hash key, a decimal number, in place of the key's MD5." placeholder:"NUMBER"`
 	dataFlag
 	jsonFlag
+}
+
+// bytesArg is an argument taken as it is. For a string kong would replace what is not UTF-8.
+type bytesArg string
+
+// Decode implements kong.MapperValue.
+func (b *bytesArg) Decode(ctx *kong.DecodeContext) error {
+	token, err := ctx.Scan.PopValue("record")
+	if err != nil {
+		return err
+	}
+	*b = bytesArg(token.String())
+	return nil
 }
 
 // Help is shown by leat stream put --help.
@@ -138,20 +153,23 @@ type streamGetCmd struct {
 	Shard string `help:"Only this shard: its name or its number." placeholder:"SHARD"`
 	From  string `help:"Where to start: trim_horizon, a time in RFC 3339, or, with --shard, a sequence number." default:"trim_horizon"`
 	Limit int    `help:"Most records to read from each shard; 0 for all." default:"0"`
+
+	Deaggregate bool `help:"Print the records inside those that the Kinesis Producer Library has aggregated."`
 	dataFlag
 	jsonFlag
 }
 
 // Help is shown by leat stream get --help.
 func (streamGetCmd) Help() string {
-	return `Prints the data of each record as a line; with --json, one JSON object a line with its shard, position, sequence number, arrival, key and data. Data that is not UTF-8 is in the field "base64". Shards are read one after the other.
+	return `Prints the data of each record as a line; with --json, one JSON object a line with its shard, position, sequence number, arrival, key and data. Data that is not UTF-8 is in the field "base64". Shards are read one after the other. With --deaggregate, the field "sub" numbers the records inside an aggregated one.
 
 Exit codes: 0, 1 failed, 2 wrong use, 3 the data directory is in use.
 
 Examples:
 
   leat stream get orders --limit 10
-  leat stream get orders --shard 2 --from 2026-11-01T00:00:00Z --json`
+  leat stream get orders --shard 2 --from 2026-11-01T00:00:00Z --json
+  leat stream get clicks --deaggregate`
 }
 
 // Run reads records.
@@ -234,7 +252,25 @@ func (c *streamGetCmd) shard(a *app, s *stream.Stream, id record.ShardID, from s
 	return nil
 }
 
+// print prints a record, or those that are aggregated in it.
 func (c *streamGetCmd) print(s *stream.Stream, r *record.Record, out io.Writer) error {
+	if c.Deaggregate {
+		if members, ok := kpl.Decode(nil, r.Data); ok {
+			for i, m := range members {
+				inside := *r
+				inside.Key, inside.Data = m.Key, m.Data
+				if err := c.printOne(s, &inside, &i, out); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	return c.printOne(s, r, nil, out)
+}
+
+// printOne prints a record; sub is its index in an aggregated one, or nil.
+func (c *streamGetCmd) printOne(s *stream.Stream, r *record.Record, sub *int, out io.Writer) error {
 	if !c.JSON {
 		_, err := fmt.Fprintf(out, "%s\n", r.Data)
 		return err
@@ -247,11 +283,12 @@ func (c *streamGetCmd) print(s *stream.Stream, r *record.Record, out io.Writer) 
 		Shard          string    `json:"shard"`
 		Position       uint64    `json:"position"`
 		SequenceNumber string    `json:"sequence_number"`
+		Sub            *int      `json:"sub,omitempty"`
 		Arrived        time.Time `json:"arrived"`
 		Key            string    `json:"key"`
 		Data           *string   `json:"data,omitempty"`
 		Base64         string    `json:"base64,omitempty"`
-	}{Shard: r.Shard.String(), Position: r.Seq, SequenceNumber: n.String(), Arrived: r.ArrivedAt(), Key: r.Key}
+	}{Shard: r.Shard.String(), Position: r.Seq, SequenceNumber: n.String(), Sub: sub, Arrived: r.ArrivedAt(), Key: r.Key}
 	if utf8.Valid(r.Data) {
 		text := string(r.Data)
 		line.Data = &text
