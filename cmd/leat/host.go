@@ -14,7 +14,7 @@ import (
 type hostFlags struct {
 	Removed  string   `help:"What to do with sealed objects of sinks that the file does not have any more: ${enum}. With abandon these sinks are forgotten altogether; else one that comes back goes on from its checkpoint." enum:"refuse,finish,abandon" default:"refuse"`
 	Metrics  string   `help:"Serve /metrics and /healthz at this address, such as 127.0.0.1:4568; nowhere if empty or off." default:"${metrics}"`
-	Insecure bool     `help:"Allow ${addresses} at an address that other machines reach. There is no authentication."`
+	Insecure bool     `help:"Allow addresses that other machines reach, though nobody has to prove who they are."`
 	Host     []string `help:"Names under which it may be reached besides localhost and IP addresses; * for any." placeholder:"NAME"`
 	dataFlag
 	logFlags

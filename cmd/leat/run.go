@@ -18,7 +18,7 @@ type runCmd struct {
 	Quiet     bool     `short:"q" help:"Show warnings and errors alone: neither the data directory, progress nor the summary."`
 	setFlag
 	jsonFlag
-	hostFlags `set:"metrics=" set:"addresses=--metrics"`
+	hostFlags `set:"metrics="`
 }
 
 // Help is shown by leat run --help.

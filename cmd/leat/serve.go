@@ -14,7 +14,7 @@ type serveCmd struct {
 	Pipelines string        `help:"Folder whose *.yaml and *.yml files are run; by default ./pipelines, which need not be there." placeholder:"DIR"`
 	Poll      spec.Duration `help:"Time between two looks at the folder." default:"2s"`
 	apiFlags
-	hostFlags `set:"metrics=127.0.0.1:4568" set:"addresses=--addr, --tls-addr and --metrics"`
+	hostFlags `set:"metrics=127.0.0.1:4568"`
 }
 
 // Help is shown by leat serve --help.

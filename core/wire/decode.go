@@ -52,9 +52,9 @@ const codeSerialization = "SerializationException"
 func (v value) mismatch(to string) error {
 	switch v.kind {
 	case kindList:
-		return errors.New("Start of list found where not expected")
+		return SerializationError("Start of list found where not expected")
 	case kindMap:
-		return errors.New("Start of structure or map found where not expected.")
+		return SerializationError("Start of structure or map found where not expected.")
 	}
 	name := [...]string{kindFalse: "FALSE_VALUE", kindTrue: "TRUE_VALUE", kindNumber: "NUMBER_VALUE", kindText: "STRING_VALUE",
 		kindBlob: "BLOB_VALUE"}[v.kind]

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -256,6 +255,6 @@ func checkAgain(t *testing.T, f Format, first shape) {
 		t.Fatalf("%q: %v", body, err)
 	}
 	if again := Append(f, nil, &second); !bytes.Equal(body, again) {
-		t.Fatal(fmt.Sprintf("%q became %q", body, again))
+		t.Fatalf("%q became %q", body, again)
 	}
 }

@@ -1,7 +1,5 @@
 package wire
 
-import "errors"
-
 // Limits of bodies, so that a small one cannot become large in memory or deep on the stack.
 const (
 	// maxDepth is how deep lists and structures nest; the deepest shape of the APIs has 10 levels.
@@ -48,11 +46,11 @@ type reader interface {
 }
 
 var (
-	errEnd      = errors.New("Unexpected end of the body")
-	errToken    = errors.New("Unexpected token in the body")
-	errDepth    = errors.New("Nested too deep")
-	errElements = errors.New("Too many elements")
-	errText     = errors.New("Text that is not UTF-8")
+	errEnd      error = SerializationError("Unexpected end of the body")
+	errToken    error = SerializationError("Unexpected token in the body")
+	errDepth    error = SerializationError("Nested too deep")
+	errElements error = SerializationError("Too many elements")
+	errText     error = SerializationError("Text that is not UTF-8")
 )
 
 // skip reads past the next value and all that is in it.
