@@ -113,6 +113,9 @@ func (l *Log) place(g *group) error {
 			return err
 		}
 	}
+	if _, err := l.laneFile(g.lane); err != nil { // now, while refusing the group changes nothing
+		return l.noFile("open the segment again", err)
+	}
 	switch {
 	case g.kind == groupReshard:
 		l.startReshard(g, now)

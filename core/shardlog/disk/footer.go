@@ -187,8 +187,8 @@ func (e *ioError) Error() string { return fmt.Sprintf("read %d bytes at %d: %v",
 func (e *ioError) Unwrap() error { return e.err }
 
 func isIO(err error) bool {
-	var e *ioError
-	return errors.As(err, &e)
+	_, ok := errors.AsType[*ioError](err)
+	return ok
 }
 
 // readFull reads len(p) bytes at off. A file that ends before is io.ErrUnexpectedEOF, any other error an *ioError.

@@ -129,6 +129,19 @@ func (l *Log) poisonWith(doing string, err error) error {
 	return l.poisoned()
 }
 
+// noFile is what appends get when a file cannot be opened before anything depends on it. That the process has too many
+// open files ends by itself; all else poisons the log.
+func (l *Log) noFile(doing string, err error) error {
+	if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) {
+		return l.poisonWith(doing, err)
+	}
+	return &fault.Error{
+		Class: fault.Unavailable, Code: codeNoFiles, Err: err,
+		Message: fmt.Sprintf("%s: log %s refuses writes for want of files: %v", doing, l.dir, err),
+		Hint:    "raise the limit of open files (ulimit -n, LimitNOFILE of the service); writes then resume by themselves",
+	}
+}
+
 func isNoSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
@@ -137,6 +150,7 @@ func isNoSpace(err error) bool {
 const (
 	codeDiskFull = "log.disk_full"
 	codeHoldFull = "log.hold_full"
+	codeNoFiles  = "log.too_many_open_files"
 )
 
 func (l *Log) fullError(code, format string, args ...any) *fault.Error {

@@ -158,7 +158,7 @@ func (l *Log) nextFile(id uint64, need int64) (vfs.File, int64, error) {
 		l.usage.Store(l.monotonic())
 		return nil, 0, full
 	}
-	return nil, 0, l.poisonWith("create a segment", err)
+	return nil, 0, l.noFile("create a segment", err)
 }
 
 // createFile makes a segment's file durable under its name, without content.
