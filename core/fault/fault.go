@@ -91,8 +91,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // ClassOf returns the class of err: that of the first Error in its chain, else Retryable.
 func ClassOf(err error) Class {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Class
 	}
 	return Retryable

@@ -82,8 +82,7 @@ func (a *API) findForReading(name string, shard record.ShardID) (*known, error) 
 	if err == nil {
 		err = k.serving()
 	}
-	var known *wire.Error
-	if errors.As(err, &known) && known.Code == codeResourceNotFound {
+	if known, ok := errors.AsType[*wire.Error](err); ok && known.Code == codeResourceNotFound {
 		return nil, a.noSuchShard(shard, name)
 	}
 	return k, err

@@ -33,8 +33,7 @@ func Unmarshal(f Format, body []byte, in any) error {
 	if err == nil {
 		err = r.end()
 	}
-	var known *Error
-	if err == nil || errors.As(err, &known) {
+	if _, known := errors.AsType[*Error](err); err == nil || known {
 		return err
 	}
 	return SerializationError(err.Error())

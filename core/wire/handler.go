@@ -86,8 +86,9 @@ const internalFailure = "The request processing has failed because of an unknown
 type exchange struct {
 	h       *handler
 	w       http.ResponseWriter
-	control *http.ResponseController
+	control http.ResponseController
 	r       *http.Request
+	request Request // as the operation gets it
 	access  Access
 	context operationContext
 	// connection that the request came on.
@@ -106,7 +107,7 @@ type exchange struct {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{h: h, w: w, control: http.NewResponseController(w), r: r}
+	x := &exchange{h: h, w: w, control: *http.NewResponseController(w), r: r}
 	x.access = Access{ID: newID(), Began: time.Now(), Remote: r.RemoteAddr}
 	x.connection = connectionOf(r.Context())
 	defer x.finish()
@@ -179,13 +180,13 @@ func (x *exchange) serve() error {
 	}
 	x.context = operationContext{x.r.Context(), x}
 	ctx := &x.context
-	r := &Request{Operation: op.name, ID: x.access.ID, Format: format, Body: x.body, Signature: signature, HTTP: x.r}
+	x.request = Request{Operation: op.name, ID: x.access.ID, Format: format, Body: x.body, Signature: signature, HTTP: x.r}
 	if verify := x.h.cfg.Verify; verify != nil {
-		if err := verify(ctx, r); err != nil {
+		if err := verify(ctx, &x.request); err != nil {
 			return err
 		}
 	}
-	out, err := op.answer(ctx, r)
+	out, err := op.answer(ctx, &x.request)
 	if err != nil {
 		return err
 	}
