@@ -42,7 +42,7 @@ type Config struct {
 	Account string
 	// Region in ARNs; by default us-east-1.
 	Region string
-	// ShardQuota is how many open shards the provisioned streams may have together; by default 20,000.
+	// ShardQuota is how many open shards the provisioned streams may have together, and the on-demand ones; by default 20,000.
 	ShardQuota int
 	// Limits turns the limits of the service on: a shard's throughput in and out, the rates of API calls, how often a day
 	// shards and modes change, and how many on-demand streams there are.
@@ -133,8 +133,8 @@ func New(cfg Config) (*API, error) {
 	a.life, a.end = context.WithCancel(context.Background())
 	a.resumeDeletions()
 	a.resumeShardCounts()
-	// On-demand streams stay ACTIVE while their shards change: clients see a reshard as they see any other one. Growth ends
-	// where the open shards of all streams together reach the quota.
+	// On-demand streams stay ACTIVE while their shards change: clients see a reshard as they see any other one. The quota
+	// holds for their shards and, apart from them, for those of provisioned streams.
 	a.capacity = capacity.Follow(capacity.Config{
 		Streams: cfg.Streams, State: cfg.State, Quota: cfg.ShardQuota, Warm: a.warmShardsOf, Logger: cfg.Logger, Now: cfg.Now,
 	})

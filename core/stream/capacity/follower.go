@@ -26,7 +26,8 @@ const (
 type Config struct {
 	Streams *stream.Streams
 	State   *state.Store
-	// Quota is how many open shards all streams together may have, those of the provisioned mode included; 0: any number.
+	// Quota is how many open shards the on-demand streams together may have; 0: any number. The shards of provisioned
+	// streams have a quota of their own.
 	Quota int
 	// Warm returns how many shards a stream keeps ready whatever its load; nil, or less than DefaultFloor: DefaultFloor.
 	Warm   func(*stream.Stream) int
@@ -104,7 +105,9 @@ func (f *Follower) step(ctx context.Context) {
 	if f.cfg.Quota > 0 {
 		room = f.cfg.Quota
 		for _, s := range all {
-			room -= s.OpenShards()
+			if s.Config().Mode == stream.OnDemand {
+				room -= s.OpenShards()
+			}
 		}
 	}
 	plans := map[*stream.Stream]Plan{}
