@@ -268,7 +268,7 @@ func TestIdleLogsAreSmall(t *testing.T) {
 	if mem > 200<<10*int64(n) || size > 2<<20*int64(n) {
 		t.Errorf("%d idle logs take %d bytes of memory, %d of disk", n, mem, size)
 	}
-	if extra := runtime.NumGoroutine() - goroutines; extra > 5 {
+	if extra := runtime.NumGoroutine() - goroutines; extra > n/10 { // some have just begun or are ending
 		t.Errorf("%d idle logs have %d goroutines", n, extra)
 	}
 	runtime.KeepAlive(logs)
