@@ -54,13 +54,10 @@ func TestJavaScript(t *testing.T) {
 	run(t, dir, nil, node, "main.mjs", serve(t).url)
 }
 
-// wanted skips a test that is not asked for: installing clients takes a network and minutes.
+// wanted ends a test that is not asked for.
 func wanted(t *testing.T) {
 	t.Helper()
-	if os.Getenv("LEAT_CLIENTS") != "1" {
-		// Not testenv.Missing: nothing is missing, and go test ./... is itself one of the README's commands.
-		t.Skip("LEAT_CLIENTS=1 makes it install the client below the user's cache folder and use leat with it; steps of .ci/run do, and fail if the test is skipped")
-	}
+	testenv.Wanted(t, "LEAT_CLIENTS", "install the client below the user's cache folder and use leat with it")
 }
 
 // installed returns a copy of a client's folder in which install has been run once. It is another one as soon as any file

@@ -105,10 +105,7 @@ func TestTheFirstTransformOfTheREADME(t *testing.T) {
 // clone copies what a clone of the repository would have, or skips the test.
 func clone(t *testing.T) (to string) {
 	t.Helper()
-	if os.Getenv("LEAT_QUICKSTART") != "1" {
-		// Not testenv.Missing: nothing is missing, and go test ./... is itself one of the README's commands.
-		t.Skip("LEAT_QUICKSTART=1 makes it build and run leat in a copy of the tree; the step quickstart of .ci/run does, and fails if the test is skipped")
-	}
+	testenv.Wanted(t, "LEAT_QUICKSTART", "build and run leat in a copy of the tree")
 	const from = "../.."
 	to = t.TempDir()
 	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {

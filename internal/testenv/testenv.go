@@ -28,6 +28,19 @@ func Missing(t testing.TB, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
+// Wanted ends a test that needs a network and minutes unless the variable is 1: it skips with the reason. Under
+// LEAT_TEST_REQUIRE=1 it fails, unless the variable is "elsewhere", with which a script says that it runs the test apart.
+func Wanted(t testing.TB, variable, why string) {
+	t.Helper()
+	switch set := os.Getenv(variable); {
+	case set == "1":
+	case set != "elsewhere" && os.Getenv("LEAT_TEST_REQUIRE") == "1":
+		t.Fatalf("LEAT_TEST_REQUIRE=1 wants %s=1, which makes it %s; or %s=elsewhere if that is done apart", variable, why, variable)
+	default:
+		t.Skipf("%s=1 makes it %s", variable, why)
+	}
+}
+
 // Program returns the path of a program on PATH; without it the test ends as with Missing.
 func Program(t testing.TB, name, install string) string {
 	t.Helper()

@@ -220,7 +220,7 @@ func TestSuite(t *testing.T) {
 // The suite itself: it finds each of these mistakes, in the test that is about it.
 func TestSuiteCatchesBrokenSinks(t *testing.T) {
 	if os.Getenv(mutantVariable) != "" {
-		t.Skip("this is the run of a broken sink")
+		return // this is the run of a broken sink
 	}
 	for mutant, test := range map[string]string{
 		"nothing stored":            "PutIsReadBack",

@@ -288,8 +288,8 @@ func TestAnyLoadKeepsTheRules(t *testing.T) {
 				m.bounds.Room = rapid.SampledFrom([]int{-5, 0, 3, 10_000}).Draw(t, "room")
 			},
 			"restart": func(t *rapid.T) {
-				if m.k.history.shards == nil {
-					t.Skip("nothing to forget")
+				if m.k.history.shards == nil { // nothing to forget
+					return
 				}
 				h, err := decodeHistory(m.k.history.encode())
 				if err != nil || !reflect.DeepEqual(h, m.k.history) {
