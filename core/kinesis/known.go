@@ -72,6 +72,7 @@ func (a *API) known(name string) (*known, error) {
 	if k := a.knowns.of[name]; k != nil && k.Stream == s {
 		return k, nil
 	}
+	name = s.Name() // what was given may share the memory of a request's body
 	k = &known{
 		Stream: s, api: a, metrics: a.cfg.Metrics.Calls(name),
 		fanout: fanout{seats: map[seatKey]*seat{}, feeds: map[record.ShardID]*feed{}},

@@ -103,7 +103,13 @@ func (s *server) call(operation string, in, out any) error {
 	if !ok {
 		s.t.Fatalf("there is no operation %s", operation)
 	}
-	got, err := answer(context.Background(), &wire.Request{Operation: operation, Body: body})
+	request := body
+	got, err := answer(context.Background(), &wire.Request{Operation: operation, Body: request})
+	defer func() { // the memory is the next request's then
+		for i := range request {
+			request[i] = 'X'
+		}
+	}()
 	if err != nil || out == nil {
 		return err
 	}
