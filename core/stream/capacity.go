@@ -104,7 +104,11 @@ func (m *meter) stored(now time.Duration, entries []Entry, run []int32) {
 	if e.ExplicitHashKey != "" {
 		k, explicit = parseHashKey(e.ExplicitHashKey)
 	}
-	if !explicit {
+	switch {
+	case explicit:
+	case e.Key == "": // spread over the shards: any place of the hash space is as likely
+		k = HashKey{Hi: records * 0x9e3779b97f4a7c15}
+	default:
 		k = HashOf(e.Key)
 	}
 	m.mu.Lock()

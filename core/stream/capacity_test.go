@@ -117,3 +117,27 @@ func BenchmarkMeter(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(entries)), "ns/record")
 }
+
+// Records without keys are spread over the shards. Were they sampled by their key, all of them would be at one place, and
+// the shard that holds it could never be split.
+func TestTheSampleOfSpreadRecordsIsSpread(t *testing.T) {
+	w, clock := newWorld(t)
+	s := w.mustCreate(t, "s", Config{Mode: OnDemand})
+	for range 4 * sampleSize {
+		clock.advance(sampleEvery)
+		if _, err := s.PutWith(context.Background(), []Entry{{Data: []byte("x")}}, PutOptions{Spread: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, l := range s.Loads() {
+		inside := 0
+		for _, k := range l.Sample {
+			if l.Hash.Contains(k) {
+				inside++
+			}
+		}
+		if n := len(l.Sample); n < sampleSize || inside > n/2 {
+			t.Errorf("%d of %d samples of %v lie in it", inside, n, l.ID)
+		}
+	}
+}
