@@ -144,7 +144,11 @@ type press struct{ scratch []byte }
 // block compresses raw into memory of just the right size.
 func (p *press) block(c codec.Compression, raw []byte) []byte {
 	p.scratch = c.AppendBlock(p.scratch[:0], raw)
-	return bytes.Clone(p.scratch)
+	out := bytes.Clone(p.scratch)
+	if cap(p.scratch) > keepShare {
+		p.scratch = nil
+	}
+	return out
 }
 
 // done returns a block that is compressed.

@@ -159,18 +159,10 @@ func (c *collector) fill(j *job, s *share) error {
 
 // buffer returns the open buffer of a share's group. If there is none, output at of the share begins one.
 func (c *collector) buffer(j *job, s *share, at int) (*buffer, error) {
-	key := "g" + s.group
-	if s.dead {
-		key = "d" + s.group
-	}
-	if b := c.open[key]; b != nil {
+	if b := c.open[s.key]; b != nil {
 		return b, nil
 	}
-	input := s.roots[at]
-	if input < 0 {
-		input = ^input
-	}
-	first := &j.batch.Records[input]
+	first := &j.batch.Records[inputOf(s.roots[at])]
 	prefix, err := c.cfg.Layout.Prefix, error(nil)
 	if s.dead {
 		prefix = c.cfg.DeadLetters.Prefix
@@ -179,8 +171,8 @@ func (c *collector) buffer(j *job, s *share, at int) (*buffer, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := c.newBuffer(key, p, s.dead, first)
-	c.open[key] = b
+	b := c.newBuffer(s.key, p, s.dead, first)
+	c.open[s.key] = b
 	b.age = c.byAge.PushBack(b)
 	return b, nil
 }

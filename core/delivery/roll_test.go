@@ -64,6 +64,7 @@ func TestABufferRollsWhenARecordFillsItExactly(t *testing.T) {
 		{"one byte too much", []int{7 * part, part + 1}, []int{7 * part}},
 		{"an output larger than the buffer, alone", []int{MinBufferSize + 1}, []int{MinBufferSize + 1}},
 		{"an output larger than the buffer, behind another", []int{10, MinBufferSize + 1}, []int{10, MinBufferSize + 1}},
+		{"an output smaller than the buffer, behind many", []int{70 << 10, 70 << 10, 70 << 10, MinBufferSize - 10}, []int{210 << 10}},
 		{"an output of exactly the buffer's size", []int{MinBufferSize, 10}, []int{MinBufferSize}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -120,22 +120,40 @@ func (d *Delivery) transform(ctx context.Context) {
 // minPart is the smallest share, in bytes, that is worth blocks of its own: smaller ones would cost the object its ratio.
 const minPart = codec.BlockSize / 2
 
-// compress makes blocks of equal size of a large share here, where its bytes are still in the cache, rather than in the
-// buffer that it goes to. The outputs of one input stay in one block, because they stay in one buffer.
+// compress makes blocks of a large share here, where its bytes are still in the cache, rather than in the buffer that it
+// goes to: of about equal size, and none larger than codec.BlockSize unless one input is. The outputs of one input stay in
+// one block, because they stay in one buffer.
 func (s *share) compress(c codec.Compression, p *press) {
 	if len(s.data) < minPart {
 		return
 	}
 	blocks := (len(s.data) + codec.BlockSize - 1) / codec.BlockSize
 	target := int32((len(s.data) + blocks - 1) / blocks)
-	begin := int32(0)
+	begin, whole := int32(0), 0 // of the block in work: its first byte, and the end of its last output so far
+	cut := func(end int) {
+		s.parts = append(s.parts, part{end, p.done(c, s.data[begin:s.ends[end-1]])})
+		begin = s.ends[end-1]
+	}
 	for i, end := range s.ends {
 		last := i == len(s.ends)-1
-		if last || end-begin >= target && s.roots[i+1] >= 0 {
-			s.parts = append(s.parts, part{i + 1, p.done(c, s.data[begin:end])})
-			begin = end
+		if !last && inputOf(s.roots[i+1]) == inputOf(s.roots[i]) {
+			continue
+		}
+		if end-begin > codec.BlockSize && whole > 0 && s.ends[whole-1] > begin {
+			cut(whole)
+		}
+		if whole = i + 1; last || end-begin >= target {
+			cut(whole)
 		}
 	}
+}
+
+// inputOf is the input that a root names.
+func inputOf(root int32) int32 {
+	if root < 0 {
+		return ^root
+	}
+	return root
 }
 
 // next returns the end of the outputs from at on that go into room bytes, and the block that is made of them if there is

@@ -186,7 +186,9 @@ func (l *Log) unlink() error {
 				continue
 			}
 			// Whether the name is gone is unknown, and a later sync that succeeds would not tell.
-			l.stuck = err
+			if !isNoFiles(err) { // without a file the sync was not tried
+				l.stuck = err
+			}
 		}
 		l.logger.Error("cannot remove an expired segment", "path", s.path, "err", err)
 		return err

@@ -132,7 +132,7 @@ func (l *Log) poisonWith(doing string, err error) error {
 // noFile is what appends get when a file cannot be opened before anything depends on it. That the process has too many
 // open files ends by itself; all else poisons the log.
 func (l *Log) noFile(doing string, err error) error {
-	if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) {
+	if !isNoFiles(err) {
 		return l.poisonWith(doing, err)
 	}
 	return &fault.Error{
@@ -140,6 +140,10 @@ func (l *Log) noFile(doing string, err error) error {
 		Message: fmt.Sprintf("%s: log %s refuses writes for want of files: %v", doing, l.dir, err),
 		Hint:    "raise the limit of open files (ulimit -n, LimitNOFILE of the service); writes then resume by themselves",
 	}
+}
+
+func isNoFiles(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 func isNoSpace(err error) bool {

@@ -136,7 +136,7 @@ func (l *Log) nextFile(id uint64, need int64) (vfs.File, int64, error) {
 			}
 			_ = sp.f.Close()
 			if err := removeFile(l.fs, l.path(id)); err != nil {
-				return nil, 0, l.poisonWith("remove a segment that is too small", err)
+				return nil, 0, l.noFile("remove a segment that is too small", err)
 			}
 		}
 	}
