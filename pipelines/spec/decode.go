@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/setting"
 )
 
 // decoder fills the types of types.go from nodes, by their tags.
@@ -49,8 +50,18 @@ func (d *decoder) value(n *node, v reflect.Value, f *field) {
 		v.Set(reflect.New(v.Type().Elem()))
 		v = v.Elem()
 	}
-	if special, ok := v.Addr().Interface().(fromNode); ok {
-		special.decode(d, n, f)
+	switch to := v.Addr().Interface().(type) {
+	case fromNode:
+		to.decode(d, n, f)
+		return
+	case *Secret:
+		*to = d.secret(n, f)
+		return
+	case *Value:
+		*to = n.appendJSON(make([]byte, 0, 64))
+		return
+	case *Pairs:
+		*to = d.pairs(n, f)
 		return
 	}
 	switch v.Kind() {
@@ -122,7 +133,7 @@ func (d *decoder) object(n *node, v reflect.Value, f *field) {
 	if err := f.checkItems(len(n.entries)); err != nil {
 		d.errs.add(err.At(n.place))
 	}
-	at := Node{place: n.place, fields: make(map[string]string, len(n.entries))}
+	places := make(map[string]string, len(n.entries))
 	for _, e := range n.entries {
 		sub := fields.byKey[e.key]
 		if sub == nil {
@@ -138,10 +149,10 @@ func (d *decoder) object(n *node, v reflect.Value, f *field) {
 			copied.key = f.key
 			sub = &copied
 		}
-		at.fields[e.key] = e.value.place
+		places[e.key] = e.value.place
 		d.value(e.value, v.Field(sub.index), sub)
 	}
-	v.Field(fields.node).Set(reflect.ValueOf(at))
+	v.Field(fields.node).Set(reflect.ValueOf(setting.At(n.place, places)))
 	d.absent(n, v, fields, f)
 }
 
@@ -248,35 +259,46 @@ func looksSecret(key string) bool {
 	return false
 }
 
-func (s *Secret) decode(d *decoder, n *node, f *field) {
+func (d *decoder) secret(n *node, f *field) Secret {
 	if n.kind == scalarKind && f.plain && n.text != "" {
-		*s = Secret{source: secretPlain, ref: n.text, place: n.place}
-		return
+		return setting.PlainSecret(n.text, n.place)
 	}
 	if n.kind == scalarKind {
 		// The value is not shown: it may be a secret that was written here by mistake.
 		d.errs.hide(n)
 		d.fail(n, "spec.bad_type", "%s wants a secret, not a plain value", f.key).Hint = "write {secret: env:NAME} or {secret: file:PATH}"
-		return
+		return Secret{}
 	}
 	if n.kind != mappingKind || len(n.entries) != 1 || n.entries[0].key != "secret" || n.entries[0].value.kind != scalarKind {
 		d.fail(n, "spec.bad_type", "%s wants a secret", f.key).Hint = "write {secret: env:NAME} or {secret: file:PATH}"
-		return
+		return Secret{}
 	}
 	ref := n.entries[0].value
 	source, name, _ := strings.Cut(ref.text, ":")
 	switch {
-	case source == secretEnv && isVariable(name):
-		*s = Secret{source: secretEnv, ref: name, place: ref.place, env: d.env}
-	case source == secretFile && name != "":
-		*s = Secret{source: secretFile, ref: d.resolve(name, "file"), place: ref.place}
-	default:
-		d.fail(ref, "spec.bad_value", "%s: a secret is env:NAME or file:PATH", f.key)
+	case source == "env" && isVariable(name):
+		return setting.EnvSecret(name, ref.place, d.env)
+	case source == "file" && name != "":
+		return setting.FileSecret(d.resolve(name, "file"), ref.place)
 	}
+	d.fail(ref, "spec.bad_value", "%s: a secret is env:NAME or file:PATH", f.key)
+	return Secret{}
 }
 
-func (v *Value) decode(_ *decoder, n *node, _ *field) {
-	*v = n.appendJSON(make([]byte, 0, 64))
+func (d *decoder) pairs(n *node, f *field) Pairs {
+	if n.kind != mappingKind {
+		d.wrongType(n, f, "a mapping of names to text")
+		return nil
+	}
+	if err := f.checkItems(len(n.entries)); err != nil {
+		d.errs.add(err.At(n.place))
+	}
+	pairs := make(Pairs, len(n.entries))
+	for i, e := range n.entries {
+		pairs[i] = setting.Pair{Name: e.key, Place: e.value.place}
+		d.value(e.value, reflect.ValueOf(&pairs[i].Value).Elem(), &field{key: f.key + "." + e.key})
+	}
+	return pairs
 }
 
 func (b *Base64) decode(d *decoder, n *node, f *field) {
@@ -306,7 +328,7 @@ func (p *Partition) decode(d *decoder, n *node, f *field) {
 			d.errs.add(err.At(e.place))
 			continue
 		}
-		key := PartitionKey{Node: Node{place: e.value.place}, Name: e.key}
+		key := PartitionKey{Node: setting.At(e.value.place, nil), Name: e.key}
 		d.value(e.value, reflect.ValueOf(&key.Query).Elem(), &field{key: "partition key " + e.key})
 		*p = append(*p, key)
 	}
@@ -322,7 +344,7 @@ func (o *TestOutputs) decode(d *decoder, n *node, f *field) {
 		return
 	}
 	for _, e := range n.entries {
-		out := TestOutput{Node: Node{place: e.place}, Sink: e.key}
+		out := TestOutput{Node: setting.At(e.place, nil), Sink: e.key}
 		d.value(e.value, reflect.ValueOf(&out.Records).Elem(), &field{key: "output of " + e.key, items: maxTestRecords})
 		*o = append(*o, out)
 	}

@@ -14,6 +14,9 @@ import (
 )
 
 var (
+	secretType   = reflect.TypeFor[Secret]()
+	valueType    = reflect.TypeFor[Value]()
+	pairsType    = reflect.TypeFor[Pairs]()
 	bytesType    = reflect.TypeFor[Bytes]()
 	durationType = reflect.TypeFor[Duration]()
 	timeType     = reflect.TypeFor[time.Time]()
@@ -73,7 +76,7 @@ func fieldsOf(t reflect.Type) *fieldSet {
 		f := &field{
 			index: i, key: key, typ: sf.Type,
 			required: options == "required", plain: options == "plain",
-			special: reflect.PointerTo(sf.Type).Implements(specialType),
+			special: decodesItself(sf.Type),
 			deflt:   sf.Tag.Get("default"), rng: sf.Tag.Get("range"), match: sf.Tag.Get("match"),
 			path: sf.Tag.Get("path"), items: sf.Tag.Get("items"), doc: sf.Tag.Get("doc"),
 		}
@@ -91,6 +94,11 @@ func fieldsOf(t reflect.Type) *fieldSet {
 	}
 	fieldCache.Store(t, s)
 	return s
+}
+
+// decodesItself reports whether a type is more than its Go kind says.
+func decodesItself(t reflect.Type) bool {
+	return t == secretType || t == valueType || t == pairsType || reflect.PointerTo(t).Implements(specialType)
 }
 
 func (s *fieldSet) addGroup(f *field) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/setting"
 	"github.com/leatstream/leat/internal/testenv"
 )
 
@@ -226,7 +227,7 @@ func TestSecretsAreReadAtUseAndNeverShown(t *testing.T) {
 	id, _ := cr.AccessKeyID.Resolve()
 	check(t, "plain id", id, "id")
 
-	s := Secret{source: secretPlain, ref: "hunter2"}
+	s := setting.PlainSecret("hunter2", "")
 	marshalled, err := json.Marshal(map[string]any{"s": s, "p": &s})
 	if err != nil {
 		t.Fatal(err)

@@ -6,29 +6,6 @@ import (
 	"strconv"
 )
 
-// Node remembers where a struct stands in the pipeline file, and where each key that was given stands.
-type Node struct {
-	place  string
-	fields map[string]string
-}
-
-// Place is where the struct begins, as file:line:column; empty for a struct that only has defaults.
-func (n *Node) Place() string { return n.place }
-
-// PlaceOf is where the value of key stands, or the place of the struct if the key was not given.
-func (n *Node) PlaceOf(key string) string {
-	if p, ok := n.fields[key]; ok {
-		return p
-	}
-	return n.place
-}
-
-// Has reports whether the file gives key, as opposed to its default.
-func (n *Node) Has(key string) bool {
-	_, ok := n.fields[key]
-	return ok
-}
-
 type kind uint8
 
 const (

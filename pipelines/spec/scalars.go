@@ -1,110 +1,22 @@
 package spec
 
-import (
-	"encoding/json"
-	"fmt"
-	"math"
-	"strconv"
-	"strings"
-	"time"
+import "github.com/leatstream/leat/core/setting"
+
+// What the types are made of; transforms declare their own configurations with it.
+type (
+	Node     = setting.Node
+	Bytes    = setting.Bytes
+	Duration = setting.Duration
+	Value    = setting.Value
+	Secret   = setting.Secret
+	Pairs    = setting.Pairs
 )
 
-// Bytes is a number of bytes, written with a unit: 5MiB, 64KiB, 10MB, 0B.
-type Bytes int64
-
-var byteUnits = []struct {
-	name string
-	size int64
-}{
-	{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
-	{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"KB", 1e3}, {"B", 1},
-}
-
 // ParseBytes reads a size: a whole number and a unit, without a space.
-func ParseBytes(s string) (Bytes, error) {
-	for _, u := range byteUnits {
-		digits, ok := strings.CutSuffix(s, u.name)
-		if !ok {
-			continue
-		}
-		n, err := strconv.ParseUint(digits, 10, 63)
-		if err != nil {
-			break
-		}
-		if int64(n) > math.MaxInt64/u.size {
-			return 0, fmt.Errorf("%s is too large a size", quoteShort(s))
-		}
-		return Bytes(int64(n) * u.size), nil
-	}
-	return 0, fmt.Errorf("%s is not a size: want a whole number and a unit such as 5MiB or 64KiB", quoteShort(s))
-}
-
-// String writes the size with the largest binary unit that divides it.
-func (b Bytes) String() string {
-	for _, u := range byteUnits[:4] {
-		if b != 0 && int64(b)%u.size == 0 {
-			return strconv.FormatInt(int64(b)/u.size, 10) + u.name
-		}
-	}
-	return strconv.FormatInt(int64(b), 10) + "B"
-}
-
-// Duration is a span of time, written as in Go with d for days of 24 hours: 500ms, 60s, 1h30m, 7d.
-type Duration time.Duration
+func ParseBytes(s string) (Bytes, error) { return setting.ParseBytes(s) }
 
 // ParseDuration reads a duration; it is never negative.
-func ParseDuration(s string) (Duration, error) {
-	bad := fmt.Errorf("%s is not a duration: want a number and a unit such as 500ms, 60s, 1h or 7d", quoteShort(s))
-	var days time.Duration
-	rest := s
-	if d, after, ok := strings.Cut(s, "d"); ok {
-		n, err := strconv.ParseUint(d, 10, 32)
-		if err != nil || n > 100_000 {
-			return 0, bad
-		}
-		days, rest = time.Duration(n)*24*time.Hour, after
-		if rest == "" {
-			return Duration(days), nil
-		}
-	}
-	v, err := time.ParseDuration(rest)
-	if err != nil || v < 0 || v > math.MaxInt64-days || strings.ContainsAny(rest, "+-") || rest == "0" {
-		return 0, bad
-	}
-	return Duration(days + v), nil
-}
-
-// Std returns the duration as the standard library's type.
-func (d Duration) Std() time.Duration { return time.Duration(d) }
-
-// String writes whole days as d and everything else as Go does.
-func (d Duration) String() string {
-	const day = Duration(24 * time.Hour)
-	switch {
-	case d != 0 && d%day == 0:
-		return strconv.FormatInt(int64(d/day), 10) + "d"
-	default:
-		s := time.Duration(d).String()
-		if strings.HasSuffix(s, "m0s") {
-			s = s[:len(s)-2]
-		}
-		if strings.HasSuffix(s, "h0m") {
-			s = s[:len(s)-2]
-		}
-		return s
-	}
-}
-
-// Value is a free-form value as JSON; nil if absent. Keys keep the order of the file, numbers their text.
-type Value json.RawMessage
-
-// MarshalJSON returns the value itself.
-func (v Value) MarshalJSON() ([]byte, error) {
-	if v == nil {
-		return []byte("null"), nil
-	}
-	return v, nil
-}
+func ParseDuration(s string) (Duration, error) { return setting.ParseDuration(s) }
 
 // Base64 is bytes that are written in base64 (RFC 4648, with padding).
 type Base64 []byte

@@ -88,10 +88,12 @@ func (g *generator) value(t reflect.Type, f *field) map[string]any {
 		return map[string]any{"type": "string", "pattern": `^([0-9]+d)?([0-9.]+(ns|us|µs|ms|s|m|h))*$|\$\{`}
 	case timeType:
 		return map[string]any{"type": "string", "pattern": `^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}|\$\{`}
-	case reflect.TypeFor[Secret]():
+	case secretType:
 		return g.secret(f)
-	case reflect.TypeFor[Value]():
+	case valueType:
 		return map[string]any{}
+	case pairsType:
+		return f.bounded(map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "string"}}, "Properties")
 	case reflect.TypeFor[Base64]():
 		return map[string]any{"type": "string", "contentEncoding": "base64"}
 	case reflect.TypeFor[Partition]():

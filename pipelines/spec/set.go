@@ -8,8 +8,8 @@ import (
 	"github.com/leatstream/leat/core/fault"
 )
 
-// setting is one --set: a path into the document and the value to put there.
-type setting struct {
+// override is one --set: a path into the document and the value to put there.
+type override struct {
 	text  string // as given, for messages
 	path  []step
 	value string
@@ -21,15 +21,15 @@ type step struct {
 	indexed bool // written in brackets
 }
 
-func (s setting) fail(format string, args ...any) *fault.Error {
+func (s override) fail(format string, args ...any) *fault.Error {
 	return fault.New(fault.Permanent, "spec.bad_set", "--set %s: "+format, append([]any{quoteShort(s.text)}, args...)...)
 }
 
 // parseSettings reads path=value: keys with dots between them, list items as .name, [name] or [index].
-func parseSettings(texts []string, errs *Errors) []setting {
-	var out []setting
+func parseSettings(texts []string, errs *Errors) []override {
+	var out []override
 	for _, text := range texts {
-		s := setting{text: text}
+		s := override{text: text}
 		path, value, ok := strings.Cut(text, "=")
 		if !ok || path == "" {
 			errs.add(s.fail("want path=value").WithHint("for example --set sinks.archive.buffer.size=1MiB"))
@@ -75,7 +75,7 @@ func parsePath(path string) (steps []step, ok bool) {
 
 // apply puts the settings into the documents. A setting goes into every document that has the list items it names, and
 // must fit at least one.
-func apply(settings []setting, docs []*node, errs *Errors) {
+func apply(settings []override, docs []*node, errs *Errors) {
 	for _, s := range settings {
 		var first *fault.Error
 		fits := 0
@@ -93,7 +93,7 @@ func apply(settings []setting, docs []*node, errs *Errors) {
 }
 
 // into walks the document along the path together with the types, which tell what a missing or a short value stands for.
-func (s setting) into(doc *node) *fault.Error {
+func (s override) into(doc *node) *fault.Error {
 	at, t := doc, reflect.TypeFor[Pipeline]()
 	place := "--set " + s.text
 	for i, st := range s.path {
@@ -138,7 +138,7 @@ func (s setting) into(doc *node) *fault.Error {
 			}
 			next = at.get(st.name)
 			if next == nil {
-				if sub != nil && sub.Kind() == reflect.Slice && !reflect.PointerTo(sub).Implements(specialType) {
+				if sub != nil && sub.Kind() == reflect.Slice && !decodesItself(sub) {
 					return s.fail("there is no %s in the file", st.name)
 				}
 				next = &node{kind: mappingKind, place: place}
@@ -154,13 +154,13 @@ func (s setting) into(doc *node) *fault.Error {
 }
 
 // scalar is the new value; its type is that of the field it lands in.
-func (s setting) scalar(place string) *node {
+func (s override) scalar(place string) *node {
 	return &node{kind: scalarKind, place: place, text: s.value, plain: true, free: true}
 }
 
 // field returns the type of a key of t; nil if t is free-form.
-func (s setting) field(t reflect.Type, st step) (reflect.Type, *fault.Error) {
-	if t == nil || t.Kind() != reflect.Struct || t == timeType || reflect.PointerTo(t).Implements(specialType) {
+func (s override) field(t reflect.Type, st step) (reflect.Type, *fault.Error) {
+	if t == nil || t.Kind() != reflect.Struct || t == timeType || decodesItself(t) {
 		return nil, nil
 	}
 	fields := fieldsOf(t)
@@ -172,7 +172,7 @@ func (s setting) field(t reflect.Type, st step) (reflect.Type, *fault.Error) {
 }
 
 // item finds a list item by index or by the value of its key "name".
-func (s setting) item(list *node, st step) (int, *fault.Error) {
+func (s override) item(list *node, st step) (int, *fault.Error) {
 	var names []string
 	for i, item := range list.items {
 		if name := item.get("name"); name != nil && name.kind == scalarKind {

@@ -1,4 +1,4 @@
-package spec
+package setting
 
 import (
 	"errors"
@@ -11,11 +11,14 @@ import (
 	"github.com/leatstream/leat/core/fault"
 )
 
-// Sources of a [Secret].
+// source is where a secret is.
+type source uint8
+
 const (
-	secretEnv   = "env"
-	secretFile  = "file"
-	secretPlain = "plain"
+	nowhere source = iota
+	inText
+	inEnvironment
+	inFile
 )
 
 // maxSecret is the most bytes of a secret's file.
@@ -23,23 +26,35 @@ const maxSecret = 64 << 10
 
 // Secret is a reference to a secret. The zero value is no secret. It never shows what it refers to.
 type Secret struct {
-	source, ref string
-	place       string
-	env         func(string) (string, bool)
+	source source
+	ref    string
+	place  string
+	env    func(string) (string, bool)
 }
 
+// PlainSecret is a secret that stands in the file itself, at place.
+func PlainSecret(text, place string) Secret { return Secret{source: inText, ref: text, place: place} }
+
+// EnvSecret is a secret in an environment variable; env looks it up, and nil is the process's own environment.
+func EnvSecret(name, place string, env func(string) (string, bool)) Secret {
+	return Secret{source: inEnvironment, ref: name, place: place, env: env}
+}
+
+// FileSecret is a secret that a file holds.
+func FileSecret(path, place string) Secret { return Secret{source: inFile, ref: path, place: place} }
+
 // IsZero reports whether there is no secret.
-func (s Secret) IsZero() bool { return s.source == "" }
+func (s Secret) IsZero() bool { return s.source == nowhere }
 
 // Resolve reads the secret. It is read anew at each call, so that a rotated file or variable is seen. White space at the end
 // of a file, which editors add, is cut.
 func (s Secret) Resolve() (string, error) {
 	switch s.source {
-	case "":
+	case nowhere:
 		return "", nil
-	case secretPlain:
+	case inText:
 		return s.ref, nil
-	case secretEnv:
+	case inEnvironment:
 		lookup := s.env
 		if lookup == nil {
 			lookup = os.LookupEnv
