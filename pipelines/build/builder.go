@@ -192,7 +192,7 @@ func (b *builder) chain() (*stage.Chain, error) {
 		t := &b.spec.Transforms[i]
 		link, err := b.transform(t)
 		if err != nil {
-			return nil, placed(t.PlaceOf("wasm"), err)
+			return nil, placed(t.Place(), err)
 		}
 		links = append(links, link)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/pipelines/spec"
+	"github.com/leatstream/leat/transforms/builtin"
 	"github.com/leatstream/leat/transforms/wasm"
 	"github.com/leatstream/leat/transforms/wasm/build"
 )
@@ -18,11 +19,38 @@ import (
 // transform opens one stage.
 func (b *builder) transform(t *spec.Transform) (stage.Link, error) {
 	link := stage.Link{Name: t.Name, Policy: stage.Policy(t.OnError)}
+	metrics := b.opts.Metrics.Transform(b.spec.Name, t.Name)
+	var err error
+	if key, native := t.Builtin(); native != nil {
+		link.Transform, err = b.native(t, native)
+		err = placed(t.PlaceOf(key), err)
+	} else {
+		err = b.wasm(t, metrics, &link)
+	}
+	if err == nil && metrics != nil {
+		link.Transform = measured{link.Transform, metrics}
+	}
+	return link, err
+}
+
+// native opens a built-in transform.
+func (b *builder) native(t *spec.Transform, c builtin.Config) (stage.Transform, error) {
+	tr, err := c.Open(b.ctx, builtin.Env{
+		Pipeline: b.spec.Name, Stage: t.Name, Logger: b.logger().With("pipeline", b.spec.Name, "stage", t.Name),
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.closers = append(b.closers, tr.Close)
+	return tr, nil
+}
+
+// wasm opens a WebAssembly module.
+func (b *builder) wasm(t *spec.Transform, metrics *observe.TransformMetrics, link *stage.Link) error {
 	path, err := b.module(t.Wasm.Module)
 	if err != nil {
-		return link, placed(t.Wasm.PlaceOf("module"), err)
+		return placed(t.Wasm.PlaceOf("module"), err)
 	}
-	metrics := b.opts.Metrics.Transform(b.spec.Name, t.Name)
 	m, err := wasm.Open(b.ctx, wasm.Config{
 		Path: path, Name: t.Wasm.Module, Config: json.RawMessage(t.Config), Pipeline: b.spec.Name, Stage: t.Name,
 		MemoryLimit: int64(t.Wasm.Memory), Guard: wasm.Guard(t.Wasm.Guard), Timeout: time.Duration(t.Wasm.Timeout),
@@ -32,14 +60,11 @@ func (b *builder) transform(t *spec.Transform) (stage.Link, error) {
 		err = placed(t.PlaceOf("config"), err)
 	}
 	if err != nil {
-		return link, err
+		return placed(t.PlaceOf("wasm"), err)
 	}
 	b.closers = append(b.closers, m.Close)
 	link.Transform, link.Digest = m, m.Digest()
-	if metrics != nil {
-		link.Transform = measured{m, metrics}
-	}
-	return link, nil
+	return nil
 }
 
 // module returns the path of a module's file; a folder is built, unless the cache has it.

@@ -24,6 +24,9 @@ func (p *Pipeline) check() []*fault.Error {
 	if l := p.Source.Stream.Limits; l != nil {
 		c.limits(l)
 	}
+	for i := range p.Transforms {
+		c.transform(&p.Transforms[i])
+	}
 	for i := range p.Sinks {
 		c.sink(&p.Sinks[i], len(p.Transforms) > 0)
 	}
@@ -82,6 +85,12 @@ func (c *checker) limits(l *ShardLimits) {
 	}
 	if l.Kind == LimitsOff {
 		l.BytesPerSecond, l.RecordsPerSecond = 0, 0
+	}
+}
+
+func (c *checker) transform(t *Transform) {
+	if key, native := t.Builtin(); native != nil && t.Has("config") {
+		c.fail(t.PlaceOf("config"), "spec.exclusive_keys", "config is for WebAssembly modules").Hint = "the settings of " + key + " stand below its own key"
 	}
 }
 

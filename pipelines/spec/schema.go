@@ -155,7 +155,7 @@ func (f *field) bounded(s map[string]any, what string) map[string]any {
 
 // structure returns a reference to the definition of a struct, which it makes if it is new.
 func (g *generator) structure(t reflect.Type) map[string]any {
-	name := strings.ToLower(t.Name()[:1]) + t.Name()[1:]
+	name := definitionName(t.Name())
 	ref := map[string]any{"$ref": "#/$defs/" + name}
 	if _, ok := g.defs[name]; ok {
 		return ref
@@ -168,6 +168,18 @@ func (g *generator) structure(t reflect.Type) map[string]any {
 	}
 	g.defs[name] = definition
 	return ref
+}
+
+// definitionName is the name of a type as JSON writes names: csvToJSON for CSVToJSON.
+func definitionName(name string) string {
+	upper := 1
+	for upper < len(name) && 'A' <= name[upper] && name[upper] <= 'Z' {
+		upper++
+	}
+	if upper > 1 && upper < len(name) {
+		upper-- // the last capital begins the next word
+	}
+	return strings.ToLower(name[:upper]) + name[upper:]
 }
 
 func (g *generator) secret(f *field) map[string]any {

@@ -1,6 +1,10 @@
 package spec
 
-import "time"
+import (
+	"time"
+
+	"github.com/leatstream/leat/transforms/builtin"
+)
 
 // Tags of a field:
 //
@@ -117,8 +121,11 @@ type Transform struct {
 	Node
 	Name    string `yaml:"name,required" match:"name" doc:"Name of the stage, unique within the pipeline."`
 	Wasm    *Wasm  `yaml:"wasm" oneof:"transform" doc:"A WebAssembly module."`
-	Config  Value  `yaml:"config" doc:"Handed to the transform as JSON."`
+	Config  Value  `yaml:"config" doc:"Handed to a WebAssembly module as JSON."`
 	OnError string `yaml:"on_error" default:"dead_letter" enum:"dead_letter|drop|stop" doc:"What happens to a record that the stage fails."`
+
+	// Built-in transforms: each is a builtin.Config.
+	AppendDelimiter *builtin.AppendDelimiter `yaml:"append_delimiter" oneof:"transform" doc:"Ends records with a delimiter."`
 }
 
 // Wasm runs a WebAssembly module.

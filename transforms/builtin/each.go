@@ -1,0 +1,84 @@
+package builtin
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/core/stage"
+)
+
+// each is a transform that looks at one record at a time. The function calls exactly one of the writer's keep, drop and
+// fail, or data or emit any number of times; calling nothing drops the record. It is called concurrently, each call with a
+// writer of its own.
+type each func(r *record.Record, w *writer)
+
+// writer takes what becomes of one record.
+type writer struct {
+	// scratch is memory to build an output in; data and emit copy it. Whoever grows it puts it back.
+	scratch []byte
+
+	out    *stage.Output
+	parent int
+	first  int
+	result stage.Result
+	said   bool
+}
+
+var writers = sync.Pool{New: func() any { return new(writer) }}
+
+// keepScratch is the largest scratch, in bytes, that a pooled writer keeps.
+const keepScratch = 1 << 20
+
+// Apply implements stage.Transform.
+func (fn each) Apply(_ context.Context, in *record.Batch, out *stage.Output) error {
+	w := writers.Get().(*writer)
+	w.out = out
+	for i := range in.Records {
+		w.parent, w.first, w.said = i, len(out.Outs), false
+		fn(&in.Records[i], w)
+		switch n := len(out.Outs) - w.first; {
+		case w.said:
+			out.Outs = out.Outs[:w.first]
+			out.Results = append(out.Results, w.result)
+		case n == 0:
+			out.Results = append(out.Results, stage.Result{Status: stage.Dropped})
+		default:
+			out.Results = append(out.Results, stage.Result{Status: stage.OK, First: w.first, N: n})
+		}
+	}
+	w.out = nil
+	if cap(w.scratch) > keepScratch {
+		w.scratch = nil
+	}
+	writers.Put(w)
+	return nil
+}
+
+// Close implements stage.Transform.
+func (each) Close(context.Context) error { return nil }
+
+// keep passes the record on as it came.
+func (w *writer) keep() { w.result, w.said = stage.Result{Status: stage.Unchanged}, true }
+
+// drop ends the record here.
+func (w *writer) drop() { w.result, w.said = stage.Result{Status: stage.Dropped}, true }
+
+// fail fails the record. It has no outputs then, whatever was written before.
+func (w *writer) fail(code, format string, args ...any) {
+	w.result = stage.Result{Status: stage.Failed, Class: fault.Permanent, Code: code, Reason: fmt.Sprintf(format, args...)}
+	w.said = true
+}
+
+// data makes an output with other data and the record's key and attributes. It copies b.
+func (w *writer) data(r *record.Record, b []byte) {
+	w.emit(stage.Out{Key: r.Key, Data: w.out.Arena.Bytes(b), Attrs: r.Attrs})
+}
+
+// emit makes an output, whose memory is the arena's or the record's.
+func (w *writer) emit(o stage.Out) {
+	o.Parent = w.parent
+	w.out.Outs = append(w.out.Outs, o)
+}
