@@ -126,10 +126,8 @@ func (i *instance) blame(err error, lo, hi int, orderly bool) error {
 		return err
 	}
 	e := &callError{known, -1, orderly}
-	if i.cursor != nil {
-		if at := uint32(i.cursor.Get()); uint64(at) < uint64(hi-lo) {
-			e.record = lo + int(at)
-		}
+	if at, ok := i.worksOn(); ok && uint64(at) < uint64(hi-lo) {
+		e.record = lo + int(at)
 	}
 	return e
 }

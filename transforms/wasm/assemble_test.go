@@ -81,6 +81,7 @@ type assembly struct {
 	memory   []byte   // limits
 	imported bool     // the memory is imported
 	global   byte     // type of the exported leat_cursor, 0 for none
+	cursorAt int      // address of the variable that leat_cursor, then immutable, stands for
 	funcs    map[string]function
 	start    []byte // body of a start function
 	data     []byte // at dataAt
@@ -193,7 +194,11 @@ func (a *assembly) bytes() []byte {
 		if a.global == i64 {
 			zero = konst64(0)
 		}
-		m = append(m, section(6, vec(slices.Concat([]byte{a.global, 1}, zero, []byte{opEnd})))...)
+		mutable := byte(1)
+		if a.cursorAt != 0 {
+			zero, mutable = konst(a.cursorAt), 0
+		}
+		m = append(m, section(6, vec(slices.Concat([]byte{a.global, mutable}, zero, []byte{opEnd})))...)
 		exported = append(exported, slices.Concat(name(abi.ExportCursor), []byte{3, 0}))
 	}
 	m = append(m, section(7, vec(exported...))...)

@@ -20,7 +20,7 @@ type instance struct {
 	mod       api.Module
 	alloc     api.Function
 	transform api.Function
-	cursor    api.Global // nil if the module does not say which record it works on
+	cursor    api.Global // nil if the module does not say which record it works on; see worksOn
 
 	stdout, stderr guestStream
 	failure        string // what leat.fail said during the current call
@@ -75,6 +75,19 @@ func (i *instance) prepare(ctx context.Context) error {
 		i.cursor = g
 	}
 	return i.configure(ctx)
+}
+
+// worksOn returns what the module's cursor says: the index of the record in work. A global that cannot change is the address of a
+// variable, which is how the linkers of C and Rust export one.
+func (i *instance) worksOn() (index uint32, ok bool) {
+	switch g := i.cursor.(type) {
+	case nil:
+		return 0, false
+	case api.MutableGlobal:
+		return uint32(g.Get()), true
+	default:
+		return i.mod.Memory().ReadUint32Le(uint32(g.Get()))
+	}
 }
 
 func (i *instance) configure(ctx context.Context) error {

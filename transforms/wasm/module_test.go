@@ -131,6 +131,19 @@ func TestTheCursorNamesTheRecordOfATrap(t *testing.T) {
 	}
 }
 
+func TestACursorInMemoryNamesTheRecordOfATrap(t *testing.T) {
+	a := newAssembly()
+	a.cursorAt = dataAt
+	transform := a.funcs[abi.ExportTransform].body
+	a.body(abi.ExportTransform, bytes.ReplaceAll(transform, code(get(3), opGlobalSet, 0), code(konst(dataAt), get(3), opI32Store, 2, 0)))
+	m := open(t, Config{Bytes: a.bytes()})
+	_, _, err := apply(t, m, "a", "b", "Poison", "c")
+	var culprit stage.Culprit
+	if !errors.As(err, &culprit) || culprit.Record() != 2 || fault.CodeOf(err) != CodeTrap {
+		t.Error(err)
+	}
+}
+
 func TestManyPoisonRecordsOfOneBatchEachFailAlone(t *testing.T) {
 	for _, cursor := range []bool{true, false} {
 		a := newAssembly()
