@@ -42,7 +42,8 @@ type Config struct {
 	Account string
 	// Region in ARNs; by default us-east-1.
 	Region string
-	// ShardQuota is how many open shards the provisioned streams may have together, and the on-demand ones; by default 20,000.
+	// ShardQuota is how many open shards the provisioned streams may have together; by default 20,000. On-demand streams do not
+	// grow beyond as many of their own, but may be created with more, and a warm throughput may ask for more.
 	ShardQuota int
 	// Limits turns the limits of the service on: a shard's throughput in and out, the rates of API calls, how often a day
 	// shards and modes change, and how many on-demand streams there are.
@@ -134,7 +135,7 @@ func New(cfg Config) (*API, error) {
 	a.resumeDeletions()
 	a.resumeShardCounts()
 	// On-demand streams stay ACTIVE while their shards change: clients see a reshard as they see any other one. The quota
-	// holds for their shards and, apart from them, for those of provisioned streams.
+	// holds for their growth and, apart from them, for the shards of provisioned streams.
 	a.capacity = capacity.Follow(capacity.Config{
 		Streams: cfg.Streams, State: cfg.State, Quota: cfg.ShardQuota, Warm: a.warmShardsOf, Logger: cfg.Logger, Now: cfg.Now,
 	})

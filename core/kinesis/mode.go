@@ -160,12 +160,15 @@ func (a *API) updateStreamWarmThroughput(ctx context.Context, in *UpdateStreamWa
 	if err != nil {
 		return nil, err
 	}
-	warm, err := a.warmThroughput(in.WarmThroughputMiBps, k.Config().Mode)
-	if err != nil {
+	if _, err := a.warmThroughput(in.WarmThroughputMiBps, k.Config().Mode); err != nil {
 		return nil, err
 	}
 	err = k.transition(ctx, statusUpdating, func() error {
-		err := k.update(ctx, func(m *meta) error {
+		warm, err := a.warmThroughput(in.WarmThroughputMiBps, k.Config().Mode) // again: only now the mode stays what it is
+		if err != nil {
+			return err
+		}
+		err = k.update(ctx, func(m *meta) error {
 			m.WarmMiBps = warm
 			return nil
 		})
@@ -204,7 +207,12 @@ func (a *API) warmShardsOf(s *stream.Stream) int {
 	return k.warmShards()
 }
 
-func (k *known) warmShards() int { return min(k.meta().WarmMiBps, stream.MaxShards) }
+func (k *known) warmShards() int {
+	if k.Config().Mode != stream.OnDemand {
+		return 0
+	}
+	return min(k.meta().WarmMiBps, stream.MaxShards)
+}
 
 // warmUp splits shards until there are as many as the warm throughput needs. What a crash interrupts, the follower of the
 // load does within a minute.

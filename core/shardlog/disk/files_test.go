@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/vfs"
@@ -55,4 +57,43 @@ func TestTooManyOpenFilesEndByThemselves(t *testing.T) {
 	if state, _ := l.State(0); state.Next != uint64(stored.Load())+1 {
 		t.Errorf("%d records were acked and the next position is %d", stored.Load(), state.Next)
 	}
+}
+
+// The promise of an idle log that was refused for want of files is written once there are some.
+func TestAPromiseThatWasRefusedIsWrittenLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lacking atomic.Bool
+		var refused atomic.Int64
+		fs := vfs.NewErrors(vfs.NewMem(), func(op vfs.Op, _ string, _ int) vfs.Fault {
+			if lacking.Load() && op == vfs.OpOpen {
+				refused.Add(1)
+				return vfs.Fault{Err: syscall.EMFILE}
+			}
+			return vfs.Fault{}
+		})
+		l := openWith(t, fs, Options{}, 1)
+		// Until a segment begins whose next group, the promise, is the first of its lane.
+		for l.w.seg == nil || l.w.lanes[l.turn%maxInFlight] != nil {
+			if err := appendSize(t, l, 0, 16<<10); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		lacking.Store(true)
+		time.Sleep(promiseAfter + time.Millisecond)
+		synctest.Wait()
+		if refused.Load() == 0 {
+			t.Fatal("the promise needed no file")
+		}
+		lacking.Store(false)
+		before := l.w.promised
+		time.Sleep(promiseAfter + time.Millisecond)
+		synctest.Wait()
+		if l.w.promised <= before {
+			t.Error("the promise was given up")
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }

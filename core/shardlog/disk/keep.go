@@ -66,9 +66,12 @@ func (k *keeper) run(l *Log) {
 		if idle := time.Since(last); idle < promiseAfter {
 			k.arm(l, promiseAfter-idle)
 		} else {
-			l.promise()
+			refused := l.promise() != nil && l.poisoned() == nil // for want of open files, say
 			k.mu.Lock()
-			if k.last.Equal(last) {
+			switch {
+			case refused:
+				k.armLocked(l, promiseAfter)
+			case k.last.Equal(last):
 				k.last = time.Time{}
 			}
 			k.mu.Unlock()
@@ -89,10 +92,9 @@ func (k *keeper) stop() {
 	k.work.Wait()
 }
 
-// promise writes down that everything so far is synced.
-func (l *Log) promise() {
-	// The error is the log's own state, which the next append reports.
-	_ = l.submit(context.Background(), l.newGroup(groupPromise, 0))
+// promise writes down that everything so far is synced. Its error is for nobody: the next append reports it.
+func (l *Log) promise() error {
+	return l.submit(context.Background(), l.newGroup(groupPromise, 0))
 }
 
 // housekeep rolls and expires what is due, and returns when to look again; 0 is never.

@@ -16,7 +16,8 @@
 //  4. It shrinks slowly: one merge in 15 minutes, of two neighbours that together were never more than 60 % full in the
 //     last 30 days, as long as there are more shards than rule 1 asks for. Children of a split are first watched for a
 //     whole day. A split and a merge therefore never undo each other while a load repeats itself from day to day.
-//  5. There are never more shards than the ceiling of the stream, [stream.MaxShards], or the quota of the account allow.
+//  5. A stream never grows beyond its ceiling, [stream.MaxShards], or the quota of the account, which do not take shards away
+//     that it was created with.
 //  6. What a stream needed is durable before its shards change: a restart forgets at most the minute under way. It takes
 //     31 numbers for the stream and for each of its open shards, in the state store under "capacity/<incarnation>".
 //  7. A stream that comes from the provisioned mode keeps its shards for 30 days, then rule 4 applies. One that goes there
