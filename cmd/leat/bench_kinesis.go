@@ -31,7 +31,7 @@ func (benchKinesisCmd) Help() string {
 
 Requests are signed with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, and those of puts before the clock starts. An endpoint of AWS costs money.
 
-Without --endpoint leat and the bare program are started, each as a process of its own, with their data below --dir. The bare program is a Go HTTP server that reads the same bodies, hashes them with SHA-256, decodes them and group-commits the records with fdatasync, and does nothing else; take the ratios (OF BARE).
+Without --endpoint leat and the bare program are started, each as a process of its own, with their data below --dir; leat runs with limits and metrics off, and does not verify signatures. The bare program is a Go HTTP server that reads the same bodies, hashes them with SHA-256, decodes them and group-commits the records with fdatasync, and does nothing else; take the ratios (OF BARE).
 
 Exit codes: 0 measured, 1 failed or something was lost, 2 wrong use, 130 and 143 stopped by SIGINT and SIGTERM.
 

@@ -134,6 +134,7 @@ func (o *Options) start(ctx context.Context, name string, command func(addr stri
 	}
 	cmd, said := command(addr), &tail{}
 	cmd.Stdout, cmd.Stderr = said, said
+	cmd.SysProcAttr = dieWithParent()
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
