@@ -11,8 +11,7 @@
 // Everything else is an error about the record, with a stable code: partition.null, partition.not_scalar (an array or
 // object), partition.no_value (no result, or several), partition.not_json, partition.jq_failed, partition.too_long.
 //
-// Plain paths such as .a, .a.b[0] and ."x y" are looked up by a scanner that reads the bytes once for all of them and
-// builds nothing. Other queries run in gojq, for at most [TimeLimit] a record. They see no environment, files or other
+// Plain paths such as .a, .a.b[0] and ."x y" are looked up by core/jsonpath. Other queries run in gojq, for at most [TimeLimit] a record. They see no environment, files or other
 // inputs. gojq has no memory limit: a query that multiplies text or lists by numbers from the data can use much.
 //
 // As in encoding/json and gojq, the last of several equal keys of an object wins, and bytes that are not UTF-8 are read as
@@ -23,13 +22,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/itchyny/gojq"
 
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/jsonpath"
 	"github.com/leatstream/leat/core/record"
 )
 
@@ -48,14 +48,14 @@ type Query struct{ Name, Text string }
 // Partitioner evaluates queries. It is safe for concurrent use.
 type Partitioner struct {
 	queries []query
-	root    *step // the paths of all queries that are paths; nil if none is
+	paths   *jsonpath.Set // those of all queries that are paths
 	limit   time.Duration
 	scans   sync.Pool
 }
 
 type query struct {
 	Query
-	path bool
+	path int // its number in the set, -1 if it is none
 	code *gojq.Code
 }
 
@@ -63,7 +63,8 @@ type query struct {
 // and name the query.
 func Compile(queries []Query) (*Partitioner, error) {
 	p := &Partitioner{limit: TimeLimit}
-	for i, q := range queries {
+	var paths []jsonpath.Path
+	for _, q := range queries {
 		if len(q.Text) > MaxQuery {
 			return nil, badQuery(q, fmt.Errorf("it has %d bytes; at most %d are allowed", len(q.Text), MaxQuery))
 		}
@@ -75,16 +76,14 @@ func Compile(queries []Query) (*Partitioner, error) {
 		if err != nil {
 			return nil, badQuery(q, err)
 		}
-		steps, ok := pathOf(parsed)
-		if ok {
-			if p.root == nil {
-				p.root = &step{}
-			}
-			p.root.insert(steps, i)
+		at := -1
+		if path, err := jsonpath.Parse(strings.TrimSpace(q.Text)); err == nil {
+			at, paths = len(paths), append(paths, path)
 		}
-		p.queries = append(p.queries, query{q, ok, code})
+		p.queries = append(p.queries, query{q, at, code})
 	}
-	p.scans.New = func() any { return &scan{spans: make([]span, len(p.queries))} }
+	p.paths = jsonpath.NewSet(paths...)
+	p.scans.New = func() any { return new(jsonpath.Scan) }
 	return p, nil
 }
 
@@ -103,12 +102,12 @@ func (p *Partitioner) Eval(data []byte, dst *record.Attrs) error {
 	if len(p.queries) == 0 {
 		return nil
 	}
-	s := p.scans.Get().(*scan)
+	s := p.scans.Get().(*jsonpath.Scan)
 	defer func() {
-		s.data = nil
+		s.Forget()
 		p.scans.Put(s)
 	}()
-	if at, ok := s.run(data, p.root); !ok {
+	if at, ok := s.Run(p.paths, data); !ok {
 		return fault.New(fault.Permanent, "partition.not_json", "the record is not one JSON value: byte %d does not belong there", at)
 	}
 	var slow *evaluation
@@ -121,8 +120,8 @@ func (p *Partitioner) Eval(data []byte, dst *record.Attrs) error {
 		q := &p.queries[i]
 		var value []byte
 		var err error
-		if q.path && s.spans[i].kind != elsewhere {
-			value, err = s.scalar(s.spans[i])
+		if q.path >= 0 && s.Values[q.path].Kind != jsonpath.Elsewhere {
+			value, err = found(s.Values[q.path])
 		} else {
 			if slow == nil {
 				if slow, err = newEvaluation(data, p.limit); err != nil {
@@ -172,53 +171,16 @@ var (
 	errNotScalar = fault.New(fault.Permanent, "partition.not_scalar", "the value is an array or an object; want a string, a number or a boolean")
 )
 
-// pathOf returns the steps of a query that is a plain path: keys and indices from 0, nothing else.
-func pathOf(q *gojq.Query) ([]any, bool) {
-	t := q.Term
-	if t == nil || q.Meta != nil || len(q.Imports)+len(q.FuncDefs)+len(q.Patterns) > 0 || q.Left != nil || q.Right != nil ||
-		t.Type != gojq.TermTypeIndex {
-		return nil, false
-	}
-	first, ok := stepOf(t.Index)
-	if !ok {
-		return nil, false
-	}
-	steps := []any{first}
-	for _, s := range t.SuffixList {
-		if s.Iter || s.Optional || s.Index == nil {
-			return nil, false
-		}
-		next, ok := stepOf(s.Index)
-		if !ok {
-			return nil, false
-		}
-		steps = append(steps, next)
-	}
-	return steps, true
-}
-
-// stepOf returns a string or an int.
-func stepOf(x *gojq.Index) (any, bool) {
+// found returns the text of a value that the scanner found. It may share memory with the data.
+func found(v jsonpath.Value) ([]byte, error) {
+	text, ok := v.Scalar()
 	switch {
-	case x.IsSlice || x.End != nil:
-		return nil, false
-	case x.Name != "":
-		return x.Name, true
-	case x.Str != nil:
-		return x.Str.Str, len(x.Str.Queries) == 0
+	case ok:
+		return text, nil
+	case v.Kind == jsonpath.Missing:
+		return nil, errNull
 	}
-	q := x.Start
-	if q == nil || q.Term == nil || q.Left != nil || len(q.FuncDefs)+len(q.Patterns)+len(q.Term.SuffixList) > 0 {
-		return nil, false
-	}
-	switch t := q.Term; t.Type {
-	case gojq.TermTypeString:
-		return t.Str.Str, len(t.Str.Queries) == 0
-	case gojq.TermTypeNumber:
-		n, err := strconv.Atoi(t.Number)
-		return n, err == nil && n >= 0
-	}
-	return nil, false
+	return nil, errNotScalar
 }
 
 // evaluation runs queries over the decoded data of one record.

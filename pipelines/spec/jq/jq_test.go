@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/jsonpath"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/internal/testenv"
 )
@@ -146,7 +147,7 @@ func slow(t testing.TB, queries []Query) *Partitioner {
 		t.Fatal(err)
 	}
 	for i := range p.queries {
-		p.queries[i].path = false
+		p.queries[i].path = -1
 	}
 	return p
 }
@@ -158,7 +159,7 @@ func agree(t testing.TB, data []byte) {
 	t.Helper()
 	for _, q := range fuzzQueries {
 		fast, reference := one(t, q.Text), slow(t, []Query{{"k", q.Text}})
-		if !fast.queries[0].path {
+		if fast.queries[0].path < 0 {
 			t.Fatalf("%s is not seen as a path", q.Text)
 		}
 		got, gotCode := eval(fast, string(data))
@@ -170,7 +171,7 @@ func agree(t testing.TB, data []byte) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if value, ok := path.Find(data); len(value) <= MaxValue && path.scan.spans[0].kind != elsewhere && (ok != (wantCode == "") || string(value) != want) {
+		if value, ok := path.Find(data); len(value) <= MaxValue && path.scan.Values[0].Kind != jsonpath.Elsewhere && (ok != (wantCode == "") || string(value) != want) {
 			t.Fatalf("%s of %q: Find gives %q, %v, gojq %q %s", q.Text, data, value, ok, want, wantCode)
 		}
 		if got != want || gotCode != wantCode {

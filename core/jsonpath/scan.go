@@ -1,4 +1,4 @@
-package jq
+package jsonpath
 
 import (
 	"encoding/binary"
@@ -8,12 +8,62 @@ import (
 // maxDepth is how deep values may nest, as in encoding/json.
 const maxDepth = 10000
 
+// Set is some paths, compiled. It does not change, and serves any number of scans.
+type Set struct {
+	root *step // nil without paths
+	n    int
+}
+
+// NewSet compiles paths.
+func NewSet(paths ...Path) *Set {
+	s := &Set{n: len(paths)}
+	for i, p := range paths {
+		if s.root == nil {
+			s.root = &step{}
+		}
+		s.root.insert(p, i)
+	}
+	return s
+}
+
+// Scan finds the values of a set's paths in one document after the other. Its zero value is ready; it is for one goroutine.
+type Scan struct {
+	// Values has one value for each path, in the order in which NewSet got them. They point into the data.
+	Values []Value
+
+	data []byte
+	pos  int
+}
+
+// Run checks that data is exactly one JSON value and finds the values of the paths. If it is not, ok is false, and at is the offset
+// of the byte that does not belong there.
+func (s *Scan) Run(set *Set, data []byte) (at int, ok bool) {
+	s.data, s.pos = data, 0
+	if cap(s.Values) < set.n {
+		s.Values = make([]Value, set.n)
+	}
+	s.Values = s.Values[:set.n]
+	clear(s.Values)
+	s.space()
+	if !s.value(set.root, 0) {
+		return s.pos, false
+	}
+	s.space()
+	return s.pos, s.pos == len(data)
+}
+
+// Forget lets go of the data.
+func (s *Scan) Forget() {
+	clear(s.Values)
+	s.data = nil
+}
+
 // step is one node of the tree of all paths.
 type step struct {
 	keys  []keyStep
 	items []itemStep
-	ends  []int // queries whose path ends here
-	all   []int // queries whose path ends here or below
+	ends  []int // paths that end here
+	all   []int // paths that end here or below
 }
 
 type keyStep struct {
@@ -26,27 +76,24 @@ type itemStep struct {
 	next  *step
 }
 
-// insert adds the path of query id: its steps are strings and ints.
-func (n *step) insert(steps []any, id int) {
+// insert adds path id.
+func (n *step) insert(path Path, id int) {
 	n.all = append(n.all, id)
-	if len(steps) == 0 {
+	if len(path) == 0 {
 		n.ends = append(n.ends, id)
 		return
 	}
 	var next *step
-	switch at := steps[0].(type) {
-	case string:
-		if next = n.key([]byte(at)); next == nil {
+	if at := path[0]; at.Item {
+		if next = n.item(at.Index); next == nil {
 			next = &step{}
-			n.keys = append(n.keys, keyStep{at, next})
+			n.items = append(n.items, itemStep{at.Index, next})
 		}
-	case int:
-		if next = n.item(at); next == nil {
-			next = &step{}
-			n.items = append(n.items, itemStep{at, next})
-		}
+	} else if next = n.key([]byte(at.Key)); next == nil {
+		next = &step{}
+		n.keys = append(n.keys, keyStep{at.Key, next})
 	}
-	next.insert(steps[1:], id)
+	next.insert(path[1:], id)
 }
 
 func (n *step) key(name []byte) *step {
@@ -67,44 +114,7 @@ func (n *step) item(index int) *step {
 	return nil
 }
 
-type spanKind uint8
-
-const (
-	missing   spanKind = iota // null, or not there
-	elsewhere                 // the path does not fit the data: gojq says what that means
-	text
-	number
-	boolean
-	composite
-)
-
-// span is where the value of a query is in the data.
-type span struct {
-	kind       spanKind
-	plain      bool // text: ASCII without escapes
-	start, end int
-}
-
-// scan checks that data is one JSON value, and finds the values of paths on the way.
-type scan struct {
-	data  []byte
-	pos   int
-	spans []span // by query
-}
-
-// run returns false and the offset of the byte at fault if data is not exactly one JSON value.
-func (s *scan) run(data []byte, root *step) (at int, ok bool) {
-	s.data, s.pos = data, 0
-	clear(s.spans)
-	s.space()
-	if !s.value(root, 0) {
-		return s.pos, false
-	}
-	s.space()
-	return s.pos, s.pos == len(data)
-}
-
-func (s *scan) space() {
+func (s *Scan) space() {
 	for s.pos < len(s.data) {
 		switch s.data[s.pos] {
 		case ' ', '\t', '\n', '\r':
@@ -116,38 +126,38 @@ func (s *scan) space() {
 }
 
 // value reads a value. n is the step that it belongs to, nil if no path leads here.
-func (s *scan) value(n *step, depth int) bool {
+func (s *Scan) value(n *step, depth int) bool {
 	if s.pos >= len(s.data) {
 		return false
 	}
-	found := span{start: s.pos}
+	found, start := Value{}, s.pos
 	ok := false
 	switch c := s.data[s.pos]; {
 	case c == '{':
-		found.kind, ok = composite, s.object(n, depth+1)
+		found.Kind, ok = Composite, s.object(n, depth+1)
 	case c == '[':
-		found.kind, ok = composite, s.array(n, depth+1)
+		found.Kind, ok = Composite, s.array(n, depth+1)
 	case c == '"':
-		s.begin(n, elsewhere, elsewhere)
-		found.kind = text
+		s.begin(n, Elsewhere, Elsewhere)
+		found.Kind = Text
 		found.plain, ok = s.str()
 	case c == '-' || c >= '0' && c <= '9':
-		s.begin(n, elsewhere, elsewhere)
-		found.kind, ok = number, s.number()
+		s.begin(n, Elsewhere, Elsewhere)
+		found.Kind, ok = Number, s.number()
 	case c == 't':
-		s.begin(n, elsewhere, elsewhere)
-		found.kind, ok = boolean, s.word("true")
+		s.begin(n, Elsewhere, Elsewhere)
+		found.Kind, ok = Boolean, s.word("true")
 	case c == 'f':
-		s.begin(n, elsewhere, elsewhere)
-		found.kind, ok = boolean, s.word("false")
+		s.begin(n, Elsewhere, Elsewhere)
+		found.Kind, ok = Boolean, s.word("false")
 	case c == 'n':
-		s.begin(n, missing, missing)
-		found.kind, ok = missing, s.word("null")
+		s.begin(n, Missing, Missing)
+		found.Kind, ok = Missing, s.word("null")
 	}
-	found.end = s.pos
-	if ok && n != nil {
+	if ok && n != nil && len(n.ends) > 0 {
+		found.Raw = s.data[start:s.pos:s.pos]
 		for _, id := range n.ends {
-			s.spans[id] = found
+			s.Values[id] = found
 		}
 	}
 	return ok
@@ -155,27 +165,27 @@ func (s *scan) value(n *step, depth int) bool {
 
 // begin forgets what an earlier value of the same key gave, because the last one wins, and sets what the paths below n
 // find unless the value holds them.
-func (s *scan) begin(n *step, keys, items spanKind) {
+func (s *Scan) begin(n *step, keys, items Kind) {
 	if n == nil {
 		return
 	}
 	for i := range n.keys {
 		for _, id := range n.keys[i].next.all {
-			s.spans[id] = span{kind: keys}
+			s.Values[id] = Value{Kind: keys}
 		}
 	}
 	for i := range n.items {
 		for _, id := range n.items[i].next.all {
-			s.spans[id] = span{kind: items}
+			s.Values[id] = Value{Kind: items}
 		}
 	}
 }
 
-func (s *scan) object(n *step, depth int) bool {
+func (s *Scan) object(n *step, depth int) bool {
 	if depth > maxDepth {
 		return false
 	}
-	s.begin(n, missing, elsewhere)
+	s.begin(n, Missing, Elsewhere)
 	s.pos++
 	s.space()
 	if s.pos < len(s.data) && s.data[s.pos] == '}' {
@@ -210,11 +220,11 @@ func (s *scan) object(n *step, depth int) bool {
 	}
 }
 
-func (s *scan) array(n *step, depth int) bool {
+func (s *Scan) array(n *step, depth int) bool {
 	if depth > maxDepth {
 		return false
 	}
-	s.begin(n, elsewhere, missing)
+	s.begin(n, Elsewhere, Missing)
 	s.pos++
 	s.space()
 	if s.pos < len(s.data) && s.data[s.pos] == ']' {
@@ -236,7 +246,7 @@ func (s *scan) array(n *step, depth int) bool {
 }
 
 // next reads a comma, and there is more, or the end of the object or array.
-func (s *scan) next(end byte) (more, ok bool) {
+func (s *Scan) next(end byte) (more, ok bool) {
 	s.space()
 	if s.pos >= len(s.data) {
 		return false, false
@@ -268,7 +278,7 @@ func plainText(data []byte, i int) int {
 }
 
 // str reads a string. plain says that it is ASCII without escapes.
-func (s *scan) str() (plain, ok bool) {
+func (s *Scan) str() (plain, ok bool) {
 	plain = true
 	for i := plainText(s.data, s.pos+1); i < len(s.data); i++ {
 		switch c := s.data[i]; {
@@ -310,7 +320,7 @@ func isHex(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
 }
 
-func (s *scan) word(w string) bool {
+func (s *Scan) word(w string) bool {
 	if len(s.data)-s.pos < len(w) || string(s.data[s.pos:s.pos+len(w)]) != w {
 		return false
 	}
@@ -318,7 +328,7 @@ func (s *scan) word(w string) bool {
 	return true
 }
 
-func (s *scan) digits() bool {
+func (s *Scan) digits() bool {
 	start := s.pos
 	for s.pos < len(s.data) && s.data[s.pos] >= '0' && s.data[s.pos] <= '9' {
 		s.pos++
@@ -326,7 +336,7 @@ func (s *scan) digits() bool {
 	return s.pos > start
 }
 
-func (s *scan) number() bool {
+func (s *Scan) number() bool {
 	peek := func() byte {
 		if s.pos < len(s.data) {
 			return s.data[s.pos]

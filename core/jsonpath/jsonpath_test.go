@@ -1,0 +1,92 @@
+package jsonpath
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestPathsAreReadAsInJQ(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want Path
+	}{
+		{".", Path{}},
+		{".a", Path{Key("a")}},
+		{"._a1.b", Path{Key("_a1"), Key("b")}},
+		{".a[0][12]", Path{Key("a"), Item(0), Item(12)}},
+		{".[3].x", Path{Item(3), Key("x")}},
+		{`."odd key"`, Path{Key("odd key")}},
+		{`.["odd key"].b["\u00e9\"]"]`, Path{Key("odd key"), Key("b"), Key(`é"]`)}},
+		{`.a."b"`, Path{Key("a"), Key("b")}},
+		{`.a.[1]`, Path{Key("a"), Item(1)}},
+	} {
+		got, err := Parse(c.text)
+		if err != nil || !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: %v, %v", c.text, got, err)
+		}
+	}
+	for _, text := range []string{"", "a", ".a.", "..a", ".a[", ".a[-1]", ".a[x]", ".a[1", "[0]", `."a`, `.["a"`, `.["a]`, `."\x"`, ".a b", ".1a", ".é", ".a[9999999999]", ".[]", ".a[99999999999999999999]", strings.Repeat(".a", MaxPath)} {
+		if got, err := Parse(text); err == nil {
+			t.Errorf("%q is %v", text, got)
+		} else if len(err.Error()) > 400 {
+			t.Errorf("an error of %d bytes", len(err.Error()))
+		}
+	}
+}
+
+func TestValuesAreFoundInOnePass(t *testing.T) {
+	set := NewSet(Path{}, Path{Key("a")}, Path{Key("a"), Item(1)}, Path{Key("b"), Key("c")}, Path{Key("no")}, Path{Key("a")})
+	var s Scan
+	if at, ok := s.Run(set, []byte(` {"a": [1, 2.50], "b": {"c": "\u0041"}} `)); !ok {
+		t.Fatalf("byte %d", at)
+	}
+	want := []string{`{"a": [1, 2.50], "b": {"c": "\u0041"}}`, "[1, 2.50]", "2.50", `"\u0041"`, "", "[1, 2.50]"}
+	for i, v := range s.Values {
+		if string(v.Raw) != want[i] {
+			t.Errorf("%d: %q", i, v.Raw)
+		}
+	}
+	if text, ok := s.Values[3].Scalar(); !ok || string(text) != "A" {
+		t.Errorf("%q", text)
+	}
+	if text, ok := s.Values[2].Scalar(); !ok || string(text) != "2.5" {
+		t.Errorf("%q", text)
+	}
+	if at, ok := s.Run(set, []byte(`{"a": 1,}`)); ok || at != 8 {
+		t.Errorf("byte %d, %v", at, ok)
+	}
+	data := []byte(`{"a": [1, 2], "b": {"c": "x"}}`)
+	if n := testing.AllocsPerRun(50, func() { s.Run(set, data) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{".", ".a", `.a[0]."b c"["\u00e9"]`, ".[1]", ".a.", `."\ud800"`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		path, err := Parse(text)
+		if err != nil {
+			return
+		}
+		if again, err := Parse(path.String()); err != nil || !reflect.DeepEqual(again, path) {
+			t.Fatalf("%q is %v, written %s, which is %v, %v", text, path, path, again, err)
+		}
+	})
+}
+
+func FuzzRun(f *testing.F) {
+	for _, s := range []string{`{"a":[1,{"b":"\u0041"}],"a":2}`, "[1e5,-0.1]", `"x`, "nul", "\"\xff\"", " {} ", "01"} {
+		f.Add([]byte(s))
+	}
+	set := NewSet(Path{}, Path{Key("a")}, Path{Key("a"), Item(1), Key("b")})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var s Scan
+		if _, ok := s.Run(set, data); ok != json.Valid(data) {
+			t.Fatalf("%q: valid is %v", data, ok)
+		}
+	})
+}
