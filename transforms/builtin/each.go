@@ -60,6 +60,28 @@ func (fn each) Apply(_ context.Context, in *record.Batch, out *stage.Output) err
 // Close implements stage.Transform.
 func (each) Close(context.Context) error { return nil }
 
+// eachWith is an each whose function needs memory of its own, such as a parser: open makes it, and no two calls at the same
+// time share one.
+func eachWith[S any](open func() *S, fn func(s *S, r *record.Record, w *writer)) stage.Transform {
+	return &stateful[S]{fn: fn, states: sync.Pool{New: func() any { return open() }}}
+}
+
+type stateful[S any] struct {
+	fn     func(s *S, r *record.Record, w *writer)
+	states sync.Pool
+}
+
+// Apply implements stage.Transform. A state that the function panicked with is not used again.
+func (t *stateful[S]) Apply(ctx context.Context, in *record.Batch, out *stage.Output) error {
+	s := t.states.Get().(*S)
+	err := each(func(r *record.Record, w *writer) { t.fn(s, r, w) }).Apply(ctx, in, out)
+	t.states.Put(s)
+	return err
+}
+
+// Close implements stage.Transform.
+func (*stateful[S]) Close(context.Context) error { return nil }
+
 // keep passes the record on as it came.
 func (w *writer) keep() { w.result, w.said = stage.Result{Status: stage.Unchanged}, true }
 
