@@ -127,6 +127,8 @@ type Transform struct {
 	// Built-in transforms: each is a builtin.Config.
 	AppendDelimiter *builtin.AppendDelimiter `yaml:"append_delimiter" oneof:"transform" doc:"Ends records with a delimiter."`
 	CSVToJSON       *builtin.CSVToJSON       `yaml:"csv_to_json" oneof:"transform" doc:"Makes JSON objects of rows of CSV."`
+
+	Filter *builtin.Filter `yaml:"filter" oneof:"transform" doc:"Keeps the records that meet a condition."`
 }
 
 // Wasm runs a WebAssembly module.

@@ -1,0 +1,327 @@
+package builtin
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/vm"
+
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/jsonpath"
+	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/core/setting"
+)
+
+const (
+	// maxCondition is the most bytes of a condition's text.
+	maxCondition = 16 << 10
+	// maxSteps is how many elements a condition may look at, over all its loops: about half a second.
+	maxSteps = 1_000_000
+)
+
+// conditionText is the part of reference pages that says what a condition is.
+const conditionText = "A condition is an expression of [Expr](https://expr-lang.org/docs/language-definition). Its names are those of the record's " +
+	"JSON fields: `status`, `user.id`, `tags[0]`, `user[\"odd key\"]`. A field that is missing, or that lies in something missing, is `nil`. " +
+	"Whole numbers are integers as far as 64 bits hold them. Names that do not come from the JSON: `_key` (the partition key), `_attrs` (a map " +
+	"of attributes), `_arrived` (the time of arrival), `_data` (the data as text), `_size` (its bytes), `_shard`, `_seq`, `_sub`; and `_record`, the whole " +
+	"JSON value, as in `_record[\"odd key\"]`. A condition without names of JSON fields takes records of any form. " +
+	"An operator that gets what it does not work on, such as `nil > 3` or `\"a\" > 3`, fails the record: `(status ?? 0) > 3` does not. " +
+	"Loops (`any`, `all`, `filter`, …) look at a million elements a record at most; `reduce` and `repeat` are not there."
+
+// condition is a compiled expression that a record meets or does not. It does not change.
+type condition struct {
+	program *vm.Program
+	set     *jsonpath.Set
+	// names are what the program calls the values of the set's paths; meta are the other names that it uses.
+	names, meta []string
+}
+
+// compileCondition compiles the expression that stands in the setting key.
+func compileCondition(n *setting.Node, key, code, text string) (*condition, *fault.Error) {
+	if len(text) > maxCondition {
+		return nil, invalid(n, key, code, "%s has %d bytes; at most %d are allowed", key, len(text), maxCondition)
+	}
+	types := maps.Clone(metaTypes)
+	types[steps] = new(int)
+	find := &finder{}
+	program, err := expr.Compile(text, expr.Env(types), expr.AllowUndefinedVariables(), expr.MaxNodes(2000),
+		expr.DisableBuiltin("repeat"), expr.Patch(find),
+		expr.Function("_step", countStep, new(func(*int) bool)))
+	if find.err != nil {
+		err = find.err
+	}
+	if err != nil {
+		return nil, invalid(n, key, code, "%s: %s", key, conditionError(err))
+	}
+	root := program.Node()
+	if t := root.Type(); t != nil && t.Kind() != reflect.Bool && t.Kind() != reflect.Interface {
+		return nil, invalid(n, key, code, "%s: it gives a value of type %v, neither true nor false", key, t)
+	}
+	c := &condition{program: program}
+	var paths []jsonpath.Path
+	used := &users{}
+	ast.Walk(&root, used)
+	for _, name := range used.names {
+		if _, ok := metaTypes[name]; ok {
+			c.meta = append(c.meta, name)
+			continue
+		}
+		path, err := jsonpath.Parse(name)
+		if err != nil { // the finder has written it
+			return nil, invalid(n, key, code, "%s: %w", key, err)
+		}
+		c.names, paths = append(c.names, name), append(paths, path)
+	}
+	c.set = jsonpath.NewSet(paths...)
+	return c, nil
+}
+
+// conditionError is an error of expr in one line.
+func conditionError(err error) string {
+	var at *file.Error
+	if errors.As(err, &at) {
+		return fmt.Sprintf("%s, at line %d, column %d", at.Message, at.Line, at.Column+1)
+	}
+	return err.Error()
+}
+
+// metaTypes are the names that do not come from the record's JSON, with a value of their type.
+var metaTypes = map[string]any{
+	"_key": "", "_attrs": map[string]any(nil), "_arrived": time.Time{}, "_data": "", "_size": 0, "_shard": "", "_seq": 0, "_sub": 0,
+}
+
+// steps is the name of the count of steps, which only what the finder adds to an expression has.
+const steps = "_steps"
+
+// finder makes one name of each path through the record that an expression spells out: user.id[0] becomes the name .user.id[0],
+// so that only that value is looked for and made. It counts what loops do.
+type finder struct{ err error }
+
+// Visit implements ast.Visitor; it is called with the inner nodes first.
+func (f *finder) Visit(node *ast.Node) {
+	switch n := (*node).(type) {
+	case *ast.VariableDeclaratorNode:
+		f.declare(n)
+	case *ast.IdentifierNode:
+		if n.Value == "$env" {
+			f.fail(n, "$env is not there; the record is _record")
+		}
+		if _, ok := metaTypes[n.Value]; ok {
+			return
+		}
+		path := jsonpath.Path{}
+		if n.Value != "_record" {
+			path = jsonpath.Path{jsonpath.Key(n.Value)}
+		}
+		patch(node, &ast.IdentifierNode{Value: path.String()})
+	case *ast.MemberNode:
+		base, ok := n.Node.(*ast.IdentifierNode)
+		if !ok || !strings.HasPrefix(base.Value, ".") {
+			return
+		}
+		path, err := jsonpath.Parse(base.Value)
+		if err != nil {
+			return
+		}
+		switch p := n.Property.(type) {
+		case *ast.StringNode:
+			path = append(path, jsonpath.Key(p.Value))
+		case *ast.IntegerNode:
+			if p.Value < 0 {
+				return // from the end: expr does it
+			}
+			path = append(path, jsonpath.Item(p.Value))
+		default:
+			return
+		}
+		patch(node, &ast.IdentifierNode{Value: path.String()})
+	case *ast.ChainNode: // user?.id: a path needs no question mark
+		if id, ok := n.Node.(*ast.IdentifierNode); ok {
+			patch(node, id)
+		}
+	case *ast.CallNode:
+		if id, ok := n.Callee.(*ast.IdentifierNode); ok && strings.HasPrefix(id.Value, ".") {
+			f.fail(n, "there is no function "+strings.TrimPrefix(id.Value, "."))
+		}
+	case *ast.BuiltinNode:
+		if n.Name == "reduce" { // text that doubles with each step has no bound
+			f.fail(n, "there is no function reduce")
+		}
+	case *ast.PredicateNode:
+		step := &ast.CallNode{Callee: &ast.IdentifierNode{Value: "_step"}, Arguments: []ast.Node{&ast.IdentifierNode{Value: steps}}}
+		n.Node = &ast.ConditionalNode{Cond: step, Exp1: n.Node, Exp2: &ast.NilNode{}}
+	}
+}
+
+// declare undoes, in the scope of a variable, that its name became a path.
+func (f *finder) declare(n *ast.VariableDeclaratorNode) {
+	local := jsonpath.Path{jsonpath.Key(n.Name)}.String()
+	ast.Walk(&n.Expr, undo{local, n.Name})
+}
+
+type undo struct{ path, name string }
+
+func (u undo) Visit(node *ast.Node) {
+	id, ok := (*node).(*ast.IdentifierNode)
+	if !ok || id.Value != u.path && !strings.HasPrefix(id.Value, u.path+".") && !strings.HasPrefix(id.Value, u.path+"[") {
+		return
+	}
+	path, err := jsonpath.Parse(id.Value)
+	if err != nil {
+		return
+	}
+	var out ast.Node = &ast.IdentifierNode{Value: u.name}
+	for _, step := range path[1:] {
+		var property ast.Node = &ast.StringNode{Value: step.Key}
+		if step.Item {
+			property = &ast.IntegerNode{Value: step.Index}
+		}
+		out = &ast.ChainNode{Node: &ast.MemberNode{Node: out, Property: property, Optional: true}}
+	}
+	patch(node, out)
+}
+
+func patch(node *ast.Node, with ast.Node) {
+	with.SetLocation((*node).Location())
+	*node = with
+}
+
+func (f *finder) fail(n ast.Node, why string) {
+	if f.err == nil {
+		f.err = fmt.Errorf("%s, at character %d", why, n.Location().From+1)
+	}
+}
+
+// users collects the names that a program takes from its environment.
+type users struct{ names []string }
+
+func (u *users) Visit(node *ast.Node) {
+	id, ok := (*node).(*ast.IdentifierNode)
+	if !ok {
+		return
+	}
+	if _, meta := metaTypes[id.Value]; !meta && !strings.HasPrefix(id.Value, ".") {
+		return // a variable, or a function
+	}
+	for _, name := range u.names {
+		if name == id.Value {
+			return
+		}
+	}
+	u.names = append(u.names, id.Value)
+}
+
+var errTooManySteps = fmt.Errorf("its loops look at more than %d elements", maxSteps)
+
+func countStep(args ...any) (any, error) {
+	n := args[0].(*int)
+	if *n++; *n > maxSteps {
+		return nil, errTooManySteps
+	}
+	return true, nil
+}
+
+// evaluation is the memory of one goroutine that evaluates conditions.
+type evaluation struct {
+	scan  jsonpath.Scan
+	vm    vm.VM
+	env   map[string]any
+	steps int
+}
+
+func newEvaluation() *evaluation {
+	e := &evaluation{env: map[string]any{}}
+	e.env[steps] = &e.steps
+	return e
+}
+
+// Codes of records that no condition can be decided for, after the name of the transform.
+const (
+	codeNotJSON   = ".not_json"
+	codeCondition = ".failed"
+)
+
+// conditionCodes describes them.
+func conditionCodes(name string) []Code {
+	return []Code{
+		{name + codeNotJSON, "The record is not one JSON value, and the condition has names of fields."},
+		{name + codeCondition, "The condition is neither true nor false for the record: an operator got what it does not work on, or a loop is too long."},
+	}
+}
+
+// holds reports whether a record meets c. code, if it is not empty, is the end of the code that the record fails with.
+func (e *evaluation) holds(c *condition, r *record.Record) (holds bool, code, reason string) {
+	if len(c.names) > 0 {
+		if at, ok := e.scan.Run(c.set, r.Data); !ok {
+			return false, codeNotJSON, fmt.Sprintf("the record is not one JSON value: byte %d does not belong there", at)
+		}
+		for i, name := range c.names {
+			v, err := goValue(e.scan.Values[i])
+			if err != nil {
+				return false, codeNotJSON, fmt.Sprintf("%s: %v", name, err)
+			}
+			e.env[name] = v
+		}
+	}
+	for _, name := range c.meta {
+		e.meta(name, r)
+	}
+	e.steps = 0
+	out, err := e.vm.Run(c.program, e.env)
+	if err != nil {
+		return false, codeCondition, conditionError(err)
+	}
+	holds, ok := out.(bool)
+	if !ok {
+		return false, codeCondition, fmt.Sprintf("the condition gives %s, neither true nor false", kindOf(out))
+	}
+	return holds, "", ""
+}
+
+func kindOf(v any) string {
+	switch v.(type) {
+	case nil:
+		return "nil"
+	case string:
+		return "a text"
+	case int, float64:
+		return "a number"
+	case []any:
+		return "an array"
+	}
+	return fmt.Sprintf("a %T", v)
+}
+
+// meta sets a name that does not come from the JSON.
+func (e *evaluation) meta(name string, r *record.Record) {
+	switch name {
+	case "_key":
+		e.env[name] = r.Key
+	case "_attrs":
+		attrs := make(map[string]any, len(r.Attrs))
+		for _, a := range r.Attrs {
+			attrs[a.Name] = a.Value
+		}
+		e.env[name] = attrs
+	case "_arrived":
+		e.env[name] = r.ArrivedAt()
+	case "_data":
+		e.env[name] = record.StringOf(r.Data)
+	case "_size":
+		e.env[name] = len(r.Data)
+	case "_shard":
+		e.env[name] = r.Shard.String()
+	case "_seq":
+		e.env[name] = int(min(r.Seq, math.MaxInt))
+	case "_sub":
+		e.env[name] = int(r.Sub)
+	}
+}
