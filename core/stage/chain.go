@@ -28,10 +28,15 @@ type Link struct {
 	Transform Transform
 	// Digest is sha256:HEX of the module that the transform runs, for its failures; empty if it runs none.
 	Digest string
+	// Shadow runs beside the transform; nil: nothing does.
+	Shadow *Shadow
 }
 
 // Chain runs batches through transforms, one after the other. Run may be called concurrently, each call with its own Final.
-type Chain struct{ links []Link }
+type Chain struct {
+	links []Link
+	tap   Tap
+}
 
 // NewChain returns a chain of links, which it owns from then on. Without links it passes every record on.
 func NewChain(links ...Link) *Chain {
@@ -52,8 +57,12 @@ func (c *Chain) Run(ctx context.Context, in *record.Batch, f *Final) error {
 	f.Reset()
 	f.Roots = resize(f.Roots, len(in.Records))
 	clear(f.Roots)
+	watches := c.tap.watches.Load()
+	entering(watches, WholeChain, in)
 	if len(c.links) == 0 {
-		return f.identity(in)
+		err := f.identity(in)
+		finished(watches, in, f)
+		return err
 	}
 	if len(in.Records) == 0 {
 		return ctx.Err()
@@ -65,18 +74,44 @@ func (c *Chain) Run(ctx context.Context, in *record.Batch, f *Final) error {
 	cur, ids := in, f.ids
 	for i := range c.links {
 		last := i == len(c.links)-1
+		entering(watches, i, cur)
 		next, err := c.links[i].run(ctx, cur, ids, in, f, last)
 		if err != nil {
 			f.Reset()
 			return err
 		}
+		left(watches, i, c.links[i].Name, cur, &next.out)
+		c.links[i].Shadow.offer(watches, i, cur, &next.out)
 		if last || len(next.in.Records) == 0 {
 			break
 		}
 		cur, ids = next.in, next.ids
 	}
 	f.settle()
+	finished(watches, in, f)
 	return nil
+}
+
+// Share returns a chain of the same transforms with a tap of its own, and without their shadows: records that pass both
+// chains are compared once. Only one of the two is closed.
+func (c *Chain) Share() *Chain {
+	shared := &Chain{links: append([]Link(nil), c.links...)}
+	for i := range shared.links {
+		shared.links[i].Shadow = nil
+	}
+	return shared
+}
+
+// Tap is where to watch the chain.
+func (c *Chain) Tap() *Tap { return &c.tap }
+
+// Stages are the names of the chain's stages.
+func (c *Chain) Stages() []string {
+	names := make([]string, len(c.links))
+	for i := range c.links {
+		names[i] = c.links[i].Name
+	}
+	return names
 }
 
 // Close closes the transforms, all of them whatever happens.

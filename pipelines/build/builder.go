@@ -66,6 +66,9 @@ func (b *builder) pipeline() (p *engine.Pipeline, err error) {
 			return nil, err
 		}
 		cfg.Chain, cfg.DeadLetters = chain, dead
+		if i > 0 {
+			cfg.Chain = chain.Share()
+		}
 		p.Deliveries = append(p.Deliveries, cfg)
 	}
 	source, err := b.stream()

@@ -2,14 +2,13 @@ package pipetest
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/leatstream/leat/core/codec"
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/pipelines/spec"
 )
@@ -137,8 +136,8 @@ func differ(w *spec.TestRecord, got []byte) string {
 	if bytes.Equal(want, got) {
 		return ""
 	}
-	wv, werr := decode(want)
-	gv, gerr := decode(got)
+	wv, werr := codec.JSONValue(want)
+	gv, gerr := codec.JSONValue(got)
 	var diff string
 	switch {
 	case werr == nil && gerr == nil && w.Base64 == nil:
@@ -155,39 +154,4 @@ func differ(w *spec.TestRecord, got []byte) string {
 		diff = strings.ToValidUTF8(diff[:maxShown], "") + "…"
 	}
 	return strings.TrimRight(diff, "\n")
-}
-
-// decode reads one JSON value. Numbers become float64, so that 1 and 1.0 are equal, but for whole numbers that float64 cannot
-// tell apart from their neighbours: these keep their text.
-func decode(data []byte) (any, error) {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		return nil, err
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("more than one value")
-	}
-	return withNumbers(v), nil
-}
-
-func withNumbers(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		for key, value := range v {
-			v[key] = withNumbers(value)
-		}
-	case []any:
-		for i := range v {
-			v[i] = withNumbers(v[i])
-		}
-	case json.Number:
-		const exact = 1 << 53
-		f, err := v.Float64()
-		if err == nil && (strings.ContainsAny(string(v), ".eE") || f > -exact && f < exact) {
-			return f
-		}
-	}
-	return v
 }
