@@ -52,10 +52,14 @@ type Example struct {
 	Title string
 	// Config is YAML: what stands in the pipeline file under the transform's key.
 	Config string
-	// Input are the records' data; Base64 says that they and the outputs are in base64.
-	Input  []string
-	Output []string
-	Base64 bool
+	// Files are those that Config names, by their names, and what is in them.
+	Files map[string]string
+	// Input are the records' data; Base64 says that they and the outputs are in base64. InputKey, if there are any, are their
+	// partition keys.
+	Input    []string
+	InputKey []string
+	Output   []string
+	Base64   bool
 	// Partition and Key, if there are any, are those of the outputs.
 	Key       []string
 	Partition []map[string]string

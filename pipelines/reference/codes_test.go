@@ -1,0 +1,124 @@
+package reference
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/leatstream/leat/pipelines/spec"
+)
+
+// codesIn returns the codes in the source of built-in transforms, by the transform's key: texts that begin with it and a dot. Those
+// of settings, in calls that take the configuration's node, and those in Doc are left out. Under the empty key are the ends of codes that
+// several transforms share: texts that begin with the dot.
+func codesIn(t *testing.T, pattern string, keys []string) map[string][]string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	found := map[string][]string{}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.FuncDecl:
+				return n.Name.Name != "Doc"
+			case *ast.CallExpr:
+				return len(n.Args) == 0 || !isNode(n.Args[0])
+			case *ast.BasicLit:
+				text, err := strconv.Unquote(n.Value)
+				key, _, ok := strings.Cut(text, ".")
+				if n.Kind == token.STRING && err == nil && ok && (key == "" || slices.Contains(keys, key)) && isCode(text) && !slices.Contains(found[key], text) {
+					found[key] = append(found[key], text)
+				}
+			}
+			return true
+		})
+	}
+	return found
+}
+
+// isNode reports whether an argument is &c.Node, or n, as the functions that take a node call it.
+func isNode(arg ast.Expr) bool {
+	if addr, ok := arg.(*ast.UnaryExpr); ok && addr.Op == token.AND {
+		sel, ok := addr.X.(*ast.SelectorExpr)
+		return ok && sel.Sel.Name == "Node"
+	}
+	id, ok := arg.(*ast.Ident)
+	return ok && id.Name == "n"
+}
+
+func isCode(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return (r < 'a' || r > 'z') && r != '_' && r != '.' && (r < '0' || r > '9') }) &&
+		strings.Count(text, ".") == 1 && !strings.HasSuffix(text, ".")
+}
+
+func TestCodesOfFailuresAreThoseOfThePages(t *testing.T) {
+	all := spec.Builtins()
+	used := codesIn(t, "../../transforms/builtin/*.go", sortedKeys(all))
+	total := 0
+	for key, c := range all {
+		var listed []string
+		for _, code := range c.Doc().Codes {
+			if code.Meaning == "" {
+				t.Errorf("%s has no meaning", code.Name)
+			}
+			listed = append(listed, code.Name)
+		}
+		total += len(listed)
+		for _, code := range listed {
+			if !slices.Contains(used[key], code) && !slices.Contains(used[""], strings.TrimPrefix(code, key)) {
+				t.Errorf("the page of %s lists %s, which nothing fails with", key, code)
+			}
+		}
+		for _, code := range used[key] {
+			if !slices.Contains(listed, code) {
+				t.Errorf("the page of %s does not list %s", key, code)
+			}
+		}
+	}
+	if total < 10 {
+		t.Errorf("only %d codes", total)
+	}
+}
+
+// The module's own list says by comments which codes are errors of opening it.
+func TestCodesOfModulesAreThoseOfThePage(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "../../transforms/wasm/errors.go", nil, parser.ParseComments|parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		if v, ok := n.(*ast.ValueSpec); ok && len(v.Values) == 1 && !strings.HasPrefix(strings.TrimSpace(v.Comment.Text()), "Open") {
+			if lit, ok := v.Values[0].(*ast.BasicLit); ok {
+				code, err := strconv.Unquote(lit.Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want = append(want, code)
+			}
+		}
+		return true
+	})
+	for _, code := range hosted["wasm"].Codes {
+		got = append(got, code.Name)
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) || len(want) < 8 {
+		t.Errorf("the page lists\n%q, the source has\n%q", got, want)
+	}
+}

@@ -1,0 +1,48 @@
+package reference
+
+import "github.com/leatstream/leat/transforms/builtin"
+
+// indexText stands above the list of transforms.
+const indexText = `# Transforms
+
+A pipeline file's ` + "`transforms`" + ` are stages that every record passes, in order. A stage makes of each record one record, several or none, or it fails it;
+its ` + "`on_error`" + ` says what happens then. Records keep their order and their partition keys.
+
+` + "```yaml" + `
+transforms:
+  - name: rows          # of your choice; metrics and dead letters show it
+    csv_to_json:        # which transform it is
+      columns: [ { name: airport }, { name: speed, type: integer } ]
+    on_error: dead_letter
+` + "```" + `
+
+Fields of JSON records are named by paths as jq writes them: ` + "`.user.id`, `.[\"odd key\"]`" + `. A change leaves the other bytes of a record as they are.
+This text is also in the program: ` + "`leat transform help NAME`" + `.
+
+`
+
+// hosted are the texts of the stages that run code of the user's.
+var hosted = map[string]builtin.Doc{
+	"wasm": {
+		Summary: "Runs a WebAssembly module, in any language that compiles to one.",
+		Text: "The module is sandboxed: it has no files, no network, no environment and no clock but the system's time. It gets up to 500 records or 512 KiB a call, by the ABI " +
+			"`leat_tx_1` (transforms/wasm/abi/ABI.md), for which there are SDKs for Go, Rust, C and AssemblyScript in transforms/sdk.\n\n" +
+			"Where `module` is a folder of Go source it is built when it is first used and whenever it has changed. The stage's `config` is handed to the module as JSON.\n\n" +
+			"A record that makes the module trap, spend its time or memory, or answer with something that is no answer is found and fails alone; " +
+			"all others go on, in order. The module names the codes of the records that it fails itself.\n\n" +
+			"```yaml\ntransforms:\n  - name: csv-to-json\n    wasm: { module: ./csv2json }\n    config: { columns: [ { name: airport, type: string } ] }\n```",
+		Codes: []builtin.Code{
+			{Name: "wasm.trap", Meaning: "The call trapped: the module did what no module may, such as reading beyond its memory."},
+			{Name: "wasm.exit", Meaning: "The module ended itself, as a Go program does after a panic."},
+			{Name: "wasm.timeout", Meaning: "The call took longer than `timeout`."},
+			{Name: "wasm.memory_limit", Meaning: "The module ran out of memory."},
+			{Name: "wasm.bad_frame", Meaning: "The module's answer breaks the rules of the ABI."},
+			{Name: "wasm.output_too_large", Meaning: "The module's answer is larger than 6 MiB and than twice its input."},
+			{Name: "wasm.batch_failed", Meaning: "The module failed the call as a whole."},
+			{Name: "wasm.alloc_refused", Meaning: "The module has no room for a lone record."},
+			{Name: "wasm.record_too_large", Meaning: "The record is larger than what a module can be handed."},
+			{Name: "wasm.bad_attributes", Meaning: "The record's attributes cannot be handed to a module."},
+			{Name: "wasm.transform_failed", Meaning: "The module failed the record without a code of its own."},
+		},
+	},
+}
