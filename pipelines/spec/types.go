@@ -129,6 +129,7 @@ type Transform struct {
 	CSVToJSON       *builtin.CSVToJSON       `yaml:"csv_to_json" oneof:"transform" doc:"Makes JSON objects of rows of CSV."`
 
 	Filter *builtin.Filter `yaml:"filter" oneof:"transform" doc:"Keeps the records that meet a condition."`
+	JQ     *builtin.JQ     `yaml:"jq" oneof:"transform" doc:"Runs a jq query over records."`
 }
 
 // Wasm runs a WebAssembly module.

@@ -11,8 +11,8 @@
 // Everything else is an error about the record, with a stable code: partition.null, partition.not_scalar (an array or
 // object), partition.no_value (no result, or several), partition.not_json, partition.jq_failed, partition.too_long.
 //
-// Plain paths such as .a, .a.b[0] and ."x y" are looked up by core/jsonpath. Other queries run in gojq, for at most [TimeLimit] a record. They see no environment, files or other
-// inputs. gojq has no memory limit: a query that multiplies text or lists by numbers from the data can use much.
+// Plain paths such as .a, .a.b[0] and ."x y" are looked up by core/jsonpath. Other queries run in gojq, within the
+// limits of core/query.
 //
 // As in encoding/json and gojq, the last of several equal keys of an object wins, and bytes that are not UTF-8 are read as
 // U+FFFD.
@@ -21,7 +21,6 @@ package jq
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -30,30 +29,31 @@ import (
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/jsonpath"
+	"github.com/leatstream/leat/core/query"
 	"github.com/leatstream/leat/core/record"
 )
 
-const (
-	// TimeLimit is how long all queries of one record may take together.
-	TimeLimit = time.Second
-	// MaxValue is the most bytes of a partition value; no prefix takes more than 512.
-	MaxValue = 1024
-	// MaxQuery is the most bytes of a query.
-	MaxQuery = 16 << 10
-)
+// MaxValue is the most bytes of a partition value; no prefix takes more than 512.
+const MaxValue = 1024
 
 // Query is one partition key: its name and the query that gives its value.
 type Query struct{ Name, Text string }
 
 // Partitioner evaluates queries. It is safe for concurrent use.
 type Partitioner struct {
-	queries []query
+	queries []compiled
 	paths   *jsonpath.Set // those of all queries that are paths
 	limit   time.Duration
-	scans   sync.Pool
+	states  sync.Pool // of *state
 }
 
-type query struct {
+// state is the memory of one evaluation.
+type state struct {
+	scan  jsonpath.Scan
+	guard *query.Guard // nil until a query needs one
+}
+
+type compiled struct {
 	Query
 	path int // its number in the set, -1 if it is none
 	code *gojq.Code
@@ -62,17 +62,10 @@ type query struct {
 // Compile compiles queries; their order is that of the attributes that Eval gives. Errors have the code partition.bad_query
 // and name the query.
 func Compile(queries []Query) (*Partitioner, error) {
-	p := &Partitioner{limit: TimeLimit}
+	p := &Partitioner{limit: query.TimeLimit}
 	var paths []jsonpath.Path
 	for _, q := range queries {
-		if len(q.Text) > MaxQuery {
-			return nil, badQuery(q, fmt.Errorf("it has %d bytes; at most %d are allowed", len(q.Text), MaxQuery))
-		}
-		parsed, err := gojq.Parse(q.Text)
-		if err != nil {
-			return nil, badQuery(q, err)
-		}
-		code, err := gojq.Compile(parsed)
+		code, err := query.Compile(q.Text)
 		if err != nil {
 			return nil, badQuery(q, err)
 		}
@@ -80,10 +73,10 @@ func Compile(queries []Query) (*Partitioner, error) {
 		if path, err := jsonpath.Parse(strings.TrimSpace(q.Text)); err == nil {
 			at, paths = len(paths), append(paths, path)
 		}
-		p.queries = append(p.queries, query{q, at, code})
+		p.queries = append(p.queries, compiled{q, at, code})
 	}
 	p.paths = jsonpath.NewSet(paths...)
-	p.scans.New = func() any { return new(jsonpath.Scan) }
+	p.states.New = func() any { return new(state) }
 	return p, nil
 }
 
@@ -102,33 +95,35 @@ func (p *Partitioner) Eval(data []byte, dst *record.Attrs) error {
 	if len(p.queries) == 0 {
 		return nil
 	}
-	s := p.scans.Get().(*jsonpath.Scan)
+	s := p.states.Get().(*state)
 	defer func() {
-		s.Forget()
-		p.scans.Put(s)
+		s.scan.Forget()
+		p.states.Put(s)
 	}()
-	if at, ok := s.Run(p.paths, data); !ok {
+	if at, ok := s.scan.Run(p.paths, data); !ok {
 		return fault.New(fault.Permanent, "partition.not_json", "the record is not one JSON value: byte %d does not belong there", at)
 	}
-	var slow *evaluation
-	defer func() {
-		if slow != nil {
-			slow.cancel()
-		}
-	}()
+	var input any // decoded for the first query that is no path
+	slow := false
 	for i := range p.queries {
 		q := &p.queries[i]
 		var value []byte
 		var err error
-		if q.path >= 0 && s.Values[q.path].Kind != jsonpath.Elsewhere {
-			value, err = found(s.Values[q.path])
+		if q.path >= 0 && s.scan.Values[q.path].Kind != jsonpath.Elsewhere {
+			value, err = found(s.scan.Values[q.path])
 		} else {
-			if slow == nil {
-				if slow, err = newEvaluation(data, p.limit); err != nil {
-					return fail(q, err)
+			if !slow {
+				slow = true
+				if input, err = query.Decode(data); err != nil {
+					return fail(q, fault.New(fault.Permanent, "partition.not_json", "the record is not one JSON value: %w", err))
 				}
+				if s.guard == nil {
+					s.guard = query.NewGuard(p.limit, query.MemoryLimit)
+				}
+				s.guard.Begin(context.Background())
+				defer s.guard.End()
 			}
-			value, err = slow.scalar(q.code)
+			value, err = s.scalar(q.code, input)
 		}
 		if err == nil && len(value) > MaxValue {
 			err = fault.New(fault.Permanent, "partition.too_long", "the value has %d bytes; at most %d are allowed", len(value), MaxValue)
@@ -154,7 +149,7 @@ func set(dst *record.Attrs, name string, value []byte) {
 }
 
 // fail names the query in an error about a record.
-func fail(q *query, err error) error {
+func fail(q *compiled, err error) error {
 	var f *fault.Error
 	if !errors.As(err, &f) {
 		f = fault.New(fault.Permanent, "partition.jq_failed", "%w", err)
@@ -183,52 +178,30 @@ func found(v jsonpath.Value) ([]byte, error) {
 	return nil, errNotScalar
 }
 
-// evaluation runs queries over the decoded data of one record.
-type evaluation struct {
-	input  any
-	ctx    context.Context
-	cancel context.CancelFunc
-}
-
-func newEvaluation(data []byte, limit time.Duration) (*evaluation, error) {
-	input, err := decode(data)
-	if err != nil {
-		return nil, fault.New(fault.Permanent, "partition.not_json", "the record is not one JSON value: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	return &evaluation{input, ctx, cancel}, nil
-}
-
-func (e *evaluation) scalar(code *gojq.Code) (value []byte, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fault.New(fault.Permanent, "partition.jq_failed", "the query panicked: %v", p)
+// scalar runs a query that must have one result, and returns its text.
+func (s *state) scalar(code *gojq.Code, input any) ([]byte, error) {
+	n := 0
+	var first any
+	err := query.Run(s.guard, code, input, func(v any) bool {
+		if n++; n == 1 {
+			first = v
 		}
-	}()
-	results := code.RunWithContext(e.ctx, e.input)
-	v, ok := results.Next()
-	if !ok {
+		return n == 1
+	})
+	switch {
+	case err != nil && n == 0:
+		return nil, fault.New(fault.Permanent, "partition.jq_failed", "%w", err)
+	case n == 0:
 		return nil, fault.New(fault.Permanent, "partition.no_value", "the query gives no value")
 	}
-	if value, err = scalarOf(v); err != nil {
-		return nil, err
-	}
-	if next, more := results.Next(); more {
-		if err, bad := next.(error); bad {
-			return nil, jqError(err)
-		}
+	value, bad := scalarOf(first)
+	switch {
+	case bad != nil:
+		return nil, bad
+	case err != nil:
+		return nil, fault.New(fault.Permanent, "partition.jq_failed", "%w", err)
+	case n > 1:
 		return nil, fault.New(fault.Permanent, "partition.no_value", "the query gives more than one value").WithHint("wrap it in first(…)")
 	}
 	return value, nil
-}
-
-func jqError(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fault.New(fault.Permanent, "partition.jq_failed", "the query takes longer than %v", TimeLimit)
-	}
-	text := err.Error() // may quote the data
-	if len(text) > 300 {
-		text = text[:300] + "…"
-	}
-	return fault.New(fault.Permanent, "partition.jq_failed", "%s", text)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/jsonpath"
+	"github.com/leatstream/leat/core/query"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/internal/testenv"
 )
@@ -97,7 +98,7 @@ func TestValues(t *testing.T) {
 }
 
 func TestCompileNamesTheQuery(t *testing.T) {
-	for _, text := range []string{"", ".a |", "nosuch(1)", `include "x"; .a`, strings.Repeat(" ", MaxQuery+1), "input"} {
+	for _, text := range []string{"", ".a |", "nosuch(1)", `include "x"; .a`, strings.Repeat(" ", query.MaxText+1), "input"} {
 		_, err := Compile([]Query{{"ok", ".a"}, {"bad", text}})
 		if text == "input" && err == nil {
 			continue
@@ -164,7 +165,7 @@ func agree(t testing.TB, data []byte) {
 		}
 		got, gotCode := eval(fast, string(data))
 		want, wantCode := eval(reference, string(data))
-		if _, err := decode(data); err != nil {
+		if _, err := query.Decode(data); err != nil {
 			want, wantCode = "", "partition.not_json"
 		}
 		path, err := ParsePath(q.Text)

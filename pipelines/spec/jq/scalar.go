@@ -1,10 +1,7 @@
 package jq
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"math"
 	"math/big"
 	"strconv"
@@ -13,27 +10,11 @@ import (
 	"github.com/leatstream/leat/core/jsonpath"
 )
 
-// decode reads data as one JSON value whose numbers keep their text.
-func decode(data []byte) (any, error) {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		return nil, err
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("more follows the first value")
-	}
-	return v, nil
-}
-
 // scalarOf returns the text of a result of gojq.
 func scalarOf(v any) ([]byte, error) {
 	switch v := v.(type) {
 	case nil:
 		return nil, errNull
-	case error:
-		return nil, jqError(v)
 	case string:
 		return []byte(strings.ToValidUTF8(v, "\uFFFD")), nil
 	case bool:

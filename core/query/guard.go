@@ -1,0 +1,107 @@
+package query
+
+import (
+	"context"
+	"fmt"
+	"runtime/metrics"
+	"sync"
+	"time"
+)
+
+// firstLook is when a guard looks at a run for the first time, and how often from then on: most runs have ended by then and have
+// cost it a timer that did not fire.
+const firstLook = 5 * time.Millisecond
+
+// Guard is the context of runs, one after the other, that ends each which takes too long or too much memory. It is for one
+// goroutine.
+type Guard struct {
+	limit  time.Duration
+	memory uint64
+	timer  *time.Timer
+
+	mu      sync.Mutex
+	running bool
+	outer   context.Context
+	began   time.Time
+	heap    uint64        // at the first look; 0 before
+	done    chan struct{} // replaced by Begin alone
+	err     error
+}
+
+// NewGuard returns a guard with a limit of time and of the heap's growth, in bytes, for each run.
+func NewGuard(limit time.Duration, memory uint64) *Guard {
+	g := &Guard{limit: limit, memory: memory, done: make(chan struct{})}
+	g.timer = time.AfterFunc(time.Hour, g.look)
+	g.timer.Stop()
+	return g
+}
+
+// Begin starts the watch over a run, which also ends when ctx does.
+func (g *Guard) Begin(ctx context.Context) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.err != nil {
+		g.done, g.err = make(chan struct{}), nil
+	}
+	g.running, g.outer, g.heap, g.began = true, ctx, 0, time.Now()
+	g.timer.Reset(min(firstLook, g.limit))
+}
+
+// End ends the watch.
+func (g *Guard) End() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.running, g.outer = false, nil
+	g.timer.Stop()
+}
+
+// look is called by the timer. It may come late, after the run has ended or while the next one is young.
+func (g *Guard) look() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.running || g.err != nil {
+		return
+	}
+	took, heap := time.Since(g.began), heapSize()
+	if g.heap == 0 {
+		g.heap = heap
+	}
+	switch {
+	case g.outer.Err() != nil:
+		g.stop(context.Cause(g.outer))
+	case took >= g.limit:
+		g.stop(fmt.Errorf("the query takes longer than %v", g.limit))
+	case heap > g.heap && heap-g.heap > g.memory:
+		g.stop(fmt.Errorf("memory grew by more than %d MiB while the query ran", g.memory>>20))
+	default:
+		g.timer.Reset(min(firstLook, g.limit-took))
+	}
+}
+
+func (g *Guard) stop(why error) {
+	g.err = why
+	close(g.done)
+}
+
+// heapSize returns the bytes of objects on the heap, those that are not yet collected among them.
+func heapSize() uint64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+// Deadline implements context.Context.
+func (g *Guard) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Done implements context.Context. gojq asks at each step, on the goroutine that called Begin.
+func (g *Guard) Done() <-chan struct{} { return g.done }
+
+// Err implements context.Context.
+func (g *Guard) Err() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.err
+}
+
+// Value implements context.Context.
+func (g *Guard) Value(any) any { return nil }

@@ -1,0 +1,86 @@
+// Package query runs jq queries (gojq) over records, one after the other, within bounds: a query that does not end, or that takes too
+// much memory, fails the record and nothing else. Queries see no environment, files or other inputs.
+package query
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/itchyny/gojq"
+)
+
+const (
+	// MaxText is the most bytes of a query.
+	MaxText = 16 << 10
+	// TimeLimit is how long the queries of one record may take together.
+	TimeLimit = time.Second
+	// MemoryLimit is how much the heap of the process may grow, in bytes, while the queries of one record run. It is looked at every
+	// few milliseconds, so that what one step takes at once (text times a number makes up to 2 GiB) passes it.
+	MemoryLimit = 256 << 20
+)
+
+// Compile compiles a query. variables are names with a dollar sign, whose values each run gives in this order.
+func Compile(text string, variables ...string) (*gojq.Code, error) {
+	if len(text) > MaxText {
+		return nil, fmt.Errorf("it has %d bytes; at most %d are allowed", len(text), MaxText)
+	}
+	parsed, err := gojq.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	return gojq.Compile(parsed, gojq.WithVariables(variables))
+}
+
+// Decode reads data as one JSON value whose numbers keep their text.
+func Decode(data []byte) (any, error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("more follows the first value")
+	}
+	return v, nil
+}
+
+// Run hands the results of a query over input to visit, until it returns false. Errors are about the record: the query's own, of
+// at most 300 bytes, because it may quote the data, or that it goes beyond a limit. ctx is a [Guard].
+func Run(ctx context.Context, code *gojq.Code, input any, visit func(any) bool, values ...any) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the query panicked: %v", p)
+		}
+	}()
+	results := code.RunWithContext(ctx, input, values...)
+	for {
+		v, ok := results.Next()
+		if !ok {
+			return nil
+		}
+		if err, bad := v.(error); bad {
+			var halt *gojq.HaltError
+			if errors.As(err, &halt) && halt.Value() == nil { // halt ends a query, halt_error fails it
+				return nil
+			}
+			return brief(err)
+		}
+		if !visit(v) {
+			return nil
+		}
+	}
+}
+
+func brief(err error) error {
+	text := err.Error()
+	if len(text) <= 300 {
+		return err
+	}
+	return errors.New(text[:300] + "…")
+}

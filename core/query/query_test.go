@@ -1,0 +1,98 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+func run(t *testing.T, g *Guard, ctx context.Context, text, data string) ([]any, error) {
+	t.Helper()
+	code, err := Compile(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	input, err := Decode([]byte(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []any
+	g.Begin(ctx)
+	defer g.End()
+	err = Run(g, code, input, func(v any) bool {
+		all = append(all, v)
+		return len(all) < 100
+	})
+	return all, err
+}
+
+func TestQueriesRunOneAfterTheOther(t *testing.T) {
+	g := NewGuard(time.Second, MemoryLimit)
+	for _, c := range []struct{ query, data, want, err string }{
+		{".a[]", `{"a":[1,"x",1.50]}`, "[1 x 1.50]", ""},
+		{"empty", "1", "[]", ""},
+		{"1, halt, 2", "1", "[1]", ""},
+		{"1, error(\"no\")", "1", "[1]", "no"},
+		{"halt_error", `"x"`, "[]", "halt error: x"},
+		{"repeat(1)", "1", fmt.Sprint(make100()), ""},
+		{"env.HOME, $ENV.PATH", "1", "[<nil> <nil>]", ""},
+		{`error("` + strings.Repeat("x", 500) + `")`, "1", "[]", "…"},
+	} {
+		got, err := run(t, g, t.Context(), c.query, c.data)
+		if fmt.Sprint(got) != c.want || (err == nil) != (c.err == "") || err != nil && (!strings.Contains(err.Error(), c.err) || len(err.Error()) > 310) {
+			t.Errorf("%s: %v, %v", c.query, got, err)
+		}
+	}
+}
+
+func make100() []any {
+	all := make([]any, 100)
+	for i := range all {
+		all[i] = 1
+	}
+	return all
+}
+
+func TestARunThatTakesTooLongIsEndedAndTheNextIsNot(t *testing.T) {
+	g := NewGuard(30*time.Millisecond, MemoryLimit)
+	for range 3 {
+		if _, err := run(t, g, t.Context(), "def f: f; f", "1"); err == nil || !strings.Contains(err.Error(), "longer than 30ms") {
+			t.Errorf("got %v", err)
+		}
+		if got, err := run(t, g, t.Context(), ".+1", "1"); err != nil || got[0] != 2 {
+			t.Errorf("got %v, %v", got, err)
+		}
+	}
+}
+
+func TestARunThatTakesTooMuchMemoryIsEnded(t *testing.T) {
+	g := NewGuard(time.Minute, 32<<20)
+	for _, text := range []string{"[range(1e12)]", `reduce range(60) as $i ("x"; . + .)`} {
+		if _, err := run(t, g, t.Context(), text, "1"); err == nil || !strings.Contains(err.Error(), "memory grew by more than 32 MiB") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestARunEndsWithItsContext(t *testing.T) {
+	why := errors.New("stop")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	if _, err := run(t, NewGuard(time.Minute, MemoryLimit), ctx, "def f: f; f", "1"); !errors.Is(err, why) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestWhatDoesNotCompile(t *testing.T) {
+	for _, text := range []string{"", ".a |", "nosuch(1)", `include "x"; .a`, "input", "$x", strings.Repeat(" ", MaxText+1)} {
+		if _, err := Compile(text); err == nil {
+			t.Errorf("%.20q compiles", text)
+		}
+	}
+	if _, err := Compile("$x + .", "$x"); err != nil {
+		t.Error(err)
+	}
+}
