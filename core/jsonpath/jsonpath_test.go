@@ -90,3 +90,27 @@ func FuzzRun(f *testing.F) {
 		}
 	})
 }
+
+func TestValuesOneAfterTheOther(t *testing.T) {
+	for _, c := range []struct {
+		data       string
+		start, end int
+		ok         bool
+	}{{` {"a":1} [2]`, 1, 8, true}, {`12 3`, 0, 2, true}, {`"x"y`, 0, 3, true}, {"", 0, 0, false}, {" \n", 2, 2, false}, {`{"a":}`, 5, 5, false}, {" x", 1, 1, false}} {
+		if start, end, ok := First([]byte(c.data)); start != c.start || end != c.end || ok != c.ok {
+			t.Errorf("%q: %d, %d, %v", c.data, start, end, ok)
+		}
+	}
+	for array, want := range map[string]string{"[]": "", "[ ]": "", "[1]": "1", `[ {"a":[1]} ,"x" , null]`: `{"a":[1]}|"x"|null`} {
+		var items []string
+		Items([]byte(array), func(item []byte) bool { items = append(items, string(item)); return true })
+		if got := strings.Join(items, "|"); got != want {
+			t.Errorf("%s: %s", array, got)
+		}
+	}
+	n := 0
+	Items([]byte("[1,2,3]"), func([]byte) bool { n++; return n < 2 })
+	if n != 2 {
+		t.Errorf("%d items after the second was enough", n)
+	}
+}

@@ -128,8 +128,9 @@ type Transform struct {
 	AppendDelimiter *builtin.AppendDelimiter `yaml:"append_delimiter" oneof:"transform" doc:"Ends records with a delimiter."`
 	CSVToJSON       *builtin.CSVToJSON       `yaml:"csv_to_json" oneof:"transform" doc:"Makes JSON objects of rows of CSV."`
 
-	Filter *builtin.Filter `yaml:"filter" oneof:"transform" doc:"Keeps the records that meet a condition."`
-	JQ     *builtin.JQ     `yaml:"jq" oneof:"transform" doc:"Runs a jq query over records."`
+	Filter     *builtin.Filter     `yaml:"filter" oneof:"transform" doc:"Keeps the records that meet a condition."`
+	JQ         *builtin.JQ         `yaml:"jq" oneof:"transform" doc:"Runs a jq query over records."`
+	Decompress *builtin.Decompress `yaml:"decompress" oneof:"transform" doc:"Unpacks records that are compressed, and the envelopes of CloudWatch Logs."`
 }
 
 // Wasm runs a WebAssembly module.

@@ -29,11 +29,11 @@ func TestConditionsReadTheRecord(t *testing.T) {
 		`_size == len(_data) && _data contains "odd key"`:                                                                                                        "unchanged",
 		`s in ["xA", "y"]`: "unchanged", `missing in ["xA"]`: "dropped", `lower(s) == "xa"`: "unchanged", `(missing ?? 3) > 2`: "unchanged",
 		`user[s] == nil`: "unchanged", `_record != nil`: "unchanged", `keys(_record) != []`: "unchanged",
-		`missing > 3`:                       "filter.failed: invalid operation: <nil> > int, at line 1, column 9",
-		`s > 3`:                             "filter.failed: invalid operation: string > int, at line 1, column 3",
-		`s`:                                 "filter.failed: the condition gives a text, neither true nor false",
-		`missing`:                           "filter.failed: the condition gives nil, neither true nor false",
-		`n.x.y == nil`:                      "unchanged",
+		`missing > 3`:  "filter.failed: invalid operation: <nil> > int, at line 1, column 9",
+		`s > 3`:        "filter.failed: invalid operation: string > int, at line 1, column 3",
+		`s`:            "filter.failed: the condition gives a text, neither true nor false",
+		`missing`:      "filter.failed: the condition gives nil, neither true nor false",
+		`n.x.y == nil`: "unchanged",
 		`all(1..100000, all(tags, all(tags, # != 1)))`: "filter.failed: its loops look at more than 1000000 elements, at line 1, column 1",
 	} {
 		becomes(t, "filter", "when: '"+strings.ReplaceAll(condition, "'", "''")+"'", data, want)
