@@ -9,9 +9,9 @@ import (
 	"github.com/leatstream/leat/core/record"
 )
 
-// maxFailedParts is how many failed calls with more than one record the chain spends on one batch. A guilty record takes about
-// log2(n) of them to find, so a batch with many is cheaper record by record: one call each, whatever they are.
-const maxFailedParts = 32
+// maxFailedParts is how many failed calls with more than one record the chain spends on a batch of n. A guilty record takes
+// about log2(n) of them to find, so a batch with many is cheaper record by record: one call each, whatever they are.
+func maxFailedParts(n int) int { return max(32, n/16) }
 
 // isolation finds the records of one batch that make a transform fail, and fails only those.
 type isolation struct {
@@ -24,36 +24,65 @@ type isolation struct {
 
 // isolate fills s.out with one result for each record of in.
 func (l *Link) isolate(ctx context.Context, in *record.Batch, s *step) error {
-	err := l.apply(ctx, in, &s.out)
+	done, err := l.apply(ctx, in, &s.out)
 	if err == nil {
 		return nil
 	}
 	if refused := refusal(ctx, err); refused != nil {
 		return refused
 	}
-	s.out.Results = resize(s.out.Results[:0], len(in.Records))
-	s.out.Outs = s.out.Outs[:0]
+	complete := s.out.Results
+	s.out.Results = resize(s.out.Results, len(in.Records))
+	copy(s.out.Results, complete) // resize may have moved them
 	s.part.Arena = s.out.Arena
 	if s.sub == nil {
 		s.sub = record.NewBatch()
 	}
 	i := isolation{link: l, all: in, s: s}
-	return i.blame(ctx, 0, len(in.Records), err)
+	return i.blame(ctx, 0, done, len(in.Records), err)
 }
 
-// apply runs the transform and checks its results. out may hold what a call that failed left behind.
-func (l *Link) apply(ctx context.Context, in *record.Batch, out *Output) (err error) {
+// apply runs the transform and checks its results. After an error out holds the results of the first records that are done.
+func (l *Link) apply(ctx context.Context, in *record.Batch, out *Output) (done int, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fault.New(fault.Permanent, CodePanic, "the transform panicked: %v", p)
+			done, err = 0, fault.New(fault.Permanent, CodePanic, "the transform panicked: %v", p)
+			out.cut(0)
 		}
 	}()
 	clear(out.Outs)
 	out.Results, out.Outs = out.Results[:0], out.Outs[:0]
-	if err := l.Transform.Apply(ctx, in, out); err != nil {
-		return err
+	err = l.Transform.Apply(ctx, in, out)
+	if err == nil {
+		if err = out.check(len(in.Records)); err != nil {
+			out.cut(0)
+		}
+		return 0, err
 	}
-	return out.check(len(in.Records))
+	if p, ok := errors.AsType[Partial](err); ok && p.Done() > 0 && p.Done() < len(in.Records) && out.cut(p.Done()) {
+		return p.Done(), err
+	}
+	out.cut(0)
+	return 0, err
+}
+
+// cut keeps the first n results and their outs. It is false, and keeps nothing, if they do not fit.
+func (o *Output) cut(n int) bool {
+	outs := 0
+	for i := 0; i < n && i < len(o.Results); i++ {
+		if o.Results[i].Status == OK {
+			outs += max(0, min(o.Results[i].N, len(o.Outs)))
+		}
+	}
+	if n > len(o.Results) || outs > len(o.Outs) {
+		n, outs = 0, 0
+	}
+	clear(o.Outs[outs:])
+	o.Results, o.Outs = o.Results[:n], o.Outs[:outs]
+	if n > 0 && o.check(n) != nil {
+		return o.cut(0)
+	}
+	return n > 0
 }
 
 // refusal returns the error of Run if err is not about a record.
@@ -68,13 +97,13 @@ func refusal(ctx context.Context, err error) error {
 	return nil
 }
 
-// blame finds the guilty among the records lo to hi, which failed together with err.
-func (i *isolation) blame(ctx context.Context, lo, hi int, err error) error {
-	if hi-lo == 1 {
-		i.fail(lo, err)
-		return nil
+// blame finds the guilty among the records lo to hi. They failed with err in one call, together with the records from
+// first to lo, which have their results.
+func (i *isolation) blame(ctx context.Context, first, lo, hi int, err error) error {
+	if hi-first == 1 {
+		return i.condemn(ctx, lo, err)
 	}
-	if i.failed++; i.failed > maxFailedParts {
+	if i.failed++; i.failed > maxFailedParts(len(i.all.Records)) {
 		for at := lo; at < hi; at++ {
 			if err := i.try(ctx, at, at+1); err != nil {
 				return err
@@ -82,10 +111,9 @@ func (i *isolation) blame(ctx context.Context, lo, hi int, err error) error {
 		}
 		return nil
 	}
-	var c Culprit
-	if errors.As(err, &c) && c.Record() >= 0 && c.Record() < hi-lo {
-		at := lo + c.Record()
-		if err := i.try(ctx, at, at+1); err != nil {
+	if c, ok := errors.AsType[Culprit](err); ok && c.Record() >= lo-first && c.Record() < hi-first {
+		at := first + c.Record()
+		if err := i.try(WithFresh(ctx), at, at+1); err != nil {
 			return err
 		}
 		if err := i.try(ctx, lo, at); err != nil {
@@ -93,11 +121,21 @@ func (i *isolation) blame(ctx context.Context, lo, hi int, err error) error {
 		}
 		return i.try(ctx, at+1, hi)
 	}
-	mid := lo + (hi-lo)/2
+	mid := lo + (hi-lo+1)/2
 	if err := i.try(ctx, lo, mid); err != nil {
 		return err
 	}
 	return i.try(ctx, mid, hi)
+}
+
+// condemn fails a record that has failed alone, with err. If the state of the transform may be at fault, it gets a last
+// chance in a fresh one.
+func (i *isolation) condemn(ctx context.Context, at int, err error) error {
+	if t, ok := errors.AsType[Tainted](err); ok && t.Tainted() && !Fresh(ctx) {
+		return i.try(WithFresh(ctx), at, at+1)
+	}
+	i.fail(at, err)
+	return nil
 }
 
 // try applies the transform to the records lo to hi and, if that fails, looks for the guilty among them.
@@ -108,11 +146,11 @@ func (i *isolation) try(ctx context.Context, lo, hi int) error {
 	sub, part, out := i.s.sub, &i.s.part, &i.s.out
 	clear(sub.Records)
 	sub.Records = append(sub.Records[:0], i.all.Records[lo:hi]...)
-	if err := i.link.apply(ctx, sub, part); err != nil {
+	done, err := i.link.apply(ctx, sub, part)
+	if err != nil {
 		if refused := refusal(ctx, err); refused != nil {
 			return refused
 		}
-		return i.blame(ctx, lo, hi, err)
 	}
 	shift := len(out.Outs)
 	for j, res := range part.Results {
@@ -120,6 +158,9 @@ func (i *isolation) try(ctx context.Context, lo, hi int) error {
 		out.Results[lo+j] = res
 	}
 	out.Outs = append(out.Outs, part.Outs...) // from here on results name outs, not outs their parents
+	if err != nil {
+		return i.blame(ctx, lo, lo+done, hi, err)
+	}
 	return nil
 }
 

@@ -1,8 +1,3 @@
-// Package stage defines what a transform is, runs a chain of them over a batch, and isolates the records that break one.
-//
-// A transform maps a batch to an [Output]: exactly one [Result] for each input, and the outputs that the results refer
-// to. An error of Apply is about the whole batch; the chain then finds the records that cause it, by halving, so that
-// only those fail and all others go on in order.
 package stage
 
 import (
@@ -84,9 +79,34 @@ type Transform interface {
 // Culprit is implemented by errors of Apply that know which record caused them.
 type Culprit interface {
 	error
-	// Record is the index of the record in the batch, or -1.
+	// Record is the index of the record in the batch, or -1. It is a suspicion: the chain lets the record prove it.
 	Record() int
 }
+
+// Partial is implemented by errors of Apply that come after a part of the work: out then holds the results of the first
+// records, and they count.
+type Partial interface {
+	error
+	// Done is how many of the records have their result. Further results, and the outs of those, are ignored.
+	Done() int
+}
+
+// Tainted is implemented by errors of Apply that may be due to what earlier records left behind in the transform (memory
+// that leaked, a table that broke) rather than to those of the call.
+type Tainted interface {
+	error
+	// Tainted is whether earlier records have touched the state that the call ran in.
+	Tainted() bool
+}
+
+type freshKey struct{}
+
+// Fresh is whether the records of a call of Apply must meet nothing that earlier records have left behind, so that it
+// shows what they do by themselves. A transform whose errors are [Tainted] honours it; others need not.
+func Fresh(ctx context.Context) bool { return ctx.Value(freshKey{}) != nil }
+
+// WithFresh returns the context of a call for which [Fresh] is true.
+func WithFresh(ctx context.Context) context.Context { return context.WithValue(ctx, freshKey{}, true) }
 
 // Policy is what happens to a record that a stage fails.
 type Policy string

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/leatstream/leat/core/fault"
@@ -14,40 +15,93 @@ import (
 )
 
 // Apply runs the batch through one instance, in as many calls as the limits ask for. It waits for an instance if all are in
-// use. An error about a call is permanent and, if the module names its record, a [stage.Culprit].
-func (m *Module) Apply(ctx context.Context, in *record.Batch, out *stage.Output) error {
-	i, err := m.take(ctx)
+// use. An error about a call is permanent, keeps the results of the calls before it ([stage.Partial]) and, mostly, names its
+// record ([stage.Culprit]): a module that does not say which record it works on gets those of the failed call one by one.
+func (m *Module) Apply(ctx context.Context, in *record.Batch, out *stage.Output) (err error) {
+	i, err := m.take(ctx, stage.Fresh(ctx))
 	if err != nil {
 		return err
 	}
-	err = i.apply(ctx, in.Records, out)
-	var failed *callError
-	if err == nil || errors.As(err, &failed) && failed.orderly {
-		return errors.Join(err, m.give(ctx, i))
-	}
-	return errors.Join(err, m.drop(ctx, i))
-}
-
-func (i *instance) apply(ctx context.Context, recs []record.Record, out *stage.Output) error {
-	for lo := 0; lo < len(recs); {
-		hi := lo + callSize(recs[lo:])
-		if err := i.run(ctx, recs, lo, hi, out); err != nil {
-			return err
+	for lo := 0; lo < len(in.Records) && err == nil; {
+		hi := lo + callSize(in.Records[lo:], m.size.records())
+		if i, err = m.apply(ctx, i, in.Records, lo, hi, out); err == nil {
+			m.size.succeeded(hi - lo)
 		}
 		lo = hi
 	}
-	return nil
+	if i == nil {
+		<-m.pool.slots
+		return err
+	}
+	return errors.Join(err, m.give(ctx, i))
 }
 
-// callSize is how many of recs go into one call, at least one.
-func callSize(recs []record.Record) int {
+// apply makes one call with recs[lo:hi], and a call for each of them if that failed and nobody knows on which. It returns the
+// instance to go on with, nil if that is gone and there is an error.
+func (m *Module) apply(ctx context.Context, i *instance, recs []record.Record, lo, hi int, out *stage.Output) (*instance, error) {
+	err := i.run(ctx, recs, lo, hi, out)
+	if err == nil {
+		return m.renew(ctx, i)
+	}
+	failed, ofCall := errors.AsType[*callError](err)
+	if !ofCall || !failed.orderly {
+		m.size.failed()
+		err = errors.Join(err, m.lose(ctx, i))
+		i = nil
+	}
+	if !ofCall || failed.record >= 0 {
+		return i, err
+	}
+	if i == nil {
+		if i, err = m.obtain(ctx, false); err != nil {
+			return nil, err
+		}
+	}
+	for at := failed.done; at < hi; at++ {
+		if i, err = m.apply(ctx, i, recs, at, at+1, out); err != nil {
+			return i, err
+		}
+	}
+	return i, nil
+}
+
+// callSize is how many of recs go into one call, at least one and at most limit.
+func callSize(recs []record.Record, limit int) int {
+	limit = min(len(recs), limit)
 	bytes := recs[0].Size()
-	for n := 1; n < min(len(recs), MaxBatchRecords); n++ {
+	for n := 1; n < limit; n++ {
 		if bytes += recs[n].Size(); bytes > MaxBatchBytes {
 			return n
 		}
 	}
-	return min(len(recs), MaxBatchRecords)
+	return limit
+}
+
+// callLimit adapts how many records go into one call to how often calls fail: after a failure all records of the call are
+// run again, and a loop without end has used up the time, or the fuel, of all of them. It starts at MaxBatchRecords, falls to
+// cautious with each failure, and doubles with every 16 calls that succeed.
+type callLimit struct {
+	most  atomic.Int32
+	calls atomic.Int32 // that succeeded since most changed
+}
+
+const cautious = 32
+
+func (l *callLimit) records() int { return int(l.most.Load()) }
+
+func (l *callLimit) failed() {
+	l.most.Store(cautious)
+	l.calls.Store(0)
+}
+
+func (l *callLimit) succeeded(records int) {
+	most := l.most.Load()
+	if most == MaxBatchRecords || records < int(most) || l.calls.Add(1) < 16 {
+		return
+	}
+	if l.most.CompareAndSwap(most, min(2*most, MaxBatchRecords)) {
+		l.calls.Store(0)
+	}
 }
 
 // run makes one call with recs[lo:hi], or more if the module has no room for so many.
@@ -57,13 +111,17 @@ func (i *instance) run(ctx context.Context, recs []record.Record, lo, hi int, ou
 		return nil
 	}
 	if err := i.plan(recs[lo:hi]); err != nil {
-		return &callError{fault.New(fault.Permanent, CodeBadAttributes, "%w", err), lo + err.Index, true}
+		at := lo + err.Index
+		return &callError{cause: fault.New(fault.Permanent, CodeBadAttributes, "%w", err), record: at, done: lo, orderly: true}
 	}
+	touched := i.calls > 0
+	i.calls++
+	blame := func(err error, orderly bool) error { return i.blame(err, lo, hi, len(out.Results), touched, orderly) }
 	size := i.layout.Size()
 	ptr, refused, err := i.allocate(ctx, size)
 	switch {
 	case err != nil:
-		return i.blame(err, lo, hi, false)
+		return blame(err, false)
 	case refused && lo+1 == hi:
 		refuse(out, CodeAllocRefused, "the module has no room for a frame of %d bytes", size)
 		return nil
@@ -78,14 +136,14 @@ func (i *instance) run(ctx context.Context, recs []record.Record, lo, hi int, ou
 	i.encode(frame, recs[lo:hi])
 	i.stack = [2]uint64{uint64(ptr), uint64(size)}
 	if err := i.call(ctx, abi.ExportTransform, i.transform); err != nil {
-		return i.blame(err, lo, hi, false)
+		return blame(err, false)
 	}
 	answer := i.stack[0]
 	if answer == 0 {
-		return i.blame(fault.New(fault.Permanent, CodeBatchFailed, "leat_transform failed the batch%s", i.said()), lo, hi, true)
+		return blame(fault.New(fault.Permanent, CodeBatchFailed, "leat_transform failed the batch%s", i.said()), true)
 	}
 	if err := i.collect(uint32(answer>>32), uint32(answer), max(MinOutputCap, 2*size), recs[lo:hi], lo, out); err != nil {
-		return i.blame(err, lo, hi, false)
+		return blame(err, false)
 	}
 	return nil
 }
@@ -119,15 +177,19 @@ func attrsOf(attrs record.Attrs) []abi.Attr {
 	return unsafe.Slice((*abi.Attr)(unsafe.Pointer(unsafe.SliceData(attrs))), len(attrs))
 }
 
-// blame ties an error of a call to the record that the module was working on. Errors of a context stay what they are.
-func (i *instance) blame(err error, lo, hi int, orderly bool) error {
+// blame ties an error of a call with the records lo to hi to the one that the module was working on. done records of the
+// batch have their results. Errors of a context stay what they are.
+func (i *instance) blame(err error, lo, hi, done int, touched, orderly bool) error {
 	var known *fault.Error
 	if !errors.As(err, &known) {
 		return err
 	}
-	e := &callError{known, -1, orderly}
+	e := &callError{cause: known, record: -1, done: done, touched: touched, orderly: orderly}
 	if at, ok := i.worksOn(); ok && uint64(at) < uint64(hi-lo) {
 		e.record = lo + int(at)
+	}
+	if lo+1 == hi {
+		e.record = lo
 	}
 	return e
 }

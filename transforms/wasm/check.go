@@ -67,6 +67,7 @@ var exports = []struct {
 	{abi.ExportTransform, true, signature{[]byte{i32, i32}, []byte{i64}}},
 	{abi.ExportDescribe, false, signature{nil, []byte{i64}}},
 	{abi.ExportInit, false, signature{}},
+	{abi.ExportCursor, false, signature{nil, []byte{i32}}},
 }
 
 // check compares the module's exports and imports with the interface.

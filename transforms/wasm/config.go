@@ -60,6 +60,13 @@ type Config struct {
 	Timeout time.Duration
 	// Instances is how many calls run at a time, each in an instance with memory of its own; 0 is GOMAXPROCS.
 	Instances int
+	// KeepWorn keeps an instance whose memory has grown to near its limit, until a call fails: for modules that cannot do without
+	// what they keep between calls. Otherwise such an instance is replaced by a new one.
+	KeepWorn bool
+	// MaxCalls replaces an instance after so many calls; 0 is never.
+	MaxCalls int
+	// Replaced is told of each instance that was replaced between calls, with the reason: memory or calls; nil: nobody is.
+	Replaced func(reason string)
 	// Logger gets the module's log lines, a limited number; nil discards them.
 	Logger *slog.Logger
 	// Count gets what the module counts, concurrently and under at most 257 names; nil discards it.
@@ -89,6 +96,9 @@ func (c *Config) Validate() error {
 	if c.Count == nil {
 		c.Count = func(string, int64) {}
 	}
+	if c.Replaced == nil {
+		c.Replaced = func(string) {}
+	}
 	if len(c.Config) == 0 {
 		c.Config = json.RawMessage("null")
 	}
@@ -104,6 +114,8 @@ func (c *Config) Validate() error {
 		return invalid("the guard is %q; it must be interrupt or none", c.Guard)
 	case c.Timeout < 0:
 		return invalid("the time limit is %s; it must be positive", c.Timeout)
+	case c.MaxCalls < 0:
+		return invalid("an instance is to be replaced after %d calls; it must be at least one, or 0 for never", c.MaxCalls)
 	case c.Instances < 0:
 		return invalid("%d instances; there must be at least one", c.Instances)
 	case !json.Valid(c.Config):

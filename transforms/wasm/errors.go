@@ -35,16 +35,23 @@ const (
 	codeTransformFailed = "wasm.transform_failed" // a failed result without a code
 )
 
-// callError is an error of a call, and the record that the module was working on, as far as it says.
+// callError is an error of a call. It is a [stage.Culprit], [stage.Partial] and [stage.Tainted].
 type callError struct {
-	cause  *fault.Error
+	cause *fault.Error
+	// record is the one that the module was working on, as far as it says, else -1.
 	record int
+	// done is how many records of the batch have their results, from calls before.
+	done int
+	// touched means that the instance had served other calls.
+	touched bool
 	// orderly means that the module itself, or the host before the call, said no: the instance is as good as before.
 	orderly bool
 }
 
 func (e *callError) Error() string { return e.cause.Error() }
 func (e *callError) Record() int   { return e.record }
+func (e *callError) Done() int     { return e.done }
+func (e *callError) Tainted() bool { return e.touched }
 func (e *callError) Unwrap() error { return e.cause }
 
 // describe turns what wazero returns after a call of export name into an error. It prefers the module's own words.

@@ -273,8 +273,9 @@ func TestConcurrentApplyUsesABoundedPool(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := len(m.pool.idle); n > 3 || len(m.pool.slots) != 0 {
-		t.Errorf("%d idle instances, %d slots in use", n, len(m.pool.slots))
+	m.warm.Wait()
+	if n := len(m.pool.idle); n > 3+spares || n != m.pool.live || len(m.pool.slots) != 0 {
+		t.Errorf("%d idle instances of %d, %d slots in use", n, m.pool.live, len(m.pool.slots))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
@@ -20,7 +21,14 @@ type instance struct {
 	mod       api.Module
 	alloc     api.Function
 	transform api.Function
+	memory    linearMemory
 	cursor    api.Global // nil if the module does not say which record it works on; see worksOn
+	cursorAt  uint32     // address of the cursor if a function of the module told it, else 0
+
+	calls int    // with records
+	start int64  // bytes of memory when it was ready
+	grown int64  // bytes of memory after the last call
+	worn  string // why it is to be replaced; see renew
 
 	stdout, stderr guestStream
 	failure        string // what leat.fail said during the current call
@@ -40,8 +48,11 @@ func (m *Module) instantiate(ctx context.Context) (*instance, error) {
 	}
 	guarded, cancel := i.guard(ctx)
 	defer cancel()
-	mod, err := m.runtime.InstantiateModule(guarded, m.compiled, m.moduleConfig(i))
+	mod, err := m.runtime.InstantiateModule(experimental.WithMemoryAllocator(guarded, allocator{i}), m.compiled, m.moduleConfig(i))
 	if err != nil {
+		if i.memory != nil {
+			i.memory.release()
+		}
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -53,9 +64,18 @@ func (m *Module) instantiate(ctx context.Context) (*instance, error) {
 	}
 	i.mod = mod
 	if err := i.prepare(ctx); err != nil {
-		return nil, errors.Join(err, mod.Close(context.WithoutCancel(ctx)))
+		return nil, errors.Join(err, i.close(ctx))
 	}
+	i.start = int64(mod.Memory().Size())
+	i.grown = i.start
 	return i, nil
+}
+
+// close gives the instance's memory back.
+func (i *instance) close(ctx context.Context) error {
+	err := i.mod.Close(context.WithoutCancel(ctx))
+	i.memory.release()
+	return err
 }
 
 // prepare initializes the instance and hands it the configuration.
@@ -74,6 +94,12 @@ func (i *instance) prepare(ctx context.Context) error {
 		}
 		i.cursor = g
 	}
+	if f := i.mod.ExportedFunction(abi.ExportCursor); f != nil {
+		if err := i.call(ctx, abi.ExportCursor, f); err != nil {
+			return err
+		}
+		i.cursorAt = uint32(i.stack[0])
+	}
 	return i.configure(ctx)
 }
 
@@ -82,7 +108,10 @@ func (i *instance) prepare(ctx context.Context) error {
 func (i *instance) worksOn() (index uint32, ok bool) {
 	switch g := i.cursor.(type) {
 	case nil:
-		return 0, false
+		if i.cursorAt == 0 {
+			return 0, false
+		}
+		return i.mod.Memory().ReadUint32Le(i.cursorAt)
 	case api.MutableGlobal:
 		return uint32(g.Get()), true
 	default:

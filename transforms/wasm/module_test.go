@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -211,11 +212,13 @@ func TestBadAnswersAreErrorsOfTheBatch(t *testing.T) {
 		{"an unknown status", newAssembly().answering(unknown).bytes(), CodeBadFrame, "result 0: status 9"},
 	} {
 		m := open(t, Config{Bytes: c.bytes, Instances: 1})
+		only := m.pool.idle[0]
 		_, _, err := apply(t, m, "a")
 		if fault.CodeOf(err) != c.code || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: got %s: %v", c.name, fault.CodeOf(err), err)
 		}
-		if kept := len(m.pool.idle) == 1; kept != (c.code == CodeBatchFailed) {
+		m.warm.Wait()
+		if kept := slices.Contains(m.pool.idle, only); kept != (c.code == CodeBatchFailed) {
 			t.Errorf("%s: the instance was kept: %v", c.name, kept)
 		}
 	}

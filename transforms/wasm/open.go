@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/stage"
@@ -40,9 +39,11 @@ type Module struct {
 	log    *guestLog
 	counts counters
 	batch  atomic.Uint64
-	// warm runs while the pool fills; stop ends it.
-	warm sync.WaitGroup
-	stop context.CancelFunc
+	size   callLimit
+	// warm is the making of instances in the background, with the context background, which stop ends.
+	warm       sync.WaitGroup
+	background context.Context
+	stop       context.CancelFunc
 }
 
 var _ stage.Transform = (*Module)(nil)
@@ -68,9 +69,12 @@ func Open(ctx context.Context, cfg Config) (*Module, error) {
 		log:    newGuestLog(cfg.Logger.With("pipeline", cfg.Pipeline, "stage", cfg.Stage)),
 		counts: counters{pass: cfg.Count, names: map[string]bool{}},
 	}
-	m.pool.slots = make(chan struct{}, cfg.Instances)
+	m.cfg.Bytes = mergeSegments(cfg.Bytes)
+	m.pool.init(cfg.Instances)
+	m.size.most.Store(MaxBatchRecords)
+	m.background, m.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if err := m.start(ctx); err != nil {
-		return nil, errors.Join(err, m.closeRuntime(context.WithoutCancel(ctx)))
+		return nil, errors.Join(err, m.Close(context.WithoutCancel(ctx)))
 	}
 	m.cfg.Bytes = nil // compiled: the source is no longer needed
 	return m, nil
@@ -95,23 +99,9 @@ func (m *Module) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	m.pool.live++
 	m.pool.put(first)
-	warm, stop := context.WithCancel(context.WithoutCancel(ctx))
-	m.stop = stop
-	m.warm.Go(func() {
-		for range m.cfg.Instances - 1 {
-			i, err := m.instantiate(warm)
-			if err != nil {
-				return // whoever needs the instance tries again and reports the error
-			}
-			if !m.pool.put(i) { // calls have made enough of their own
-				if err := i.mod.Close(warm); err != nil {
-					m.cfg.Logger.Warn("close a spare instance", "error", err)
-				}
-				return
-			}
-		}
-	})
+	m.fill()
 	return nil
 }
 
@@ -153,7 +143,7 @@ func (m *Module) compileWith(ctx context.Context, cache wazero.CompilationCache)
 }
 
 func (m *Module) hostModules(ctx context.Context) error {
-	if _, err := wasi_snapshot_preview1.Instantiate(ctx, m.runtime); err != nil {
+	if err := m.instantiateWASI(ctx); err != nil {
 		return fault.New(fault.Permanent, CodeInvalidModule, "set up WASI: %w", err)
 	}
 	if err := m.instantiateImports(ctx); err != nil {
@@ -181,13 +171,14 @@ func (m *Module) Describe(ctx context.Context) ([]byte, error) {
 	if m.manifest != nil {
 		return m.manifest, nil
 	}
-	i, err := m.take(ctx)
+	i, err := m.take(ctx, false)
 	if err != nil {
 		return nil, err
 	}
 	b, err := i.manifest(ctx)
 	if err != nil {
-		return nil, errors.Join(err, m.drop(ctx, i))
+		defer func() { <-m.pool.slots }()
+		return nil, errors.Join(err, m.lose(ctx, i))
 	}
 	return b, m.give(ctx, i)
 }
@@ -198,9 +189,7 @@ func (m *Module) Digest() string { return "sha256:" + hex.EncodeToString(m.diges
 // Close frees all instances and the compiled code. Apply must have returned and must not be called again. A second Close does
 // nothing.
 func (m *Module) Close(ctx context.Context) error {
-	m.stop()
-	m.warm.Wait()
-	return m.closeRuntime(ctx)
+	return errors.Join(m.closeInstances(ctx), m.closeRuntime(ctx))
 }
 
 func (m *Module) closeRuntime(ctx context.Context) error {

@@ -48,6 +48,9 @@ func transform(ptr, size uint32) uint64 {
 	return uint64(uintptr(unsafe.Pointer(&out[0])))<<32 | uint64(len(out))
 }
 
+//go:wasmexport leat_cursor
+func cursor() uint32 { return uint32(uintptr(unsafe.Pointer(&self.cursor))) }
+
 //go:wasmimport leat log
 func importLog(level int32, ptr unsafe.Pointer, size uint32)
 

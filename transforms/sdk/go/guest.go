@@ -17,6 +17,9 @@ const (
 
 const permanent = 4 // class of failures
 
+// noRecord is the cursor while no single record is in work.
+const noRecord = ^uint32(0)
+
 // guest is the module's state between calls. A module runs on one thread.
 type guest struct {
 	fn        func(*guest)
@@ -25,6 +28,8 @@ type guest struct {
 	in    abi.Input
 	w     abi.OutputWriter
 	texts abi.Texts
+	// cursor is the index of the record in work, which the host reads after a trap.
+	cursor uint32
 	// Scratch, used again for every record or batch.
 	rec   abi.Record
 	recs  []Record
@@ -56,6 +61,7 @@ func (g *guest) process(frame []byte) (answer []byte, err error) {
 	g.texts = g.in.Texts()
 	g.attrs = g.attrs[:0]
 	g.w.Reset(&g.in)
+	g.cursor = noRecord
 	g.fn(g)
 	return g.w.Finish(), nil
 }
@@ -86,6 +92,7 @@ func (g *guest) each(fn func(Record) Result) {
 		first = g.w.Outs()
 		g.attrs = g.attrs[:0]
 		g.read(i, &r)
+		g.cursor = uint32(i)
 		result := fn(r)
 		g.put(&result)
 	}

@@ -1,0 +1,34 @@
+// Package stage defines what a transform is, runs a chain of them over a batch, and isolates the records that break one.
+//
+// A transform maps a batch to an [Output]: exactly one [Result] for each input, and the outputs that the results refer
+// to. An error of Apply is about the whole batch; the chain then finds the records that cause it.
+//
+// # What always holds
+//
+// Whatever a transform does (it returns an error, panics, answers with results that do not fit, blames the wrong record),
+// for a batch that [Chain.Run] does not refuse as a whole:
+//
+//  1. Every record has exactly one fate: its outputs, or that it was dropped, or one failure.
+//  2. Outputs come in the order of their records, each once. A call that failed leaves nothing behind, but for the results
+//     that its error says are complete ([Partial]).
+//  3. A record fails for one of two reasons: its own result says so; or a call with this record alone failed, and not in a
+//     state that other records may have spoilt ([Tainted], [Fresh]). Suspicion is no proof, be it the module's own cursor
+//     ([Culprit]) or that all others passed.
+//  4. The failure carries a code, a reason and the record as it entered the stage. A record is dead as a whole: siblings of
+//     an output that failed are not delivered, so that the dead letter, sent in again, makes each output once.
+//  5. The calls that a stage makes for a batch of n records, of which g are guilty, are at most 1 + 2g·(2 + log2 n), and at
+//     most 2n + 3·max(32, n/16): a batch full of poison is worked off record by record.
+//
+// An error that does not blame a record (its class is not Permanent, or the context is done) refuses the batch: its
+// records stay in the stream, and are tried again.
+//
+// # How the guilty are found
+//
+// The record that the error suspects is tried alone, then those before it, then those after it. Without a suspect the batch
+// is halved. After max(32, n/16) failed calls with several records, the rest is tried one by one.
+//
+// # A stage that fails too often
+//
+// A [Tolerance] watches the share of records that a stage fails. What it does beyond a limit is the pipeline's choice, but
+// it is always said: once in the log, and for as long as it lasts by [Tolerance.Check].
+package stage
