@@ -127,10 +127,12 @@ type Transform struct {
 	// Built-in transforms: each is a builtin.Config.
 	AppendDelimiter *builtin.AppendDelimiter `yaml:"append_delimiter" oneof:"transform" doc:"Ends records with a delimiter."`
 	CSVToJSON       *builtin.CSVToJSON       `yaml:"csv_to_json" oneof:"transform" doc:"Makes JSON objects of rows of CSV."`
+	Parse           *builtin.Parse           `yaml:"parse" oneof:"transform" doc:"Makes JSON objects of log lines: regular expressions, Apache, nginx, syslog, key=value."`
 
-	Filter     *builtin.Filter     `yaml:"filter" oneof:"transform" doc:"Keeps the records that meet a condition."`
-	JQ         *builtin.JQ         `yaml:"jq" oneof:"transform" doc:"Runs a jq query over records."`
-	Decompress *builtin.Decompress `yaml:"decompress" oneof:"transform" doc:"Unpacks records that are compressed, and the envelopes of CloudWatch Logs."`
+	Filter      *builtin.Filter      `yaml:"filter" oneof:"transform" doc:"Keeps the records that meet a condition."`
+	JQ          *builtin.JQ          `yaml:"jq" oneof:"transform" doc:"Runs a jq query over records."`
+	Decompress  *builtin.Decompress  `yaml:"decompress" oneof:"transform" doc:"Unpacks records that are compressed, and the envelopes of CloudWatch Logs."`
+	Deaggregate *builtin.Deaggregate `yaml:"deaggregate" oneof:"transform" doc:"Takes records apart that a producer has put together into one."`
 }
 
 // Wasm runs a WebAssembly module.
