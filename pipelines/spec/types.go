@@ -119,10 +119,11 @@ func (LineKey) shorthand() string { return "kind" }
 // Transform is one stage.
 type Transform struct {
 	Node
-	Name    string `yaml:"name,required" match:"name" doc:"Name of the stage, unique within the pipeline."`
-	Wasm    *Wasm  `yaml:"wasm" oneof:"transform" doc:"A WebAssembly module."`
-	Config  Value  `yaml:"config" doc:"Handed to a WebAssembly module as JSON."`
-	OnError string `yaml:"on_error" default:"dead_letter" enum:"dead_letter|drop|stop" doc:"What happens to a record that the stage fails."`
+	Name    string  `yaml:"name,required" match:"name" doc:"Name of the stage, unique within the pipeline."`
+	Wasm    *Wasm   `yaml:"wasm" oneof:"transform" doc:"A WebAssembly module."`
+	Config  Value   `yaml:"config" doc:"Handed to a WebAssembly module as JSON."`
+	OnError string  `yaml:"on_error" default:"dead_letter" enum:"dead_letter|drop|stop" doc:"What happens to a record that the stage fails."`
+	Shadow  *Shadow `yaml:"shadow" doc:"A second transform on a sample of the same records, of which nothing is delivered: differences are counted, and leat tap shows them. Text is a module in place of the stage's own."`
 
 	// Built-in transforms: each is a builtin.Config.
 	AppendDelimiter *builtin.AppendDelimiter `yaml:"append_delimiter" oneof:"transform" doc:"Ends records with a delimiter."`
@@ -133,6 +134,7 @@ type Transform struct {
 	JQ          *builtin.JQ          `yaml:"jq" oneof:"transform" doc:"Runs a jq query over records."`
 	Decompress  *builtin.Decompress  `yaml:"decompress" oneof:"transform" doc:"Unpacks records that are compressed, and the envelopes of CloudWatch Logs."`
 	Deaggregate *builtin.Deaggregate `yaml:"deaggregate" oneof:"transform" doc:"Takes records apart that a producer has put together into one."`
+	Route       *builtin.Route       `yaml:"route" oneof:"transform" doc:"Names the route that each record takes, so that sinks can take some routes only."`
 }
 
 // Wasm runs a WebAssembly module.
@@ -152,6 +154,7 @@ type Sink struct {
 	File             *File     `yaml:"file" oneof:"destination" doc:"Objects as files below a folder."`
 	S3               *S3       `yaml:"s3" oneof:"destination" doc:"Objects in a bucket of an S3-compatible store."`
 	Stdout           *Stdout   `yaml:"stdout" oneof:"destination" doc:"Objects' contents to standard output."`
+	Routes           []string  `yaml:"routes" items:"1..100" doc:"Takes only records on these routes, which a route stage has named. Default: all records."`
 	Partition        Partition `yaml:"partition" items:"0..50" doc:"Partition keys: name and jq query."`
 	Prefix           string    `yaml:"prefix" doc:"What object keys start with; may hold !{…} expressions."`
 	Buffer           Buffer    `yaml:"buffer" doc:"When an object is complete."`

@@ -26,9 +26,6 @@ type csvRow struct {
 
 const csvMargin = 8
 
-// rowError says why a row fails; the zero value is no error.
-type rowError struct{ code, reason string }
-
 // csvField is the text of a field, without its quotes.
 type csvField struct {
 	text []byte
@@ -48,7 +45,7 @@ func (c *csvRow) fill(row []byte) {
 }
 
 // object puts the object of a row into c.buf.
-func (c *csvRow) object(row []byte) rowError {
+func (c *csvRow) object(row []byte) failure {
 	c.fill(row)
 	c.buf = c.buf[:0]
 	bad := c.fields()
@@ -59,12 +56,12 @@ func (c *csvRow) object(row []byte) rowError {
 	return bad
 }
 
-func (c *csvRow) fields() rowError {
+func (c *csvRow) fields() failure {
 	at := 0
 	for i := range c.columns {
 		col := &c.columns[i]
 		if at > c.end {
-			return rowError{"csv_to_json.too_few_fields", "the row has " + plural(i, "field") + " and the first missing column is " + col.name}
+			return failure{"csv_to_json.too_few_fields", "the row has " + plural(i, "field") + " and the first missing column is " + col.name}
 		}
 		f, next, bad := c.field(at)
 		if bad.code != "" {
@@ -92,14 +89,14 @@ func (c *csvRow) fields() rowError {
 		}
 	}
 	if at <= c.end {
-		return rowError{"csv_to_json.too_many_fields", "the row has more than " + plural(len(c.columns), "field") + ": after column " +
+		return failure{"csv_to_json.too_many_fields", "the row has more than " + plural(len(c.columns), "field") + ": after column " +
 			c.columns[len(c.columns)-1].name + " comes " + excerpt(c.line[at:c.end])}
 	}
 	if len(c.buf) == 0 {
 		c.buf = append(c.buf, '{') // a header with ignored columns only
 	}
 	c.buf = append(c.buf, '}')
-	return rowError{}
+	return failure{}
 }
 
 func (c *csvRow) isNull(text []byte) bool {
@@ -112,7 +109,7 @@ func (c *csvRow) isNull(text []byte) bool {
 }
 
 // field cuts the field at a place of the row. next is where the one after it begins, past the row if there is none.
-func (c *csvRow) field(at int) (f csvField, next int, bad rowError) {
+func (c *csvRow) field(at int) (f csvField, next int, bad failure) {
 	if c.quote != 0 && at < c.end && c.line[at] == c.quote {
 		c.seen = highs // quoted fields are not looked at eight bytes at a time
 		return c.quotedField(at)
@@ -121,7 +118,7 @@ func (c *csvRow) field(at int) (f csvField, next int, bad rowError) {
 }
 
 // plainField cuts an unquoted field, eight bytes in a step.
-func (c *csvRow) plainField(at int) (f csvField, next int, bad rowError) {
+func (c *csvRow) plainField(at int) (f csvField, next int, bad failure) {
 	delimiters, quotes, quoting := ones*uint64(c.delimiter), ones*uint64(c.quote), uint64(highs)
 	if c.quote == 0 {
 		quoting = 0
@@ -142,29 +139,29 @@ func (c *csvRow) plainField(at int) (f csvField, next int, bad rowError) {
 		c.seen |= x & below
 		i += bits.TrailingZeros64(ends) / 8
 		if quote&(below+1) != 0 {
-			return f, 0, rowError{"csv_to_json.bad_quote", "a quote within an unquoted field: " + excerpt(line[at:c.end])}
+			return f, 0, failure{"csv_to_json.bad_quote", "a quote within an unquoted field: " + excerpt(line[at:c.end])}
 		}
 		f.special = f.special || odd&below != 0
 		f.text = line[at:i]
-		return f, i + 1, rowError{}
+		return f, i + 1, failure{}
 	}
 }
 
 // quotedField cuts a field in quotes.
-func (c *csvRow) quotedField(at int) (f csvField, next int, bad rowError) {
+func (c *csvRow) quotedField(at int) (f csvField, next int, bad failure) {
 	f = csvField{special: true, quoted: true}
 	for i := at + 1; ; i++ {
 		n := bytes.IndexByte(c.line[i:c.end], c.quote)
 		if n < 0 {
-			return f, 0, rowError{"csv_to_json.bad_quote", "no closing quote: " + excerpt(c.line[at:c.end])}
+			return f, 0, failure{"csv_to_json.bad_quote", "no closing quote: " + excerpt(c.line[at:c.end])}
 		}
 		i += n
 		f.text = c.line[at+1 : i]
 		switch {
 		case i+1 == c.end || c.line[i+1] == c.delimiter:
-			return f, i + 2, rowError{}
+			return f, i + 2, failure{}
 		case c.line[i+1] != c.quote:
-			return f, 0, rowError{"csv_to_json.bad_quote", "text after the closing quote: " + excerpt(c.line[at:c.end])}
+			return f, 0, failure{"csv_to_json.bad_quote", "text after the closing quote: " + excerpt(c.line[at:c.end])}
 		}
 		f.doubled = true
 		i++
@@ -187,9 +184,9 @@ func (c *csvRow) unquoted(f csvField) []byte {
 }
 
 // value writes the field's value, which is not empty unless it is a string.
-func (c *csvRow) value(col *csvColumn, f csvField) rowError {
-	wrong := func(code, want string) rowError {
-		return rowError{code, "column " + col.name + ": " + excerpt(f.text) + " is not " + want}
+func (c *csvRow) value(col *csvColumn, f csvField) failure {
+	wrong := func(code, want string) failure {
+		return failure{code, "column " + col.name + ": " + excerpt(f.text) + " is not " + want}
 	}
 	var ok bool
 	switch col.kind {
@@ -217,11 +214,11 @@ func (c *csvRow) value(col *csvColumn, f csvField) rowError {
 			return wrong("csv_to_json.not_a_boolean", "true or false")
 		}
 	}
-	return rowError{}
+	return failure{}
 }
 
 // badUTF8 finds the first byte that is not UTF-8.
-func (c *csvRow) badUTF8(row []byte) rowError {
+func (c *csvRow) badUTF8(row []byte) failure {
 	at, col, quoted := 0, 0, false
 	for at < len(row) {
 		r, n := utf8.DecodeRune(row[at:])
@@ -240,6 +237,6 @@ func (c *csvRow) badUTF8(row []byte) rowError {
 	if col < len(c.columns) {
 		where = "column " + c.columns[col].name
 	}
-	return rowError{"csv_to_json.invalid_utf8", where + ": byte " + strconv.Itoa(at+1) + " of the row, 0x" +
+	return failure{"csv_to_json.invalid_utf8", where + ": byte " + strconv.Itoa(at+1) + " of the row, 0x" +
 		string([]byte{hexDigits[row[at]>>4], hexDigits[row[at]&15]}) + ", is not UTF-8"}
 }

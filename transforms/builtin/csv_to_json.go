@@ -160,7 +160,7 @@ func (c *csvRows) convert(r *record.Record, w *writer) {
 		if row = trimLineEnd(row); len(row) == 0 {
 			continue
 		}
-		var bad rowError
+		var bad failure
 		if header {
 			header, bad = false, c.readHeader(row)
 		} else if bad = c.object(row); bad.code == "" {
@@ -195,20 +195,20 @@ func (c *csvRows) cutRow(data []byte) (row, rest []byte) {
 }
 
 // readHeader makes the names of a row the columns.
-func (c *csvRows) readHeader(row []byte) rowError {
+func (c *csvRows) readHeader(row []byte) failure {
 	if c.headerRow != nil && bytes.Equal(row, c.headerRow) {
-		return rowError{}
+		return failure{}
 	}
 	c.headerRow = nil
 	if !utf8.Valid(row) {
-		return rowError{"csv_to_json.invalid_utf8", "the header is not UTF-8"}
+		return failure{"csv_to_json.invalid_utf8", "the header is not UTF-8"}
 	}
 	c.fill(row)
 	var names []string
 	seen := map[string]bool{}
 	for at := 0; at <= len(row); {
 		if len(names) == maxCSVColumns {
-			return rowError{"csv_to_json.bad_header", "the header has more than " + plural(maxCSVColumns, "column")}
+			return failure{"csv_to_json.bad_header", "the header has more than " + plural(maxCSVColumns, "column")}
 		}
 		f, next, bad := c.field(at)
 		if bad.code != "" {
@@ -217,14 +217,14 @@ func (c *csvRows) readHeader(row []byte) rowError {
 		}
 		name := string(c.unquoted(f))
 		if name == "" || seen[name] {
-			return rowError{"csv_to_json.bad_header", "column " + strconv.Itoa(len(names)+1) + " of the header has no name, or that of another: " + excerpt(f.text)}
+			return failure{"csv_to_json.bad_header", "column " + strconv.Itoa(len(names)+1) + " of the header has no name, or that of another: " + excerpt(f.text)}
 		}
 		seen[name] = true
 		names, at = append(names, name), next
 	}
 	c.named = c.csvFormat.named(names, c.named)
 	c.columns, c.headerRow = c.named, bytes.Clone(row)
-	return rowError{}
+	return failure{}
 }
 
 // Doc implements Config.

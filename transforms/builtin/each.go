@@ -94,6 +94,19 @@ func (w *writer) fail(code, format string, args ...any) {
 	w.said = true
 }
 
+// failure says why a record fails; the zero value is no failure.
+type failure struct{ code, reason string }
+
+// failed fails the record if there is a failure.
+func (w *writer) failed(f failure) bool {
+	if f.code == "" {
+		return false
+	}
+	w.result = stage.Result{Status: stage.Failed, Class: fault.Permanent, Code: f.code, Reason: f.reason}
+	w.said = true
+	return true
+}
+
 // data makes an output with other data and the record's key and attributes. It copies b.
 func (w *writer) data(r *record.Record, b []byte) {
 	w.emit(stage.Out{Key: r.Key, Data: w.out.Arena.Bytes(b), Attrs: r.Attrs})
