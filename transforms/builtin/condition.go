@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,15 +40,21 @@ const conditionText = "A condition is an expression of [Expr](https://expr-lang.
 // condition is a compiled expression that a record meets or does not. It does not change.
 type condition struct {
 	program *vm.Program
-	set     *jsonpath.Set
-	// names are what the program calls the values of the set's paths; meta are the other names that it uses.
+	json    bool // it has names of JSON fields
+}
+
+// conditions are conditions on the same record: one scan finds the fields of all. They do not change once they are compiled.
+type conditions struct {
+	list []condition
+	set  *jsonpath.Set
+	// names are what the programs call the values of the set's paths; meta are the other names that they use.
 	names, meta []string
 }
 
-// compileCondition compiles the expression that stands in the setting key.
-func compileCondition(n *setting.Node, key, code, text string) (*condition, *fault.Error) {
+// add compiles the expression that stands in the setting key.
+func (c *conditions) add(n *setting.Node, key, code, text string) *fault.Error {
 	if len(text) > maxCondition {
-		return nil, invalid(n, key, code, "%s has %d bytes; at most %d are allowed", key, len(text), maxCondition)
+		return invalid(n, key, code, "%s has %d bytes; at most %d are allowed", key, len(text), maxCondition)
 	}
 	types := maps.Clone(metaTypes)
 	types[steps] = new(int)
@@ -59,29 +66,35 @@ func compileCondition(n *setting.Node, key, code, text string) (*condition, *fau
 		err = find.err
 	}
 	if err != nil {
-		return nil, invalid(n, key, code, "%s: %s", key, conditionError(err))
+		return invalid(n, key, code, "%s: %s", key, conditionError(err))
 	}
 	root := program.Node()
 	if t := root.Type(); t != nil && t.Kind() != reflect.Bool && t.Kind() != reflect.Interface {
-		return nil, invalid(n, key, code, "%s: it gives a value of type %v, neither true nor false", key, t)
+		return invalid(n, key, code, "%s: it gives a value of type %v, neither true nor false", key, t)
 	}
-	c := &condition{program: program}
-	var paths []jsonpath.Path
 	used := &users{}
 	ast.Walk(&root, used)
+	one := condition{program: program}
 	for _, name := range used.names {
-		if _, ok := metaTypes[name]; ok {
-			c.meta = append(c.meta, name)
-			continue
+		to := &c.meta
+		if _, ok := metaTypes[name]; !ok {
+			to, one.json = &c.names, true
 		}
+		if !slices.Contains(*to, name) {
+			*to = append(*to, name)
+		}
+	}
+	c.list = append(c.list, one)
+	var paths []jsonpath.Path
+	for _, name := range c.names {
 		path, err := jsonpath.Parse(name)
 		if err != nil { // the finder has written it
-			return nil, invalid(n, key, code, "%s: %w", key, err)
+			return invalid(n, key, code, "%s: %w", key, err)
 		}
-		c.names, paths = append(c.names, name), append(paths, path)
+		paths = append(paths, path)
 	}
 	c.set = jsonpath.NewSet(paths...)
-	return c, nil
+	return nil
 }
 
 // conditionError is an error of expr in one line.
@@ -211,11 +224,6 @@ func (u *users) Visit(node *ast.Node) {
 	if _, meta := metaTypes[id.Value]; !meta && !strings.HasPrefix(id.Value, ".") {
 		return // a variable, or a function
 	}
-	for _, name := range u.names {
-		if name == id.Value {
-			return
-		}
-	}
 	u.names = append(u.names, id.Value)
 }
 
@@ -235,6 +243,8 @@ type evaluation struct {
 	vm    vm.VM
 	env   map[string]any
 	steps int
+	// loaded says that env has the fields of the record.
+	loaded bool
 }
 
 func newEvaluation() *evaluation {
@@ -257,9 +267,18 @@ func conditionCodes(name string) []Code {
 	}
 }
 
-// holds reports whether a record meets c. code, if it is not empty, is the end of the code that the record fails with.
-func (e *evaluation) holds(c *condition, r *record.Record) (holds bool, code, reason string) {
-	if len(c.names) > 0 {
+// load begins with a record. The fields are looked for when a condition wants them.
+func (e *evaluation) load(c *conditions, r *record.Record) {
+	e.loaded = false
+	for _, name := range c.meta {
+		e.meta(name, r)
+	}
+}
+
+// holds reports whether the record, which has been loaded, meets condition i. code, if it is not empty, is the end of the code that
+// the record fails with.
+func (e *evaluation) holds(c *conditions, i int, r *record.Record) (holds bool, code, reason string) {
+	if c.list[i].json && !e.loaded {
 		if at, ok := e.scan.Run(c.set, r.Data); !ok {
 			return false, codeNotJSON, fmt.Sprintf("the record is not one JSON value: byte %d does not belong there", at)
 		}
@@ -270,12 +289,10 @@ func (e *evaluation) holds(c *condition, r *record.Record) (holds bool, code, re
 			}
 			e.env[name] = v
 		}
-	}
-	for _, name := range c.meta {
-		e.meta(name, r)
+		e.loaded = true
 	}
 	e.steps = 0
-	out, err := e.vm.Run(c.program, e.env)
+	out, err := e.vm.Run(c.list[i].program, e.env)
 	if err != nil {
 		return false, codeCondition, conditionError(err)
 	}

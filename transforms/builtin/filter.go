@@ -16,12 +16,13 @@ type Filter struct {
 
 // Open implements Config.
 func (c *Filter) Open(context.Context, Env) (stage.Transform, error) {
-	when, err := compileCondition(&c.Node, "when", "filter.bad_condition", c.When)
-	if err != nil {
+	when := &conditions{}
+	if err := when.add(&c.Node, "when", "filter.bad_condition", c.When); err != nil {
 		return nil, err
 	}
 	return eachWith(newEvaluation, func(e *evaluation, r *record.Record, w *writer) {
-		holds, code, reason := e.holds(when, r)
+		e.load(when, r)
+		holds, code, reason := e.holds(when, 0, r)
 		switch {
 		case code != "":
 			w.fail("filter"+code, "%s", reason)
