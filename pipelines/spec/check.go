@@ -26,6 +26,7 @@ func (p *Pipeline) check() []*fault.Error {
 	}
 	for i := range p.Transforms {
 		c.transform(&p.Transforms[i])
+		c.shadow(&p.Transforms[i])
 	}
 	for i := range p.Sinks {
 		c.sink(&p.Sinks[i], len(p.Transforms) > 0)

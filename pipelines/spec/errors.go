@@ -248,6 +248,9 @@ func caretLine(text string, column int) (before, shown string) {
 	return before, shown
 }
 
+// Suggest returns a hint for a word that is none of the candidates: the one that was probably meant, or all of them.
+func Suggest(word string, candidates []string) string { return suggest(word, candidates) }
+
 // suggest returns a hint that names the candidate closest to word, or lists the candidates.
 func suggest(word string, candidates []string) string {
 	best, distance := "", len([]rune(word))/3+1

@@ -96,6 +96,8 @@ func (g *generator) value(t reflect.Type, f *field) map[string]any {
 		return f.bounded(map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "string"}}, "Properties")
 	case reflect.TypeFor[Base64]():
 		return map[string]any{"type": "string", "contentEncoding": "base64"}
+	case reflect.TypeFor[Shadow]():
+		return g.schemaOfShadow()
 	case reflect.TypeFor[Partition]():
 		return f.bounded(map[string]any{
 			"type": "object", "additionalProperties": map[string]any{"type": "string"},

@@ -1,0 +1,146 @@
+package spec
+
+import (
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/leatstream/leat/core/setting"
+)
+
+// Shadow is a second transform beside a stage. In the file it is
+//
+//	shadow: ./v2                                    another module, everything else as the stage has it
+//	shadow: { module: ./v2, sample: 50% }           the same, on more of the records
+//	shadow: { wasm: { module: ./v2 }, config: {} }  any transform, with settings of its own
+//
+// so that promoting it is to write its module where the stage's is, one line.
+type Shadow struct {
+	Node
+	// Sample is the part of the records that it sees, more than 0 and at most 1.
+	Sample float64
+	// Module, if not empty, takes the place of the stage's own.
+	Module string
+	// Transform is what runs. It has the name of the stage; its on_error and shadow are without meaning.
+	Transform *Transform
+}
+
+// defaultSample is the sample of a shadow that does not say.
+const defaultSample = "10%"
+
+// notInShadow are the keys of a transform that are not its shadow's.
+var notInShadow = []string{"name", "on_error", "shadow"}
+
+var samplePattern = regexp.MustCompile(`^[0-9]{1,3}(\.[0-9]{1,6})?%$`)
+
+func (s *Shadow) decode(d *decoder, n *node, f *field) {
+	switch n.kind {
+	case scalarKind:
+		n = &node{kind: mappingKind, place: n.place, entries: []entry{{"module", n.place, n}}}
+	case mappingKind:
+	default:
+		d.wrongType(n, f, "the path of a module or a mapping")
+		return
+	}
+	places := map[string]string{}
+	rest := &node{kind: mappingKind, place: n.place}
+	sample := &node{kind: scalarKind, text: defaultSample, place: n.place}
+	for _, e := range n.entries {
+		places[e.key] = e.value.place
+		switch {
+		case e.key == "sample":
+			sample = e.value
+		case e.key == "module":
+			d.value(e.value, reflect.ValueOf(&s.Module).Elem(), &field{key: "module", required: true, path: "file"})
+		case isOneOf(e.key, notInShadow):
+			d.fail(e.value, "spec.unknown_key", "a shadow has no key %q: it is that of its stage", e.key)
+		default:
+			rest.entries = append(rest.entries, e)
+		}
+	}
+	s.Node = setting.At(n.place, places)
+	s.sample(d, sample)
+	if n.get("module") != nil {
+		for _, e := range rest.entries {
+			d.fail(e.value, "spec.exclusive_keys", "a shadow with a module of its own has everything else from its stage, and no %s", e.key).
+				Hint = "write wasm: { module: … } to give it settings of its own"
+		}
+		return
+	}
+	rest.set("name", n.place, &node{kind: scalarKind, place: n.place, text: "shadow", free: true})
+	s.Transform = &Transform{}
+	d.value(rest, reflect.ValueOf(s.Transform).Elem(), &field{key: "shadow"})
+}
+
+func isOneOf(key string, keys []string) bool {
+	for _, k := range keys {
+		if k == key {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Shadow) sample(d *decoder, n *node) {
+	if n.kind == scalarKind && samplePattern.MatchString(n.text) {
+		percent, err := strconv.ParseFloat(strings.TrimSuffix(n.text, "%"), 64)
+		if err == nil && percent > 0 && percent <= 100 {
+			s.Sample = percent / 100
+			return
+		}
+	}
+	d.fail(n, "spec.bad_value", "sample wants a part of the records, more than 0%% and at most 100%%, such as 10%%")
+}
+
+// shadow makes the transform of a shadow that names a module alone, and gives one that runs a module the stage's config if it has none of its own.
+func (c *checker) shadow(t *Transform) {
+	s := t.Shadow
+	if s == nil {
+		return
+	}
+	if s.Transform == nil {
+		if t.Wasm == nil {
+			if s.Module != "" {
+				c.fail(s.PlaceOf("module"), "spec.bad_value", "shadow names a module, but the stage %q runs none", t.Name).
+					Hint = "write what runs beside it as the stage does, such as shadow: { wasm: { module: … } }"
+			}
+			return
+		}
+		wasm := *t.Wasm
+		wasm.Module = s.Module
+		s.Transform = &Transform{Node: s.Node, Wasm: &wasm}
+	}
+	if s.Transform.Wasm != nil && !s.Transform.Has("config") {
+		s.Transform.Config = t.Config
+	}
+	s.Transform.Name = t.Name
+	c.transform(s.Transform)
+}
+
+// schemaOfShadow is the schema of what decode takes.
+func (g *generator) schemaOfShadow() map[string]any {
+	ref := map[string]any{"$ref": "#/$defs/shadow"}
+	if _, ok := g.defs["shadow"]; ok {
+		return ref
+	}
+	g.defs["shadow"] = nil // the transform refers to it
+	path := map[string]any{"type": "string", "minLength": 1}
+	sample := map[string]any{
+		"type": "string", "pattern": samplePattern.String() + `|\$\{`, "default": defaultSample,
+		"description": "The part of the records that the shadow sees.",
+	}
+	full := g.object(reflect.TypeFor[Transform]())
+	properties := full["properties"].(map[string]any)
+	for _, key := range notInShadow {
+		delete(properties, key)
+	}
+	properties["sample"] = sample
+	delete(full, "required")
+	short := map[string]any{
+		"type": "object", "additionalProperties": false, "required": []string{"module"},
+		"properties": map[string]any{"module": path, "sample": sample},
+	}
+	g.defs["shadow"] = map[string]any{"anyOf": []any{path, short, full}}
+	return ref
+}
