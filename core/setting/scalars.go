@@ -116,6 +116,17 @@ type Pair struct {
 	Place string
 }
 
+// SecretPairs is a mapping of names to text or secrets, in the order of the file.
+type SecretPairs []SecretPair
+
+// SecretPair is one entry of such a mapping.
+type SecretPair struct {
+	Name  string
+	Value Secret
+	// Place is where the value stands in the file.
+	Place string
+}
+
 // quote quotes a value for a message; a long one is cut.
 func quote(s string) string {
 	const most = 80

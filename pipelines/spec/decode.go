@@ -63,6 +63,9 @@ func (d *decoder) value(n *node, v reflect.Value, f *field) {
 	case *Pairs:
 		*to = d.pairs(n, f)
 		return
+	case *SecretPairs:
+		*to = d.secretPairs(n, f)
+		return
 	}
 	switch v.Kind() {
 	case reflect.Slice:
@@ -297,6 +300,29 @@ func (d *decoder) pairs(n *node, f *field) Pairs {
 	for i, e := range n.entries {
 		pairs[i] = setting.Pair{Name: e.key, Place: e.value.place}
 		d.value(e.value, reflect.ValueOf(&pairs[i].Value).Elem(), &field{key: f.key + "." + e.key})
+	}
+	return pairs
+}
+
+func (d *decoder) secretPairs(n *node, f *field) SecretPairs {
+	if n.kind != mappingKind {
+		d.wrongType(n, f, "a mapping of names to text or secrets")
+		return nil
+	}
+	if err := f.checkItems(len(n.entries)); err != nil {
+		d.errs.add(err.At(n.place))
+	}
+	pairs := make(SecretPairs, len(n.entries))
+	for i, e := range n.entries {
+		pairs[i] = setting.SecretPair{Name: e.key, Place: e.value.place}
+		sub := &field{key: f.key + "." + e.key}
+		if e.value.kind == mappingKind {
+			pairs[i].Value = d.secret(e.value, sub)
+			continue
+		}
+		var text string
+		d.value(e.value, reflect.ValueOf(&text).Elem(), sub)
+		pairs[i].Value = setting.PlainSecret(text, e.value.place)
 	}
 	return pairs
 }

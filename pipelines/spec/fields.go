@@ -21,6 +21,8 @@ var (
 	durationType = reflect.TypeFor[Duration]()
 	timeType     = reflect.TypeFor[time.Time]()
 	specialType  = reflect.TypeFor[fromNode]()
+
+	secretPairsType = reflect.TypeFor[SecretPairs]()
 )
 
 // field is one field of a struct, as its tags describe it.
@@ -98,7 +100,7 @@ func fieldsOf(t reflect.Type) *fieldSet {
 
 // decodesItself reports whether a type is more than its Go kind says.
 func decodesItself(t reflect.Type) bool {
-	return t == secretType || t == valueType || t == pairsType || reflect.PointerTo(t).Implements(specialType)
+	return t == secretType || t == valueType || t == pairsType || t == secretPairsType || reflect.PointerTo(t).Implements(specialType)
 }
 
 func (s *fieldSet) addGroup(f *field) {

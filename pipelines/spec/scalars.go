@@ -10,6 +10,8 @@ type (
 	Value    = setting.Value
 	Secret   = setting.Secret
 	Pairs    = setting.Pairs
+
+	SecretPairs = setting.SecretPairs
 )
 
 // ParseBytes reads a size: a whole number and a unit, without a space.

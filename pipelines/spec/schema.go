@@ -94,6 +94,8 @@ func (g *generator) value(t reflect.Type, f *field) map[string]any {
 		return map[string]any{}
 	case pairsType:
 		return f.bounded(map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "string"}}, "Properties")
+	case secretPairsType:
+		return f.bounded(map[string]any{"type": "object", "additionalProperties": g.secret(&field{plain: true})}, "Properties")
 	case reflect.TypeFor[Base64]():
 		return map[string]any{"type": "string", "contentEncoding": "base64"}
 	case reflect.TypeFor[Shadow]():
