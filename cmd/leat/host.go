@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/pipelines/build"
+	"github.com/leatstream/leat/pipelines/control"
 )
 
 // hostFlags are those of the commands that run pipelines.
@@ -25,6 +27,7 @@ type host struct {
 	*job
 	options build.Options
 	health  *observe.Health
+	control *control.Server // nil if nobody can look in
 
 	endMetrics func()
 }
@@ -62,6 +65,9 @@ func (h *host) open(f *hostFlags) error {
 	}
 	h.options.Data = dir
 	h.options.Logger.Info("opened the data directory", "path", dir.Path, "new", dir.New)
+	if h.control, err = control.Listen(dir.Path, h.options.Logger); err != nil {
+		h.options.Logger.Warn("leat tap cannot look at what runs here", "error", err)
+	}
 	return nil
 }
 
@@ -74,7 +80,7 @@ func address(flag string) string {
 }
 
 func (h *host) close() error {
-	err := h.options.Data.Close()
+	err := errors.Join(h.control.Close(), h.options.Data.Close())
 	h.endMetrics()
 	return err
 }

@@ -74,7 +74,7 @@ func (c *runCmd) Run(a *app) error {
 		defer close(shown)
 		showProgress(watched, h.status, group)
 	}()
-	err = group.Run(h.ctx, foreground.RunOptions{UntilIdle: c.UntilIdle, Drain: c.Drain})
+	err = group.Run(h.ctx, foreground.RunOptions{UntilIdle: c.UntilIdle, Drain: c.Drain, Control: h.control})
 	watching()
 	<-shown
 	h.status.Clear()

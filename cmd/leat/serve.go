@@ -51,6 +51,7 @@ func (c *serveCmd) Run(a *app) (err error) {
 	defer func() { err = errors.Join(err, h.close()) }()
 	pipelines, err := serve.New(serve.Options{
 		Dir: cmp.Or(c.Pipelines, defaultPipelines), Optional: c.Pipelines == "", Poll: c.Poll.Std(), Health: h.health, Build: h.options,
+		Control: h.control,
 	})
 	if err != nil {
 		return errors.Join(&exitError{exitUsage, err}, api.Stop())

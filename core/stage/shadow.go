@@ -112,6 +112,9 @@ func NewShadow(cfg ShadowConfig) *Shadow {
 	return s
 }
 
+// Shadow is the shadow of the i-th stage, or nil.
+func (c *Chain) Shadow(i int) *Shadow { return c.links[i].Shadow }
+
 // Close ends the shadow. What waits is not compared any more.
 func (s *Shadow) Close() {
 	s.stop()

@@ -14,6 +14,7 @@ import (
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/pipelines/build"
+	"github.com/leatstream/leat/pipelines/control"
 	"github.com/leatstream/leat/pipelines/spec"
 )
 
@@ -27,6 +28,7 @@ type Group struct {
 type member struct {
 	spec   *spec.Pipeline
 	dead   string
+	ready  *engine.Pipeline
 	runner *engine.Runner
 	before []delivery.Counts // by sink, when the run began
 
@@ -48,7 +50,7 @@ func Open(ctx context.Context, pipelines []*spec.Pipeline, o build.Options) (*Gr
 			continue
 		}
 		built = append(built, ready)
-		m := &member{spec: p, dead: DeadLetters(p, o.Data.DeadLetters(p.Name))}
+		m := &member{spec: p, dead: DeadLetters(p, o.Data.DeadLetters(p.Name)), ready: ready}
 		if err := m.remember(ready); err != nil {
 			errs = append(errs, err)
 		}
@@ -96,6 +98,8 @@ type RunOptions struct {
 	UntilIdle bool
 	// Drain delivers what is in the stream, whatever the buffers' size and age, after ctx is done.
 	Drain bool
+	// Control lets others look at the pipelines while they run; nil: nobody can.
+	Control *control.Server
 }
 
 // Run runs all pipelines until ctx is done, or they are idle, or they cannot go on. Puts under way end first. The error is
@@ -108,7 +112,11 @@ func (g *Group) Run(ctx context.Context, o RunOptions) error {
 		m.mu.Unlock()
 		wg.Go(func() {
 			defer build.WatchLedgers(g.metrics, m.spec.Name, m.runner)()
+			running := o.Control.Add(m.spec.Name)
+			running.Starts(m.ready)
 			m.run(ctx, o)
+			running.Stops(m.err)
+			running.Remove()
 		})
 	}
 	wg.Wait()

@@ -33,6 +33,7 @@ import (
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/pipelines/build"
+	"github.com/leatstream/leat/pipelines/control"
 	"github.com/leatstream/leat/pipelines/spec"
 )
 
@@ -54,6 +55,8 @@ type Options struct {
 	Poll time.Duration
 	// Health gets the checks; nil: nobody does.
 	Health *observe.Health
+	// Control lets others look at the pipelines while they run; nil: nobody can.
+	Control *control.Server
 
 	// build is a seam for tests; nil is build.Pipeline.
 	build func(context.Context, *spec.Pipeline, build.Options) (*engine.Pipeline, error)

@@ -13,6 +13,7 @@ import (
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/pipelines/build"
+	"github.com/leatstream/leat/pipelines/control"
 	"github.com/leatstream/leat/pipelines/spec"
 )
 
@@ -43,6 +44,7 @@ type slot struct {
 	wanted  *spec.Pipeline // nil: none
 	changed chan struct{}  // closed and replaced when wanted changes
 	health  func()         // removes the check
+	running *control.Running
 	state   state
 	err     error // why it does not run; or, while it runs, why its newest version does not
 }
@@ -58,8 +60,10 @@ func (s *slot) want(p *spec.Pipeline) {
 	switch {
 	case p != nil && s.health == nil:
 		s.health = s.opts.Health.Register("pipeline/"+s.name, s.check)
+		s.running = s.opts.Control.Add(s.name)
 	case p == nil && s.health != nil:
 		s.health()
+		s.running.Remove()
 		s.health = nil
 	}
 	s.wanted = p
@@ -153,6 +157,9 @@ func (s *slot) version(ctx context.Context, changed <-chan struct{}, p *spec.Pip
 		case <-ctx.Done():
 		}
 	}()
+	s.mu.Lock()
+	shown := s.running
+	s.mu.Unlock()
 	s.set(starting, problem)
 	ready, err := s.build(ctx, p)
 	if ctx.Err() != nil && err != nil {
@@ -168,7 +175,9 @@ func (s *slot) version(ctx context.Context, changed <-chan struct{}, p *spec.Pip
 	s.set(running, problem)
 	s.log.Info("pipeline runs", "file", p.File)
 	defer build.WatchLedgers(s.opts.Build.Metrics, s.name, runner)()
+	shown.Starts(ready)
 	err = runner.Run(ctx, false)
+	shown.Stops(err)
 	if err == nil {
 		s.log.Info("pipeline stopped", "file", p.File)
 		if ctx.Err() == nil {

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/pipelines/control"
+)
+
+type tapCmd struct {
+	Target string `arg:"" optional:"" help:"PIPELINE, for what it makes of records from beginning to end, or PIPELINE/STAGE. Without it, what runs is listed." placeholder:"PIPELINE[/STAGE]"`
+	Side   string `help:"What to show: ${enum}. in is what enters, out what becomes of it, diff what the stage changes, shadow where the stage's shadow makes something else of a record." enum:"in,out,diff,shadow" default:"diff"`
+	Sink   string `help:"Watch the run of the stages for this sink; by default the first sink's." placeholder:"NAME"`
+	Limit  int    `help:"End after so many records; 0 for no end." default:"0"`
+	Rate   int    `help:"Most records shown a second, spread over those that pass; 0 for as many as can be." default:"100"`
+	Data   string `help:"Data directory of the leat to look into." default:"./leat-data"`
+	jsonFlag
+}
+
+// Help is shown by leat tap --help.
+func (tapCmd) Help() string {
+	return `Looks into a leat run or leat serve that uses the data directory, and never slows it down: what there is no room or no time for is not shown, and counted. It goes on through new versions of the pipeline and ends with it, at --limit, or with Ctrl-C.
+
+Records of batches that are worked on at the same time come in any order. With --json, each line is a JSON object, whose "event" is watching, record, skipped, stopped, started or ended.
+
+Exit codes: 0 the end, or stopped with Ctrl-C, 1 no leat runs there, or it ended without a word, 2 wrong use: no such pipeline, stage or sink.
+
+Examples:
+
+  leat tap
+  leat tap birdstrikes/csv-to-json
+  leat tap birdstrikes --side out --limit 10
+  leat tap birdstrikes/csv-to-json --side in --rate 0 --json | jq -r .in.data`
+}
+
+// Run shows what passes a stage.
+func (c *tapCmd) Run(a *app) error {
+	if c.Limit < 0 || c.Rate < 0 {
+		return wrong("--limit and --rate cannot be negative")
+	}
+	client, err := control.Dial(c.Data)
+	if err != nil {
+		return err
+	}
+	if c.Target == "" {
+		return c.list(a, client)
+	}
+	pipeline, stage, _ := strings.Cut(c.Target, "/")
+	r := control.Request{Pipeline: pipeline, Stage: stage, Side: c.Side, Sink: c.Sink, Limit: c.Limit, Rate: c.Rate}
+	ctx, stop := signal.NotifyContext(a.ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err = client.Tap(ctx, r, c.print(a))
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil // who looks has seen enough
+	case err != nil && fault.ClassOf(err) == fault.Permanent: // there is nothing of that name
+		return &exitError{exitUsage, err}
+	}
+	return err
+}
+
+// print returns what shows events.
+func (c *tapCmd) print(a *app) func(*control.Event) error {
+	if c.JSON {
+		enc := json.NewEncoder(a.stdout)
+		enc.SetEscapeHTML(false)
+		return func(e *control.Event) error { return enc.Encode(e) }
+	}
+	p := control.Printer{Out: a.stdout, Notes: a.stderr, Color: colored(a.stdout), NotesColor: colored(a.stderr)}
+	return p.Print
+}
+
+// colored reports whether colours may be written to w.
+func colored(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == ""
+}
+
+// list shows what runs.
+func (c *tapCmd) list(a *app, client *control.Client) error {
+	all, err := client.Pipelines(a.ctx)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return a.printJSON(all)
+	}
+	if len(all) == 0 {
+		fmt.Fprintln(a.stdout, "no pipelines run there")
+		return nil
+	}
+	w := a.table()
+	fmt.Fprintln(w, "PIPELINE\tSTAGES\tSINKS")
+	for _, p := range all {
+		var stages []string
+		for _, s := range p.Stages {
+			name := s.Name
+			if s.Shadow != nil {
+				name += " (shadow)"
+			}
+			stages = append(stages, name)
+		}
+		text := strings.Join(stages, ", ")
+		switch {
+		case !p.Running:
+			text = "not running at the moment"
+		case text == "":
+			text = "-"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", p.Pipeline, text, strings.Join(p.Sinks, ", "))
+	}
+	return w.Flush()
+}
