@@ -1,21 +1,16 @@
-// Package build turns a folder of Go source into a WASM transform, once for each version of the source.
+// Package build turns a folder of source in Go, Rust, C, C++ or AssemblyScript into a WASM transform, once for each version of the source.
 //
-// A folder without go.mod needs no module of its own: it is built as if it had one that requires the Go SDK, whose source is
-// part of this program, so neither a network nor a checkout is needed. A folder with go.mod is built as it is. If a folder depends on
-// others elsewhere, by replace directives or by links, the go command decides each time what there is to do.
+// The files tell the language. The source of the SDKs is part of this program, so neither a network nor a checkout is needed, but the
+// language's compiler is: the go command, rustc with a WASM target, clang with lld, or asc. If a folder depends on files elsewhere, by
+// relative paths or by links, it is built each time.
 package build
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
-	"time"
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/transforms/wasm/internal/cache"
@@ -23,25 +18,22 @@ import (
 
 // Codes of errors.
 const (
-	CodeNoFolder    = "wasm.build.no_folder"    // there is no such folder, or no Go source in it
-	CodeNoToolchain = "wasm.build.no_toolchain" // there is no go command
+	CodeNoFolder    = "wasm.build.no_folder"    // there is no such folder, or no source in it
+	CodeAmbiguous   = "wasm.build.ambiguous"    // there is source in more than one language
+	CodeNoToolchain = "wasm.build.no_toolchain" // the language's compiler is missing, or a part of it
 	CodeOldGo       = "wasm.build.old_go"       // the go command is too old
 	CodeFailed      = "wasm.build.failed"       // the source does not compile
 	CodeCache       = "wasm.build.cache"        // the build cache cannot be used
 )
-
-// buildArgs are the flags of go build. -trimpath keeps the user's paths out of the module, so that the same source gives the same
-// module everywhere; -s -w leave out debug information, a third of the size.
-var buildArgs = []string{"build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w"}
 
 // moduleHead is what a module begins with: the magic number and version 1.
 const moduleHead = "\x00asm\x01\x00\x00\x00"
 
 // Config says what to build.
 type Config struct {
-	// Dir is the folder of Go source.
+	// Dir is the folder of source.
 	Dir string
-	// CacheDir keeps modules and the extracted SDK; empty is leat/build in the user's cache. What is not used for long is removed
+	// CacheDir keeps modules and the extracted SDKs; empty is leat/build in the user's cache. What is not used for long is removed
 	// from it.
 	CacheDir string
 	// Progress is called before a build, which takes seconds, and not if the cache has the module; nil is no call.
@@ -62,7 +54,7 @@ func Build(ctx context.Context, cfg Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	tool, err := findGo(ctx)
+	tool, err := src.find(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -115,43 +107,21 @@ func cacheError(doing string, err error) *fault.Error {
 }
 
 // build compiles the source into path, which appears only when it is complete.
-func (s *source) build(ctx context.Context, tool goTool, cacheDir, path string) error {
+func (s *source) build(ctx context.Context, tool toolchain, cacheDir, path string) error {
 	work, err := os.MkdirTemp(cacheDir, "work-")
 	if err != nil {
 		return cacheError("make a folder to build in", err)
 	}
 	defer os.RemoveAll(work)
-	module := filepath.Join(work, "module.wasm")
-	args := append(append([]string{}, buildArgs...), "-o", module)
-	env := append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOWORK=off", "CGO_ENABLED=0")
-	if !s.hasModule {
-		overlay, err := s.generateModule(work, cacheDir, tool)
-		if err != nil {
-			return err
-		}
-		args = append(args, "-overlay", overlay, "-mod=mod")
-		// Nothing is downloaded, but the go command wants a module cache, and finds none where HOME is not set, as in services.
-		env = append(env, "GOFLAGS=", "GOPROXY=off", "GOTOOLCHAIN=local", "GOMODCACHE="+filepath.Join(cacheDir, "mod"))
-	}
-	cmd := exec.CommandContext(ctx, tool.path, append(args, ".")...)
-	cmd.Dir, cmd.Env = s.dir, env
-	// The go command has children of its own: end them all, and do not wait for ever for their output.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 2 * time.Second
-	var printed bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &printed, &printed
-	if err := cmd.Run(); err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return s.compileError(err, printed.String())
+	j := &job{source: s, cacheDir: cacheDir, work: work, module: filepath.Join(work, "module.wasm")}
+	if err := tool.compile(ctx, j); err != nil {
+		return err
 	}
 	// Synced before it is renamed: a torn module would stay in the cache for ever.
-	if err := syncFile(module); err != nil {
+	if err := syncFile(j.module); err != nil {
 		return cacheError("write the module", err)
 	}
-	if err := os.Rename(module, path); err != nil {
+	if err := os.Rename(j.module, path); err != nil {
 		return cacheError("put the module into the cache", err)
 	}
 	return nil
@@ -163,43 +133,4 @@ func syncFile(path string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
-}
-
-// maxPrinted bounds what an error shows of a compiler's output, in bytes.
-const maxPrinted = 16 << 10
-
-// compileError shows what the compiler printed, with paths as the user would write them.
-func (s *source) compileError(err error, printed string) error {
-	var lines []string
-	for line := range strings.Lines(printed) {
-		line = strings.TrimRight(line, "\n")
-		switch {
-		case strings.HasPrefix(line, "# "): // the package's name, which says nothing here
-			continue
-		case strings.HasPrefix(line, "./"):
-			line = filepath.Join(s.given, line)
-		case strings.HasPrefix(line, s.dir):
-			line = s.given + strings.TrimPrefix(line, s.dir)
-		default:
-			if name, _, ok := strings.Cut(line, ":"); ok && s.has(name) {
-				line = filepath.Join(s.given, line)
-			}
-		}
-		lines = append(lines, line)
-	}
-	printed = strings.Join(lines, "\n")
-	if len(printed) > maxPrinted {
-		printed = printed[:maxPrinted] + "\n…"
-	}
-	if printed == "" {
-		printed = err.Error()
-	}
-	e := fault.New(fault.Permanent, CodeFailed, "%s does not build:\n%s", s.given, printed)
-	switch {
-	case strings.Contains(printed, "module lookup disabled by GOPROXY=off"), strings.Contains(printed, "no required module provides"):
-		return e.WithHint("a folder without go.mod may import the standard library and the leat SDK; for more, give it a go.mod (go mod init)")
-	case strings.Contains(printed, "function main is undeclared"):
-		return e.WithHint("a transform is a program: add func main() {}")
-	}
-	return e
 }

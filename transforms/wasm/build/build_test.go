@@ -261,8 +261,8 @@ func TestWhatTheCompilerSaysIsShownWithTheUsersPaths(t *testing.T) {
 func TestWithoutSourceOrToolchainTheErrorSaysWhatToDo(t *testing.T) {
 	for dir, says := range map[string]string{
 		filepath.Join(t.TempDir(), "absent"):                        "relative to the pipeline file",
-		folder(t, map[string]string{"notes.txt": "x"}):              "there is no Go source",
-		folder(t, map[string]string{"sub/main.go": "package main"}): "there is no Go source",
+		folder(t, map[string]string{"notes.txt": "x"}):              "there is no source of a transform",
+		folder(t, map[string]string{"sub/main.go": "package main"}): "there is no source of a transform",
 	} {
 		if _, err := Build(context.Background(), Config{Dir: dir, CacheDir: t.TempDir()}); fault.CodeOf(err) != CodeNoFolder || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", dir, err)
@@ -337,7 +337,7 @@ wait`)
 }
 
 func TestAnInstalledBinaryHasTheWholeSDK(t *testing.T) {
-	dir, err := extractSDK(t.TempDir())
+	dir, err := goSDK.extract(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
