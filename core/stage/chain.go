@@ -93,11 +93,18 @@ func (c *Chain) Run(ctx context.Context, in *record.Batch, f *Final) error {
 }
 
 // Share returns a chain of the same transforms with a tap of its own, and without their shadows: records that pass both
-// chains are compared once. Only one of the two is closed.
-func (c *Chain) Share() *Chain {
+// chains are compared once. Only one of the two is closed. The transforms of own take the place of those with their names: they
+// remember what has passed them, and must not see it twice.
+func (c *Chain) Share(own ...Link) *Chain {
 	shared := &Chain{links: append([]Link(nil), c.links...)}
 	for i := range shared.links {
-		shared.links[i].Shadow = nil
+		l := &shared.links[i]
+		l.Shadow = nil
+		for _, o := range own {
+			if o.Name == l.Name {
+				l.Transform = o.Transform
+			}
+		}
 	}
 	return shared
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/shardlog"
-	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/core/stream"
 	"github.com/leatstream/leat/pipelines/feeder"
 	"github.com/leatstream/leat/pipelines/spec"
@@ -51,7 +50,7 @@ func (b *builder) pipeline() (p *engine.Pipeline, err error) {
 			err = errors.Join(err, b.close(context.WithoutCancel(b.ctx)))
 		}
 	}()
-	chain, err := b.chain()
+	links, err := b.links()
 	if err != nil {
 		return nil, err
 	}
@@ -65,9 +64,9 @@ func (b *builder) pipeline() (p *engine.Pipeline, err error) {
 		if err != nil {
 			return nil, err
 		}
-		cfg.Chain, cfg.DeadLetters = chain, dead
-		if i > 0 {
-			cfg.Chain = chain.Share()
+		cfg.DeadLetters = dead
+		if cfg.Chain, err = b.chainOf(i, links); err != nil {
+			return nil, err
 		}
 		p.Deliveries = append(p.Deliveries, cfg)
 	}
@@ -186,20 +185,6 @@ func (b *builder) feeder(s *stream.Stream) (*feeder.Feeder, error) {
 	}
 	f, err := feeder.New(cfg, s, b.logger().With("pipeline", b.spec.Name))
 	return f, placed(b.spec.Source.PlaceOf("files"), err)
-}
-
-// chain opens the transforms.
-func (b *builder) chain() (*stage.Chain, error) {
-	var links []stage.Link
-	for i := range b.spec.Transforms {
-		t := &b.spec.Transforms[i]
-		link, err := b.transform(t)
-		if err != nil {
-			return nil, placed(t.Place(), err)
-		}
-		links = append(links, link)
-	}
-	return stage.NewChain(links...), nil
 }
 
 // placed gives an error the place in the file that it is about, unless it has one.

@@ -177,7 +177,7 @@ func (b *builder) reopen(d delivery.Destination) (delivery.Sink, error) {
 // probe checks what a run would need, without a stream.
 func (b *builder) probe() (err error) {
 	defer func() { err = errors.Join(err, b.close(context.WithoutCancel(b.ctx))) }()
-	if _, err := b.chain(); err != nil {
+	if _, err := b.links(); err != nil {
 		return err
 	}
 	if d := b.spec.DeadLetters; d != nil {

@@ -24,6 +24,7 @@ import (
 	"github.com/leatstream/leat/pipelines/spec"
 	"github.com/leatstream/leat/pipelines/spec/jq"
 	"github.com/leatstream/leat/pipelines/spec/prefix"
+	"github.com/leatstream/leat/transforms/builtin"
 )
 
 // Codes of failures.
@@ -92,13 +93,14 @@ func Run(ctx context.Context, p *spec.Pipeline, chain func(context.Context) (*st
 // sink is what a delivery does to records before they are stored.
 type sink struct {
 	name   string
+	routes []string // empty: all
 	query  *jq.Partitioner
 	prefix *prefix.Template
 	format codec.Format
 }
 
 func newSink(s *spec.Sink) (*sink, error) {
-	out := &sink{name: s.Name}
+	out := &sink{name: s.Name, routes: s.Routes}
 	zone, err := time.LoadLocation(s.TimeZone)
 	if err != nil {
 		return nil, fmt.Errorf("sink %s: %w", s.Name, err)
@@ -218,6 +220,9 @@ func (o *outcome) add(t *spec.Test, first int, f *stage.Final, sinks []*sink) {
 			var outs []output
 			var err error
 			for j := root.First; j < root.First+root.N && err == nil; j++ {
+				if len(s.routes) > 0 && !builtin.TakesRoute(s.routes, f.Outs[j].Attrs) {
+					continue
+				}
 				var out output
 				if out, err = s.apply(&f.Outs[j], t.Clock); err == nil {
 					outs = append(outs, out)

@@ -31,6 +31,7 @@ func (p *Pipeline) check() []*fault.Error {
 	for i := range p.Sinks {
 		c.sink(&p.Sinks[i], len(p.Transforms) > 0)
 	}
+	c.routes(p)
 	if p.DeadLetters != nil {
 		c.deadLetters(p.DeadLetters)
 	}

@@ -26,6 +26,16 @@ type Config interface {
 	Doc() Doc
 }
 
+// PerSink is implemented by configurations of transforms that keep state from record to record. Each sink reads the stream by
+// itself, at its own pace, and so has a transform of its own.
+type PerSink interface{ PerSink() }
+
+// IsPerSink reports whether c is [PerSink].
+func IsPerSink(c Config) bool {
+	_, ok := c.(PerSink)
+	return ok
+}
+
 // Env is what a transform gets besides its configuration.
 type Env struct {
 	Pipeline, Stage string
