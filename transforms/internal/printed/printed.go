@@ -1,0 +1,136 @@
+// Package printed passes what transforms print on to the log: a limited number of lines, each of a limited length, so that a
+// transform that prints without end fills neither the log nor the memory.
+package printed
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Limits of what one stage prints.
+const (
+	burst    = 50                     // lines at once
+	interval = 100 * time.Millisecond // then one line each
+	maxLine  = 4 << 10                // bytes
+	// maxHead and maxTail bound what a Stream remembers, in bytes: the beginning and the end.
+	maxHead = 512
+	maxTail = 1 << 10
+)
+
+// Log passes a limited number of lines on. All processes of a stage share it.
+type Log struct {
+	logger *slog.Logger
+	mu     sync.Mutex
+	tokens int
+	last   time.Time
+	lost   int
+}
+
+// NewLog returns a log that writes to l.
+func NewLog(l *slog.Logger) *Log { return &Log{logger: l, tokens: burst, last: time.Now()} }
+
+// Write logs a line that came from source, unless there were too many.
+func (g *Log) Write(level slog.Level, source, line string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if n := int(time.Since(g.last) / interval); n > 0 {
+		g.tokens = min(burst, g.tokens+n)
+		g.last = g.last.Add(time.Duration(n) * interval)
+	}
+	if g.tokens == 0 {
+		g.lost++
+		return
+	}
+	g.tokens--
+	attrs := []slog.Attr{slog.String("source", source)}
+	if g.lost > 0 {
+		attrs = append(attrs, slog.Int("lines_left_out", g.lost))
+		g.lost = 0
+	}
+	if len(line) > maxLine {
+		line = line[:maxLine]
+	}
+	g.logger.LogAttrs(context.Background(), level, strings.ToValidUTF8(line, "\uFFFD"), attrs...)
+}
+
+// Stream is one of the outputs of one process: an [io.Writer] whose lines go to a log, and which remembers some of what was
+// written to it.
+type Stream struct {
+	log    *Log
+	source string
+	level  slog.Level
+
+	mu         sync.Mutex
+	line       []byte
+	head, tail []byte
+	cut        bool // something between head and tail is forgotten
+}
+
+// NewStream returns a stream whose lines are logged with the level and the source's name.
+func NewStream(log *Log, level slog.Level, source string) *Stream {
+	return &Stream{log: log, level: level, source: source}
+}
+
+// Write implements io.Writer. It never fails.
+func (s *Stream) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remember(p)
+	for rest := p; len(rest) > 0; {
+		line, after, ended := bytes.Cut(rest, []byte{'\n'})
+		s.line = append(s.line, line[:min(len(line), maxLine-len(s.line))]...)
+		if ended {
+			s.flush()
+		}
+		rest = after
+	}
+	return len(p), nil
+}
+
+func (s *Stream) remember(p []byte) {
+	n := min(len(p), maxHead-len(s.head))
+	s.head = append(s.head, p[:n]...)
+	if p = p[n:]; len(p) > maxTail {
+		p, s.cut = p[len(p)-maxTail:], true
+	}
+	if over := len(s.tail) + len(p) - maxTail; over > 0 {
+		s.tail, s.cut = append(s.tail[:0], s.tail[over:]...), true
+	}
+	s.tail = append(s.tail, p...)
+}
+
+// Flush logs a line that has not ended.
+func (s *Stream) Flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flush()
+}
+
+func (s *Stream) flush() {
+	if len(s.line) > 0 {
+		s.log.Write(s.level, s.source, string(s.line))
+		s.line = s.line[:0]
+	}
+}
+
+// Forget makes Text begin anew.
+func (s *Stream) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.head, s.tail, s.cut = s.head[:0], s.tail[:0], false
+}
+
+// Text is what was written since the last Forget; of much, the beginning and the end.
+func (s *Stream) Text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	between := ""
+	if s.cut {
+		between = " … "
+	}
+	return strings.TrimSpace(strings.ToValidUTF8(string(s.head)+between+string(s.tail), ""))
+}

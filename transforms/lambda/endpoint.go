@@ -1,0 +1,170 @@
+package lambda
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/leatstream/leat/core/fault"
+)
+
+// endpoint asks a handler by HTTP, as Lambda's Invoke API and its runtime interface emulator take events.
+type endpoint struct {
+	url     string
+	timeout time.Duration
+	client  *http.Client
+}
+
+func newEndpoint(c *Config) (*endpoint, error) {
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return nil, fault.New(fault.Permanent, CodeInvalidConfig, "%q is not the URL of an endpoint", c.URL).At(c.PlaceOf("url")).
+			WithHint("write http:// or https://, a host and a path, such as http://localhost:8080/2015-03-31/functions/function/invocations")
+	}
+	return &endpoint{
+		url: c.URL, timeout: c.Timeout.Std(),
+		client: &http.Client{
+			// A redirect would send records to where the pipeline file does not say.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			Transport: &http.Transport{
+				Proxy:                  http.ProxyFromEnvironment,
+				DialContext:            (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+				TLSHandshakeTimeout:    10 * time.Second,
+				MaxConnsPerHost:        c.Workers,
+				MaxIdleConnsPerHost:    c.Workers,
+				IdleConnTimeout:        90 * time.Second,
+				MaxResponseHeaderBytes: 64 << 10,
+				DisableCompression:     true, // so that what is read is what was sent, and bounded
+				ForceAttemptHTTP2:      true,
+			},
+		},
+	}, nil
+}
+
+func (p *endpoint) close(context.Context) error {
+	p.client.CloseIdleConnections()
+	return nil
+}
+
+func (p *endpoint) ask(ctx context.Context, e *event, use func([]byte) error) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(e.text))
+	if err != nil {
+		return fault.New(fault.Permanent, CodeInvalidConfig, "ask the handler: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "leat")
+	resp, err := p.client.Do(req)
+	if err != nil {
+		return p.unreachable(ctx, err)
+	}
+	defer resp.Body.Close()
+	err = readResponse(e, resp.Body)
+	switch {
+	case resp.StatusCode/100 != 2:
+		return refused(resp, e.response)
+	case errors.Is(err, errTooLarge):
+		return errTooLarge
+	case err != nil:
+		return p.unreachable(ctx, err)
+	case resp.Header.Get("X-Amz-Function-Error") != "":
+		return reported(e.response)
+	}
+	err = use(e.response)
+	if fault.CodeOf(err) == CodeFunctionError { // without the header, as some servers answer
+		return reported(e.response)
+	}
+	return err
+}
+
+// readResponse reads a body into e.response.
+func readResponse(e *event, body io.Reader) error {
+	e.response = e.response[:0]
+	for {
+		if len(e.response) == cap(e.response) {
+			e.response = append(e.response, make([]byte, max(64<<10, len(e.response)))...)[:len(e.response)]
+		}
+		n, err := body.Read(e.response[len(e.response):cap(e.response)])
+		e.response = e.response[:len(e.response)+n]
+		switch {
+		case len(e.response) > MaxPayload:
+			return errTooLarge
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// unreachable is the error of an endpoint that gave no answer. A time limit says nothing about the records either: a function that is
+// slow with them is ended by its own time limit, and then there is an answer.
+func (p *endpoint) unreachable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		if context.Cause(ctx) != error(errTimeout) {
+			return context.Cause(ctx)
+		}
+		return fault.New(fault.Unavailable, CodeUnavailable, "the handler at %s did not respond within %s", p.url, p.timeout).
+			WithHint("give the function a time limit of its own that is shorter than timeout, or raise timeout")
+	}
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		err = failed.Err // without the method and the URL, which the message has
+	}
+	return fault.New(fault.Unavailable, CodeUnavailable, "ask the handler at %s: %w", p.url, err)
+}
+
+// refused is the error of a status that is no success. What 4xx says about the event, another event may not hear.
+func refused(resp *http.Response, body []byte) error {
+	text := strings.TrimSpace(string(body))
+	var known struct{ Message, ErrorMessage string }
+	if json.Unmarshal(body, &known) == nil && known.Message+known.ErrorMessage != "" {
+		text = known.Message + known.ErrorMessage
+	}
+	if text = shorten(text); text != "" {
+		text = ": " + text
+	}
+	switch code := resp.StatusCode; {
+	case code == http.StatusTooManyRequests:
+		return fault.New(fault.Throttled, CodeThrottled, "the endpoint answers %s%s", resp.Status, text)
+	case code == http.StatusUnauthorized || code == http.StatusForbidden || code == http.StatusProxyAuthRequired:
+		return fault.New(fault.Unauthorized, CodeUnauthorized, "the endpoint answers %s%s", resp.Status, text)
+	case code == http.StatusBadRequest || code == http.StatusRequestEntityTooLarge || code == http.StatusUnprocessableEntity:
+		return fault.New(fault.Permanent, CodeRequestRefused, "the endpoint answers %s%s", resp.Status, text)
+	case code == http.StatusNotFound || code == http.StatusMethodNotAllowed:
+		return fault.New(fault.Unavailable, CodeUnavailable, "the endpoint answers %s%s", resp.Status, text).
+			WithHint("is the path of the URL right? Lambda's emulator has /2015-03-31/functions/function/invocations")
+	default:
+		return fault.New(fault.Unavailable, CodeUnavailable, "the endpoint answers %s%s", resp.Status, text)
+	}
+}
+
+// initErrors are types of errors that say that the function cannot start, whatever the event.
+// Source: the AWS Lambda developer guide, "Troubleshoot invocation issues", and the runtime interface emulator.
+var initErrors = []string{
+	"Runtime.ImportModuleError", "Runtime.HandlerNotFound", "Runtime.MalformedHandlerName", "Runtime.UserCodeSyntaxError",
+	"Runtime.InvalidEntrypoint", "Runtime.InvalidWorkingDir", "Runtime.NoSuchHandler", "Runtime.HandlerNotFoundException",
+}
+
+// reported is the error that a function's answer tells of.
+func reported(body []byte) error {
+	var answer struct {
+		Message string `json:"errorMessage"`
+		Type    string `json:"errorType"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		answer.Message = excerpt(body)
+	}
+	e := functionError(answer.Type, answer.Message)
+	if slices.Contains(initErrors, answer.Type) {
+		e.Class, e.Code = fault.Unavailable, CodeStartFailed
+	}
+	return e
+}
