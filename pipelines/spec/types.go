@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat/transforms/builtin"
+	"github.com/leatstream/leat/transforms/lambda"
 )
 
 // Tags of a field:
@@ -119,16 +120,21 @@ func (LineKey) shorthand() string { return "kind" }
 // Transform is one stage.
 type Transform struct {
 	Node
-	Name    string  `yaml:"name,required" match:"name" doc:"Name of the stage, unique within the pipeline."`
-	Wasm    *Wasm   `yaml:"wasm" oneof:"transform" doc:"A WebAssembly module."`
-	Config  Value   `yaml:"config" doc:"Handed to a WebAssembly module as JSON."`
-	OnError string  `yaml:"on_error" default:"dead_letter" enum:"dead_letter|drop|stop" doc:"What happens to a record that the stage fails."`
-	Shadow  *Shadow `yaml:"shadow" doc:"A second transform on a sample of the same records, of which nothing is delivered: differences are counted, and leat tap shows them. Text is a module in place of the stage's own."`
+	Name   string `yaml:"name,required" match:"name" doc:"Name of the stage, unique within the pipeline."`
+	Wasm   *Wasm  `yaml:"wasm" oneof:"transform" doc:"A WebAssembly module."`
+	Config Value  `yaml:"config" doc:"Handed to a WebAssembly module as JSON."`
+	// Lambda asks a handler that is written for Firehose.
+	Lambda  *lambda.Config `yaml:"lambda" oneof:"transform" doc:"A handler that is written for Amazon Data Firehose's data transformation: a program or an endpoint."`
+	OnError string         `yaml:"on_error" default:"dead_letter" enum:"dead_letter|drop|stop" doc:"What happens to a record that the stage fails."`
+	Shadow  *Shadow        `yaml:"shadow" doc:"A second transform on a sample of the same records, of which nothing is delivered: differences are counted, and leat tap shows them. Text is a module in place of the stage's own."`
 
 	// Built-in transforms: each is a builtin.Config.
 	AppendDelimiter *builtin.AppendDelimiter `yaml:"append_delimiter" oneof:"transform" doc:"Ends records with a delimiter."`
 	CSVToJSON       *builtin.CSVToJSON       `yaml:"csv_to_json" oneof:"transform" doc:"Makes JSON objects of rows of CSV."`
 	Parse           *builtin.Parse           `yaml:"parse" oneof:"transform" doc:"Makes JSON objects of log lines: regular expressions, Apache, nginx, syslog, key=value."`
+	AddFields       *builtin.AddFields       `yaml:"add_fields" oneof:"transform" doc:"Adds fields to JSON records: constants, and what is known about the record."`
+	RemoveFields    *builtin.RemoveFields    `yaml:"remove_fields" oneof:"transform" doc:"Removes fields of JSON records, or all but some."`
+	RenameFields    *builtin.RenameFields    `yaml:"rename_fields" oneof:"transform" doc:"Renames fields of JSON records, or moves them into and out of objects."`
 
 	Filter      *builtin.Filter      `yaml:"filter" oneof:"transform" doc:"Keeps the records that meet a condition."`
 	JQ          *builtin.JQ          `yaml:"jq" oneof:"transform" doc:"Runs a jq query over records."`

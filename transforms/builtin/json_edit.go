@@ -1,0 +1,39 @@
+package builtin
+
+import (
+	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/transforms/sdk/go/leatjson"
+)
+
+// edited makes the record with doc's changes the output; without changes the record goes on as it is. code is that of a change which
+// does not fit the record.
+func (w *writer) edited(r *record.Record, doc *leatjson.Doc, code string) {
+	if !doc.Changed() {
+		w.keep()
+		return
+	}
+	patched, err := doc.AppendPatched(w.scratch[:0])
+	if err != nil {
+		w.fail(code, "%v", err)
+		return
+	}
+	w.scratch = patched
+	w.data(r, patched)
+}
+
+// overlapping returns two paths of which one leads through, or to, the other.
+func overlapping(paths [][]string) (a, b []string, found bool) {
+	for i, p := range paths {
+		for _, q := range paths[i+1:] {
+			n := min(len(p), len(q))
+			same := true
+			for k := range n {
+				same = same && p[k] == q[k]
+			}
+			if same {
+				return p, q, true
+			}
+		}
+	}
+	return nil, nil, false
+}
