@@ -38,6 +38,7 @@ type Metrics struct {
 	calls      callVecs
 	deliveries deliveryVecs
 	transforms transformVecs
+	shadows    shadowVecs
 }
 
 // NewMetrics returns metrics in a registry of their own, together with those of the Go runtime and the process.
@@ -66,6 +67,7 @@ func NewMetrics() *Metrics {
 	m.registerCalls()
 	m.registerDeliveries()
 	m.registerTransforms()
+	m.registerShadows()
 	return m
 }
 

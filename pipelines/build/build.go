@@ -4,6 +4,7 @@ package build
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 
@@ -45,9 +46,41 @@ const (
 
 // Pipeline makes p ready to run. Errors point to the place in the file.
 func Pipeline(ctx context.Context, p *spec.Pipeline, o Options) (*engine.Pipeline, error) {
-	b := &builder{ctx: ctx, spec: p, opts: o}
-	return b.pipeline()
+	prepared, err := Prepare(ctx, p, o)
+	if err != nil {
+		return nil, err
+	}
+	return prepared.Pipeline(ctx)
 }
+
+// Prepared is a pipeline whose transforms and sinks are open and which is not tied to its stream yet: what takes long, and
+// what can be wrong in its file, is behind it, and another version of the pipeline may still run.
+type Prepared struct {
+	builder  *builder
+	pipeline *engine.Pipeline
+}
+
+// Prepare opens p's transforms and sinks. Errors point to the place in the file.
+func Prepare(ctx context.Context, p *spec.Pipeline, o Options) (*Prepared, error) {
+	b := &builder{ctx: ctx, spec: p, opts: o}
+	ready, err := b.prepare()
+	if err != nil {
+		return nil, errors.Join(err, b.close(context.WithoutCancel(ctx)))
+	}
+	return &Prepared{b, ready}, nil
+}
+
+// Pipeline makes what was prepared ready to run, or closes it. No other version of the pipeline runs any more.
+func (p *Prepared) Pipeline(ctx context.Context) (*engine.Pipeline, error) {
+	p.builder.ctx = ctx
+	if err := p.builder.attach(p.pipeline); err != nil {
+		return nil, errors.Join(err, p.Close(context.WithoutCancel(ctx)))
+	}
+	return p.pipeline, nil
+}
+
+// Close closes what was prepared, in place of Pipeline.
+func (p *Prepared) Close(ctx context.Context) error { return p.builder.close(ctx) }
 
 // Probe checks, without delivering anything, that p could run: modules load, expressions compile and, with
 // Options.Connect, destinations answer. It needs no data directory.

@@ -43,15 +43,13 @@ func (b *builder) logger() *slog.Logger {
 	return b.opts.Logger
 }
 
-// pipeline opens what can fail for a reason in the file first (modules, expressions, sinks), then touches the stream.
-func (b *builder) pipeline() (p *engine.Pipeline, err error) {
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, b.close(context.WithoutCancel(b.ctx)))
-		}
-	}()
+// prepare opens what can fail for a reason in the file: modules, expressions, sinks. It touches no stream.
+func (b *builder) prepare() (p *engine.Pipeline, err error) {
 	links, err := b.links()
 	if err != nil {
+		return nil, err
+	}
+	if err := b.shadows(links); err != nil {
 		return nil, err
 	}
 	dead, err := b.deadLetters()
@@ -70,9 +68,14 @@ func (b *builder) pipeline() (p *engine.Pipeline, err error) {
 		}
 		p.Deliveries = append(p.Deliveries, cfg)
 	}
+	return p, nil
+}
+
+// attach ties what is open to its stream.
+func (b *builder) attach(p *engine.Pipeline) error {
 	source, err := b.stream()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	from := delivery.From{Latest: b.spec.Source.From.Kind == spec.FromLatest, At: b.spec.Source.From.At}
 	for i := range p.Deliveries {
@@ -88,14 +91,14 @@ func (b *builder) pipeline() (p *engine.Pipeline, err error) {
 	if len(b.spec.Source.Files) > 0 {
 		f, err := b.feeder(source)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		p.Feeders = append(p.Feeders, f)
 	}
 	if err := b.removed(source); err != nil {
-		return nil, err
+		return err
 	}
-	return p, nil
+	return nil
 }
 
 // numbered renders sequence numbers as the stream's API does.

@@ -177,7 +177,11 @@ func (b *builder) reopen(d delivery.Destination) (delivery.Sink, error) {
 // probe checks what a run would need, without a stream.
 func (b *builder) probe() (err error) {
 	defer func() { err = errors.Join(err, b.close(context.WithoutCancel(b.ctx))) }()
-	if _, err := b.links(); err != nil {
+	links, err := b.links()
+	if err == nil {
+		err = b.shadows(links)
+	}
+	if err != nil {
 		return err
 	}
 	if d := b.spec.DeadLetters; d != nil {
