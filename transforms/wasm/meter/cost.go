@@ -27,7 +27,8 @@ type profile struct {
 	// most is the most that one run without repeating a loop costs.
 	most         int64
 	instructions int
-	loops        bool
+	// repeats is how many branches lead back to each loop, in the order in which the loops begin.
+	repeats []uint32
 	// indirect means that it calls through a table.
 	indirect bool
 	// calls are the functions of the module's own that it calls, in order, each as often as it is named.
@@ -40,6 +41,7 @@ func (m *module) profile(b *body) (p profile, err error) {
 	type label struct {
 		op          uint16
 		enter, most int64 // at the start; of the branches to the end
+		loop        int   // its place in repeats
 	}
 	var labels []label
 	labels = append(labels, label{})
@@ -48,7 +50,9 @@ func (m *module) profile(b *body) (p profile, err error) {
 	var in instr
 	branch := func(depth uint64) {
 		l := &labels[len(labels)-1-int(depth)]
-		if l.op != opLoop {
+		if l.op == opLoop {
+			p.repeats[l.loop]++
+		} else {
 			l.most = max(l.most, at)
 		}
 	}
@@ -57,8 +61,10 @@ func (m *module) profile(b *body) (p profile, err error) {
 		p.instructions++
 		switch in.op {
 		case opBlock, opLoop, opIf:
-			p.loops = p.loops || in.op == opLoop
-			labels = append(labels, label{op: in.op, enter: at})
+			labels = append(labels, label{op: in.op, enter: at, loop: len(p.repeats)})
+			if in.op == opLoop {
+				p.repeats = append(p.repeats, 0)
+			}
 		case opElse:
 			l := &labels[len(labels)-1]
 			if l.op != opIf {

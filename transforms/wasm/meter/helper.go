@@ -61,9 +61,9 @@ func (w *rewriter) bulk(b []byte, in *instr) []byte {
 
 // More opcodes, of helpers only.
 const (
-	opI32Ne, opI32LtU, opI32GtU, opI32Add, opI32Sub, opI32Or       = 0x47, 0x49, 0x4b, 0x6a, 0x6b, 0x72
-	opI64Ne, opI64LtS, opI64GtU, opI64Add, opI64Sub, opI64Mul      = 0x52, 0x53, 0x56, 0x7c, 0x7d, 0x7e
-	opI64DivU, opI64And, opI64Shl, opI64ShrS, opI64ShrU, opExtendU = 0x80, 0x83, 0x86, 0x87, 0x88, 0xad
+	opI32Ne, opI32LtU, opI32GtU, opI32Add, opI32Sub, opI32Or                      = 0x47, 0x49, 0x4b, 0x6a, 0x6b, 0x72
+	opI64Eqz, opI64Ne, opI64LtS, opI64GtU, opI64GeS, opI64Add, opI64Sub, opI64Mul = 0x50, 0x52, 0x53, 0x56, 0x59, 0x7c, 0x7d, 0x7e
+	opI64DivU, opI64And, opI64Shl, opI64ShrS, opI64ShrU, opExtendU                = 0x80, 0x83, 0x86, 0x87, 0x88, 0xad
 )
 
 // script assembles a helper's body.

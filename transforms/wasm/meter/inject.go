@@ -23,13 +23,16 @@ type injector struct {
 	// pending is what ran since the last payment, at most.
 	pending int64
 	labels  []mergePoint
+	loops   int // how many have begun
 }
 
 // mergePoint is a label: what is pending where its branches meet.
 type mergePoint struct {
-	op    uint16
-	enter int64
-	most  int64
+	op uint16
+	// enter is what was pending before, and most on the ways that have met so far.
+	enter, most int64
+	// checks means that a loop checks the fuel where it begins; takes, that it may take values from the stack.
+	checks, takes bool
 }
 
 // function appends the body of the function, metered.
@@ -43,8 +46,7 @@ func (w *rewriter) function(out []byte, b *body, pl *plan) ([]byte, error) {
 		j.out = append(appendU(j.out, b.groups), b.locals...)
 	}
 	j.enter()
-	wrapped := pl.mode == modeDeep || pl.mode == modeLocal
-	if wrapped {
+	if pl.wrapped() {
 		j.out = append(j.out, opBlock)
 		j.out = appendS(j.out, w.resultBlock(b.typ))
 	}
@@ -57,7 +59,7 @@ func (w *rewriter) function(out []byte, b *body, pl *plan) ([]byte, error) {
 	if d.err != nil {
 		return nil, d.err
 	}
-	if wrapped {
+	if pl.wrapped() {
 		j.leave()
 		j.out = append(j.out, opEnd)
 	}
@@ -121,7 +123,7 @@ func (j *injector) charge(n int64) {
 func (j *injector) check() {
 	j.out = j.global(j.out, opGlobalGet, globalWork)
 	j.out = appendS(append(j.out, opI64Const), exhausted)
-	j.out = append(j.out, opI64And, opI64Const, 0, opI64Ne, opIf, 0x40)
+	j.out = append(j.out, opI64And, opI64Eqz, opIf, 0x40, opElse)
 	j.out = j.call(j.out, helperRefill)
 	j.out = append(j.out, opEnd)
 }
@@ -143,13 +145,24 @@ func (j *injector) pay() {
 	j.pending = 0
 }
 
-// checkLocal takes a new advance if the old one is spent.
-func (j *injector) checkLocal() {
+// solvent begins an if whose condition is that the advance is not spent.
+func (j *injector) solvent() {
 	j.out = appendU(append(j.out, opLocalGet), j.local)
-	j.out = append(j.out, opI64Const, 0, opI64LtS, opIf, 0x40)
+	j.out = append(j.out, opI64Const, 0, opI64GeS, opIf, 0x40)
+}
+
+// flush takes a new advance.
+func (j *injector) flush() {
 	j.out = appendU(append(j.out, opLocalGet), j.local)
 	j.out = j.call(j.out, helperFlush)
 	j.out = appendU(append(j.out, opLocalSet), j.local)
+}
+
+// checkLocal takes a new advance if the old one is spent.
+func (j *injector) checkLocal() {
+	j.solvent()
+	j.out = append(j.out, opElse)
+	j.flush()
 	j.out = append(j.out, opEnd)
 }
 
@@ -159,65 +172,23 @@ func (j *injector) instruction(in *instr) {
 		j.checkLocal()
 	}
 	j.pending += in.cost()
-	top := len(j.labels) - 1
 	switch in.op {
-	case opBlock:
-		j.out = in.append(j.out)
-		j.labels = append(j.labels, mergePoint{op: opBlock})
+	case opBlock, opLoop, opIf:
+		j.open(in)
 		return
-	case opLoop:
-		j.pay()
-		j.out = in.append(j.out)
-		j.checkLocal()
-		j.labels = append(j.labels, mergePoint{op: opLoop})
-		return
-	case opIf:
-		if j.pending > threshold {
-			j.pay()
-		}
-		j.out = in.append(j.out)
-		j.labels = append(j.labels, mergePoint{op: opIf, enter: j.pending})
-		return
-	case opElse:
-		l := &j.labels[top]
-		if j.pending > l.enter+threshold {
-			j.pay()
-		}
-		l.most, l.op = max(l.most, j.pending), opElse
-		j.pending = l.enter
-	case opEnd:
-		l := j.labels[top]
-		if l.op == opIf { // the way around
-			l.most = max(l.most, l.enter)
-		}
-		if j.pending > l.most+threshold {
-			j.pay()
-		}
-		j.pending = max(j.pending, l.most)
-		j.labels = j.labels[:top]
-	case opBr, opBrIf, opReturn:
-		depth := int(in.a)
-		if in.op == opReturn {
-			depth = top
-		}
-		l := &j.labels[top-depth]
-		if l.op == opLoop || j.pending > l.most+threshold {
-			j.pay()
-		}
-		if l.op != opLoop {
-			l.most = max(l.most, j.pending)
-		}
-		if in.op == opReturn && j.wraps() {
-			j.out = appendU(append(j.out, opBr), depth)
-			j.pending = 0
+	case opElse, opEnd:
+		j.join(in)
+	case opBr, opBrIf:
+		if j.branch(in) {
 			return
 		}
-	case opBrTable:
-		j.pay()
-		for _, t := range in.targets {
-			l := &j.labels[top-int(t)]
-			l.most = max(l.most, j.pending)
+	case opReturn:
+		j.meet(j.label(uint64(len(j.labels) - 1)))
+		if j.plan.wrapped() {
+			*in = instr{op: opBr, a: uint64(len(j.labels) - 1)}
 		}
+	case opBrTable:
+		j.dispatch(in)
 	case opCall:
 		if f := uint32(in.a); f < j.m.imported {
 			j.pending += costCallImport
@@ -234,4 +205,103 @@ func (j *injector) instruction(in *instr) {
 	}
 }
 
-func (j *injector) wraps() bool { return j.plan.mode == modeDeep || j.plan.mode == modeLocal }
+func (j *injector) label(depth uint64) *mergePoint { return &j.labels[len(j.labels)-1-int(depth)] }
+
+// open begins a block. A loop begins with nothing pending, whichever way it is entered.
+func (j *injector) open(in *instr) {
+	l := mergePoint{op: in.op, enter: j.pending}
+	if in.op == opLoop {
+		j.pay()
+		l.enter = 0
+		l.takes = int64(in.a) >= 0
+		l.checks = j.plan.counts && j.plan.repeats[j.loops] >= manyRepeats
+		j.loops++
+	}
+	j.out = in.append(j.out)
+	if l.checks {
+		j.checkLocal()
+	}
+	j.labels = append(j.labels, l)
+}
+
+// join ends a block, or the first half of an if, where ways meet.
+func (j *injector) join(in *instr) {
+	l := j.label(0)
+	if in.op == opElse {
+		j.meet(l)
+		j.pending, l.op = l.enter, opElse
+		return
+	}
+	if l.op == opIf { // the way around
+		l.most = max(l.most, l.enter)
+	}
+	j.meet(l)
+	j.pending = max(j.pending, l.most)
+	j.labels = j.labels[:len(j.labels)-1]
+}
+
+// meet notes what is pending on a way that ends here, at the label. What is much more than on the others is paid first.
+func (j *injector) meet(l *mergePoint) {
+	if j.pending > l.most+threshold {
+		j.pay()
+	}
+	l.most = max(l.most, j.pending)
+}
+
+// branch prepares for br and br_if, or writes it and returns true. A branch back to a loop pays and checks; the common case gets
+// a branch of its own, so that the other one, with its call, costs no registers.
+func (j *injector) branch(in *instr) (done bool) {
+	l := j.label(in.a)
+	switch {
+	case l.op != opLoop:
+		j.meet(l)
+		return false
+	case l.checks || !j.plan.counts:
+		j.pay()
+		return false
+	case l.takes: // its values are on the stack, where an if cannot reach them
+		j.pay()
+		j.checkLocal()
+		return false
+	}
+	pending, depth := j.pending, in.a
+	if in.op == opBrIf {
+		j.out = append(j.out, opIf, 0x40)
+		depth++
+	}
+	j.pay()
+	j.solvent()
+	j.out = appendU(append(j.out, opBr), depth+1)
+	j.out = append(j.out, opEnd)
+	j.flush()
+	j.out = appendU(append(j.out, opBr), depth)
+	j.pending = 0
+	if in.op == opBrIf {
+		j.out = append(j.out, opEnd)
+		j.pending = pending
+	}
+	return true
+}
+
+// dispatch prepares for br_table.
+func (j *injector) dispatch(in *instr) {
+	pay, check := j.pending > dispatch, false
+	for _, t := range in.targets {
+		l := j.label(uint64(t))
+		pay = pay || l.op == opLoop
+		check = check || l.op == opLoop && !l.checks
+	}
+	if pay {
+		j.pay()
+	}
+	if check && j.plan.counts {
+		j.checkLocal()
+	}
+	for _, t := range in.targets {
+		l := j.label(uint64(t))
+		l.most = max(l.most, j.pending)
+	}
+}
+
+// wrapped reports whether the function's body is in a block, behind which the function settles.
+func (p *plan) wrapped() bool { return p.mode == modeDeep || p.mode == modeLocal }

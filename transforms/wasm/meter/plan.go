@@ -24,6 +24,8 @@ type plan struct {
 	cost int64
 	// weight is the room on the stack that its frame is taken for, in units of weightUnit.
 	weight int64
+	// repeats is how many branches lead back to each loop, in the order in which the loops begin.
+	repeats []uint32
 }
 
 // planAll decides for every function of the module's own. It decodes all code, and is the first to.
@@ -58,7 +60,8 @@ func (m *module) planAll() ([]plan, error) {
 				p.most += plans[f].cost
 			}
 		}
-		pl.cost, pl.counts = p.most, p.loops || p.most > straightMax
+		pl.repeats = p.repeats
+		pl.cost, pl.counts = p.most, len(p.repeats) > 0 || p.most > straightMax
 		switch {
 		case recursive[i] || chain > maxChain && callsMetered(p, plans):
 			pl.mode = modeDeep
@@ -95,7 +98,7 @@ func (m *module) findFree(profiles []profile, plans []plan) {
 		}
 		state[f], pl.mode = underway, modeStraight
 		cost := p.most
-		free := !p.loops && !p.indirect && cost <= maxFree
+		free := len(p.repeats) == 0 && !p.indirect && cost <= maxFree
 		for _, g := range p.calls {
 			if !free || !visit(g) {
 				free = false

@@ -1,0 +1,125 @@
+package meter
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+)
+
+// guest is an instance of a module, metered or not, with hosts that do nothing for the module leat.
+type guest struct {
+	api.Module
+	t testing.TB
+}
+
+type globals struct{ work, budget, stop, cause api.MutableGlobal }
+
+// instantiate runs a module as it is. rc nil is the compiler.
+func instantiate(t testing.TB, rc wazero.RuntimeConfig, wasm []byte) *guest {
+	t.Helper()
+	g, err := tryInstantiate(t, rc, wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func tryInstantiate(t testing.TB, rc wazero.RuntimeConfig, wasm []byte) (*guest, error) {
+	t.Helper()
+	ctx := context.Background()
+	if rc == nil {
+		rc = wazero.NewRuntimeConfig().WithMemoryLimitPages(1024 * 4)
+	}
+	r := wazero.NewRuntimeWithConfig(ctx, rc)
+	t.Cleanup(func() {
+		if err := r.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	compiled, err := r.CompileModule(ctx, wasm)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := wasi_snapshot_preview1.Instantiate(ctx, r); err != nil {
+		t.Fatal(err)
+	}
+	hosts := map[string]wazero.HostModuleBuilder{}
+	for _, f := range compiled.ImportedFunctions() {
+		module, name, _ := f.Import()
+		if module == wasi_snapshot_preview1.ModuleName {
+			continue
+		}
+		if hosts[module] == nil {
+			hosts[module] = r.NewHostModuleBuilder(module)
+		}
+		hosts[module].NewFunctionBuilder().
+			WithGoModuleFunction(api.GoModuleFunc(func(context.Context, api.Module, []uint64) {}), f.ParamTypes(), f.ResultTypes()).Export(name)
+	}
+	for _, h := range hosts {
+		if _, err := h.Instantiate(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mod, err := r.InstantiateModule(ctx, compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions().WithSysNanotime().WithSysWalltime())
+	if err != nil {
+		return nil, err
+	}
+	g := &guest{mod, t}
+	if init := mod.ExportedFunction("_initialize"); init != nil {
+		g.fuel(1 << 40)
+		if _, err := init.Call(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return g, nil
+}
+
+// metered rewrites a module and runs it.
+func metered(t testing.TB, wasm []byte) *guest {
+	t.Helper()
+	out, _, err := Rewrite(wasm, Options{StartFuel: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return instantiate(t, nil, out)
+}
+
+func (g *guest) global(name string) api.MutableGlobal {
+	m, _ := g.ExportedGlobal(name).(api.MutableGlobal)
+	return m
+}
+
+// fuel gives a metered guest its fuel; others take none.
+func (g *guest) fuel(n uint64) {
+	if work := g.global(ExportWork); work != nil {
+		w, b := Start(n)
+		work.Set(w)
+		g.global(ExportBudget).Set(b)
+	}
+}
+
+func (g *guest) left() uint64 { return Left(g.global(ExportWork).Get(), g.global(ExportBudget).Get()) }
+
+// call calls an export with plenty of fuel and returns its results and what was spent.
+func (g *guest) call(name string, args ...uint64) (results []uint64, spent uint64, err error) {
+	const fuel = 1 << 50
+	g.fuel(fuel)
+	results, err = g.ExportedFunction(name).Call(context.Background(), args...)
+	if g.global(ExportWork) != nil {
+		spent = fuel - g.left()
+	}
+	return results, spent, err
+}
+
+func readFile(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
