@@ -106,6 +106,9 @@ func (d *decoder) resolve(path, how string) string {
 }
 
 func (d *decoder) list(n *node, v reflect.Value, f *field) {
+	if n.kind == scalarKind && v.Type().Elem().Kind() == reflect.String { // one text needs no brackets
+		n = &node{kind: sequenceKind, place: n.place, items: []*node{n}}
+	}
 	if n.kind != sequenceKind {
 		d.wrongType(n, f, "a list")
 		return

@@ -95,7 +95,9 @@ func (g *generator) value(t reflect.Type, f *field) map[string]any {
 	case pairsType:
 		return f.bounded(map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "string"}}, "Properties")
 	case secretPairsType:
-		return f.bounded(map[string]any{"type": "object", "additionalProperties": g.secret(&field{plain: true})}, "Properties")
+		return f.bounded(map[string]any{"type": "object", "additionalProperties": map[string]any{
+			"anyOf": []any{map[string]any{"type": "string"}, g.secret(&field{})},
+		}}, "Properties")
 	case reflect.TypeFor[Base64]():
 		return map[string]any{"type": "string", "contentEncoding": "base64"}
 	case reflect.TypeFor[Shadow]():
@@ -111,7 +113,11 @@ func (g *generator) value(t reflect.Type, f *field) map[string]any {
 	}
 	switch t.Kind() {
 	case reflect.Slice:
-		return f.bounded(map[string]any{"type": "array", "items": g.value(t.Elem(), &field{})}, "Items")
+		list := f.bounded(map[string]any{"type": "array", "items": g.value(t.Elem(), &field{})}, "Items")
+		if t.Elem().Kind() == reflect.String {
+			return map[string]any{"anyOf": []any{map[string]any{"type": "string"}, list}}
+		}
+		return list
 	case reflect.Struct:
 		return g.structure(t)
 	case reflect.Int:
