@@ -16,8 +16,9 @@
 //     ([Culprit]) or that all others passed.
 //  4. The failure carries a code, a reason and the record as it entered the stage. A record is dead as a whole: siblings of
 //     an output that failed are not delivered, so that the dead letter, sent in again, makes each output once.
-//  5. The calls that a stage makes for a batch of n records, of which g are guilty, are at most 1 + 2g·(2 + log2 n), and at
-//     most 2n + 3·max(32, n/16): a batch full of poison is worked off record by record.
+//  5. A stage makes at most 1 + 2n + 3·max(32, n/16) calls for a batch of n records: one full of poison is worked off record
+//     by record. If g of them are guilty, it makes at most 1 + 2g·(4 + log2 n), unless the transform suspects the wrong
+//     records or has a state that breaks.
 //
 // An error that does not blame a record (its class is not Permanent, or the context is done) refuses the batch: its
 // records stay in the stream, and are tried again.
