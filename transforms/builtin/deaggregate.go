@@ -124,7 +124,7 @@ func (c *Deaggregate) Doc() Doc {
 			{
 				Title: "Two records of the Kinesis Producer Library, and one that is not", Config: `{ format: kpl }`, Base64: true,
 				Input:  []string{"84mawgoBYQoBYhIBNxoHCAAaA29uZRoJCAEQABoDdHdvJMY/wOTDq+5fvrgE8N3JCQ==", "cGxhaW4="},
-				Output: []string{"b25l", "dHdv", "cGxhaW4="}, Key: []string{"a", "b", "key"},
+				Output: []string{"b25l", "dHdv", "cGxhaW4="}, Key: []string{"a", "b", "test"},
 			},
 			{
 				Title: "JSON without delimiters", Config: `{ format: json }`,

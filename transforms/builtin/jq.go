@@ -137,7 +137,7 @@ func (c *JQ) Doc() Doc {
 			{
 				Title: "A record for each element, and the partition key", Config: `{ query: '.events[] | select(.keep) | { name, from: $_key }' }`,
 				Input:  []string{`{"events":[{"name":"a","keep":true},{"name":"b"},{"name":"c","keep":true}]}`, `{"events":[]}`, `{}`},
-				Output: []string{`{"from":"key","name":"a"}`, `{"from":"key","name":"c"}`}, Dropped: 1, Failed: []string{"jq.failed"},
+				Output: []string{`{"from":"test","name":"a"}`, `{"from":"test","name":"c"}`}, Dropped: 1, Failed: []string{"jq.failed"},
 			},
 			{Title: "Text in and out", Config: `{ query: 'split(" ")[0] | ascii_upcase', input: text, raw: true }`, Input: []string{"warn disk"}, Output: []string{"WARN"}},
 		},

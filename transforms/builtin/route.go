@@ -139,12 +139,21 @@ func (c *Route) Doc() Doc {
 			"The name of the route is the record's attribute `route` and the partition value `route`, which prefixes use as `!{partitionKeyFromLambda:route}`. With `match: all` the attribute has all names, with commas between them, " +
 			"and the partition value is the first.\n\n" + conditionText,
 		Codes: conditionCodes(routeName),
-		Examples: []Example{{
-			Title:     "Errors, slow requests and others",
-			Config:    "cases:\n  - { name: errors, when: 'status >= 500' }\n  - { name: slow, when: 'duration_ms > 1000' }",
-			Input:     []string{`{"status":503,"duration_ms":2000}`, `{"status":200,"duration_ms":2000}`, `{"status":200,"duration_ms":2}`, `{}`},
-			Output:    []string{`{"status":503,"duration_ms":2000}`, `{"status":200,"duration_ms":2000}`, `{"status":200,"duration_ms":2}`},
-			Partition: []map[string]string{{"route": "errors"}, {"route": "slow"}, {"route": "other"}}, Failed: []string{"route.failed"},
-		}},
+		Examples: []Example{
+			{
+				Title:     "Errors, slow requests and others",
+				Config:    "cases:\n  - { name: errors, when: 'status >= 500' }\n  - { name: slow, when: 'duration_ms > 1000' }",
+				Input:     []string{`{"status":503,"duration_ms":2000}`, `{"status":200,"duration_ms":2000}`, `{"status":200,"duration_ms":2}`, `{}`},
+				Output:    []string{`{"status":503,"duration_ms":2000}`, `{"status":200,"duration_ms":2000}`, `{"status":200,"duration_ms":2}`},
+				Partition: []map[string]string{{"route": "errors"}, {"route": "slow"}, {"route": "other"}}, Failed: []string{"route.failed"},
+			},
+			{
+				Title:     "By the form of the data",
+				Config:    "cases:\n  - { name: json, when: '_data startsWith \"{\"' }\notherwise: text",
+				Input:     []string{`{"a":1}`, `a=1`},
+				Output:    []string{`{"a":1}`, `a=1`},
+				Partition: []map[string]string{{"route": "json"}, {"route": "text"}},
+			},
+		},
 	}
 }
