@@ -1,9 +1,11 @@
 package main
 
 import (
-	"encoding/json"
+	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"github.com/leatstream/leat/transforms/sdk/go/leatjson"
 )
 
 type kind uint8
@@ -21,7 +23,7 @@ var kinds = map[string]kind{"": kindString, "string": kindString, "integer": kin
 type config struct {
 	Columns []column `json:"columns"`
 
-	// room is what the names of an object take, and the quotes of its values, in bytes.
+	// room is what an object takes at most beside its values, in bytes.
 	room int
 }
 
@@ -30,13 +32,19 @@ type column struct {
 	Type string `json:"type"`
 
 	kind kind
-	// prefix is what stands before the value in the object: {"name": or ,"name":
-	prefix []byte
+	// head is what stands before the value in the object: {"name": or ,"name": and, for what is always text, a quote.
+	head []byte
+	// words are the beginning of head; long means that there is more of it.
+	words [4]uint64
+	long  bool
+	next  *column
+	// from and begin are where the field of the current row begins, in line and in buf.
+	from, begin int
 }
 
 // Validate checks the columns and prepares them. leat calls it before the first row.
 func (c *config) Validate() error {
-	c.room = 1 // the closing brace
+	c.room = 8 + 1 // a word that is written in part behind the last value, and the closing brace
 	if len(c.Columns) == 0 {
 		return errors.New("columns: name at least one")
 	}
@@ -53,16 +61,25 @@ func (c *config) Validate() error {
 			return fmt.Errorf("columns[%d] (%s): the type is %q; it must be string, integer, number or date", i, col.Name, col.Type)
 		}
 		seen[col.Name] = true
-		name, err := json.Marshal(col.Name)
-		if err != nil {
-			return err
-		}
 		open := byte(',')
 		if i == 0 {
 			open = '{'
 		}
-		col.kind, col.prefix = k, append(append([]byte{open}, name...), ':')
-		c.room += len(col.prefix) + len("null") + 2
+		col.kind, col.head = k, append(leatjson.AppendString([]byte{open}, col.Name), ':')
+		if k == kindString {
+			col.head = append(col.head, '"')
+		}
+		var first [8 * len(col.words)]byte
+		copy(first[:], col.head)
+		for w := range col.words {
+			col.words[w] = binary.LittleEndian.Uint64(first[8*w:])
+		}
+		col.long = len(col.head) > len(first)
+		if i > 0 {
+			c.Columns[i-1].next = col
+		}
+		c.room += len(first)
+		c.room += len(col.head) + len("null") + 2
 	}
 	return nil
 }

@@ -16,10 +16,10 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"strconv"
-	"time"
 	"unicode/utf8"
 
 	leat "github.com/leatstream/leat/transforms/sdk/go"
+	"github.com/leatstream/leat/transforms/sdk/go/leatjson"
 )
 
 // Codes of rows that fail.
@@ -42,11 +42,12 @@ func main() {}
 
 var (
 	cfg config
-	// Memory that is used again for every row: the row with a margin of separators behind it, and the object.
-	line, buf []byte
+	// Memory that is used again for every row: the row, with sixteen separators behind it, the object, and a field whose quotes were
+	// doubled. The separators end the last field, and let eight bytes be read at once just behind the row.
+	line, buf, single []byte
+	// seen has the bits of all bytes of the row that were looked at.
+	seen uint64
 )
-
-const margin = ",,,,,,,," // ends the last field, and lets eight bytes be read at once from anywhere in the row
 
 // rowError says why a row fails; the zero value is no error.
 type rowError struct{ code, reason string }
@@ -57,12 +58,17 @@ func convert(row []byte) leat.Result {
 	if len(row) == 0 {
 		return leat.Drop()
 	}
-	line = append(append(line[:0], row...), margin...)
+	if need := len(row) + 2*8; cap(line) < need {
+		line = make([]byte, 2*need)
+	}
+	line = line[:len(row)+2*8]
+	copy(line, row)
+	binary.LittleEndian.PutUint64(line[len(row):], commas)
+	binary.LittleEndian.PutUint64(line[len(row)+8:], commas)
 	// Room for the worst case, so that fields are written without asking again: six bytes for one (\u0001), and the names.
 	if need := 6*len(row) + cfg.room; cap(buf) < need {
 		buf = make([]byte, 0, 2*need)
 	}
-	buf = buf[:0]
 	ascii, bad := convertFields(len(row))
 	// Text in another encoding is the cause of other faults, so it is reported first.
 	if (!ascii || bad.code != "") && !utf8.Valid(row) {
@@ -74,58 +80,107 @@ func convert(row []byte) leat.Result {
 	return leat.Data(buf)
 }
 
-// convertFields appends the object of the row line[:end] to buf. ascii is false if there may be other characters.
+// convertFields makes buf the object of the row line[:end]. ascii is false if there may be other characters.
+//
+// It is written for what it compiles to in a module, where calls, branches that are taken and variables that live across them are dear: it copies
+// eight bytes at a time while it looks for the end of a field, more than there are, and takes the surplus back. What is rare is elsewhere.
 func convertFields(end int) (ascii bool, bad rowError) {
-	at, seen := 0, uint64(0)
-	for i := range cfg.Columns {
-		c := &cfg.Columns[i]
+	at, n := 0, 0
+	seen = 0
+	out := buf[:cap(buf)]
+	for c := &cfg.Columns[0]; c != nil; c = c.next {
 		if at > end {
-			return false, rowError{tooFew, "the row has " + plural(i, "field") + " and the first missing column is " + c.Name}
+			return false, missing(c)
 		}
-		var f field
-		if line[at] == '"' {
-			var fault string
-			if f, at, fault = quotedField(at, end); fault != "" {
-				return false, rowError{badQuote, "column " + c.Name + ": " + fault}
+		binary.LittleEndian.PutUint64(out[n:], c.words[0])
+		binary.LittleEndian.PutUint64(out[n+8:], c.words[1])
+		binary.LittleEndian.PutUint64(out[n+16:], c.words[2])
+		binary.LittleEndian.PutUint64(out[n+24:], c.words[3])
+		if c.long {
+			copy(out[n:], c.head)
+		}
+		n += len(c.head)
+		c.from, c.begin = at, n
+		var x, marks uint64
+		for {
+			x = binary.LittleEndian.Uint64(line[at:])
+			binary.LittleEndian.PutUint64(out[n:], x)
+			marks = specials(x)
+			if marks != 0 {
+				break
 			}
-			seen = highs
-		} else {
-			var stop byte
-			if f, at, stop = plainField(at, &seen); stop == '"' {
-				return false, rowError{badQuote, "column " + c.Name + ": a quote within an unquoted field: " + excerpt(line[at:end])}
+			seen |= x
+			at += 8
+			n += 8
+		}
+		seen |= x & (marks&-marks - 1) // what lies below the lowest mark
+		at += bits.TrailingZeros64(marks) / 8
+		n += bits.TrailingZeros64(marks) / 8
+		if line[at] == ',' {
+			if c.kind == kindString {
+				out[n] = '"'
+				n++
+				at++
+				continue
+			}
+			if n == c.begin {
+				binary.LittleEndian.PutUint32(out[n:], null)
+				n += 4
+				at++
+				continue
+			}
+			if c.kind == kindInteger {
+				// Up to eight digits in the form that JSON has; what is behind them counts as one.
+				length := uint(n - c.begin)
+				x = binary.LittleEndian.Uint64(line[c.from:])&(1<<(8*length)-1) | digits<<(8*length)
+				if length <= 8 && ((x+ones*(0x7f-'9'))|(x-digits)|x)&highs == 0 && (length == 1 || byte(x) != '0') {
+					at++
+					continue
+				}
 			}
 		}
-		buf = append(buf, c.prefix...)
-		switch {
-		case c.kind == kindString && !f.special:
-			n := len(buf)
-			buf = buf[:n+len(f.text)+2]
-			buf[n] = '"'
-			copy(buf[n+1:], f.text)
-			buf[len(buf)-1] = '"'
-		case len(f.text) == 0 && c.kind != kindString:
-			buf = append(buf, "null"...)
-		case c.kind == kindInteger && shortInteger(f.text):
-			buf = append(buf, f.text...)
-		default:
-			if bad := c.append(f); bad.code != "" {
-				return false, bad
-			}
+		if at, n, bad = c.convert(at, end); bad.code != "" {
+			return false, bad
 		}
+		out = buf[:cap(buf)]
 	}
 	if at <= end {
-		return false, rowError{tooMany, "the row has more than " + plural(len(cfg.Columns), "field") + ": after column " +
-			cfg.Columns[len(cfg.Columns)-1].Name + " comes " + excerpt(line[at:end])}
+		return false, surplus(at, end)
 	}
-	buf = append(buf, '}')
+	out[n] = '}'
+	buf = out[:n+1]
 	return seen&highs == 0, rowError{}
+}
+
+func missing(c *column) rowError {
+	i := 0
+	for &cfg.Columns[i] != c {
+		i++
+	}
+	return rowError{tooFew, "the row has " + plural(i, "field") + " and the first missing column is " + c.Name}
+}
+
+func surplus(at, end int) rowError {
+	return rowError{tooMany, "the row has more than " + plural(len(cfg.Columns), "field") + ": after column " +
+		cfg.Columns[len(cfg.Columns)-1].Name + " comes " + excerpt(line[at:end])}
+}
+
+// convert writes the field at c.from to buf[c.begin:]. at is the first byte that is special there. It returns where the next field begins and
+// the length of buf.
+func (c *column) convert(at, end int) (next, n int, bad rowError) {
+	var f field
+	var fault string
+	if f, at, fault = cut(c.from, at, end); fault != "" {
+		return 0, 0, rowError{badQuote, "column " + c.Name + ": " + fault}
+	}
+	buf = buf[:c.begin]
+	bad = c.append(f)
+	return at, len(buf), bad
 }
 
 // field is the text of a field, without its quotes.
 type field struct {
 	text []byte
-	// special means that text may hold a byte that JSON escapes.
-	special bool
 	// doubled means that quotes in text are doubled.
 	doubled bool
 }
@@ -139,44 +194,34 @@ const (
 	slopes = ones * '\\'
 	spaces = ones * ' '
 	digits = ones * '0'
+
+	null = 'n' | 'u'<<8 | 'l'<<16 | 'l'<<24
 )
 
-// zeros marks the bytes of x that are zero. A byte above a zero may be marked too, which does not change the lowest mark nor
-// whether there is one.
-func zeros(x uint64) uint64 { return (x - ones) &^ x & highs }
-
-// plainField cuts the unquoted field at a place of line. next is where the field after it begins, past the row if there is none; stop
-// is the byte that ended it, a separator or a quote, at which next then points. seen gathers the bytes that were
-// looked at.
-//
-// It takes eight bytes in a step, because every step of a loop is dear in a module whose time is limited.
-func plainField(at int, seen *uint64) (f field, next int, stop byte) {
-	for i := at; ; i += 8 {
-		x := binary.LittleEndian.Uint64(line[i:])
-		quote := zeros(x ^ quotes)
-		odd := zeros(x^slopes) | (x-spaces)&^x&highs
-		ends := zeros(x^commas) | quote
-		if ends == 0 {
-			*seen |= x
-			f.special = f.special || odd != 0
-			continue
-		}
-		// What counts lies below the lowest mark.
-		below := ends&-ends - 1
-		*seen |= x & below
-		i += bits.TrailingZeros64(ends) / 8
-		if quote&(below+1) != 0 {
-			return field{}, at, '"'
-		}
-		f.special = f.special || odd&below != 0
-		f.text = line[at:i]
-		return f, i + 1, ','
-	}
+// specials marks the bytes of a field that end it or are not as they are in JSON. A byte above a marked one may be marked too, which does
+// not change the lowest mark nor whether there is one.
+func specials(x uint64) uint64 {
+	return (((x ^ commas) - ones) | ((x ^ quotes) - ones) | ((x ^ slopes) - ones) | (x - spaces)) &^ x & highs
 }
 
-// quotedField cuts the quoted field at a place of line, as plainField does. fault says what is wrong with its quotes.
+// cut returns the field at from and where the next one begins, past the row if there is none. at is its first special byte. fault
+// says what is wrong with its quotes.
+func cut(from, at, end int) (f field, next int, fault string) {
+	if line[from] == '"' {
+		seen = highs
+		return quotedField(from, end)
+	}
+	for ; line[at] != ','; at++ {
+		if line[at] == '"' {
+			return field{}, 0, "a quote within an unquoted field: " + excerpt(line[from:end])
+		}
+		seen |= uint64(line[at])
+	}
+	return field{text: line[from:at]}, at + 1, ""
+}
+
+// quotedField cuts the quoted field at a place of line, as cut does.
 func quotedField(at, end int) (f field, next int, fault string) {
-	f.special = true
 	for i := at + 1; i < end; i++ {
 		if line[i] != '"' {
 			continue
@@ -194,32 +239,54 @@ func quotedField(at, end int) (f field, next int, fault string) {
 	return field{}, 0, "no closing quote: " + excerpt(line[at:end])
 }
 
-// shortInteger reports whether text, a part of line, is an integer of up to eight digits in the form that JSON has.
-func shortInteger(text []byte) bool {
-	if len(text) > 8 || text[0] == '0' && len(text) > 1 {
+// isDate reports whether text is a day of the calendar such as 2026-11-30.
+func isDate(text []byte) bool {
+	if len(text) != len("2026-11-30") {
 		return false
 	}
-	x := binary.LittleEndian.Uint64(text[:8])
-	if len(text) < 8 {
-		x = x&(1<<(8*len(text))-1) | digits<<(8*len(text))
+	const pattern, dashes = '0'*(ones&^(0xff0000ff<<32)) + '-'<<32 + '-'<<56, 0xff0000ff << 32
+	t := binary.LittleEndian.Uint64(text) ^ pattern
+	d1, d0 := text[8]-'0', text[9]-'0'
+	if ((t+ones*(0x80-10))|t)&highs != 0 || t&dashes != 0 || d1 > 3 || d0 > 9 {
+		return false
 	}
-	return (x+ones*(0x7f-'9')|(x-digits)|x)&highs == 0
+	year := int(t&15)*1000 + int(t>>8&15)*100 + int(t>>16&15)*10 + int(t>>24&15)
+	month, day := int(t>>40&15)*10+int(t>>48&15), int(d1)*10+int(d0)
+	last := 31
+	switch month {
+	case 4, 6, 9, 11:
+		last = 30
+	case 2:
+		last = 28
+		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+			last = 29
+		}
+	}
+	return 1 <= month && month <= 12 && 1 <= day && day <= last
 }
 
-// append writes the field's value, which is not empty unless it is a string, to buf.
+// append writes the field's value to buf.
 func (c *column) append(f field) rowError {
 	switch {
 	case c.kind == kindString:
-		appendString(f)
+		if f.doubled {
+			single = single[:0]
+			for i := 0; i < len(f.text); i++ {
+				single = append(single, f.text[i])
+				if f.text[i] == '"' {
+					i++
+				}
+			}
+			f.text = single
+		}
+		buf = leatjson.AppendText(buf[:len(buf)-1], f.text) // the quote is written already
+	case len(f.text) == 0:
+		buf = append(buf, "null"...)
 	case c.kind == kindDate:
-		// Checked before the calendar: time.Parse alone takes a day of one digit.
-		if len(f.text) != len(time.DateOnly) {
+		if !isDate(f.text) {
 			return c.bad(notDate, f, "a date such as 2026-11-30")
 		}
-		if _, err := time.Parse(time.DateOnly, string(f.text)); err != nil {
-			return c.bad(notDate, f, "a date such as 2026-11-30")
-		}
-		appendString(f)
+		buf = append(append(append(buf, '"'), f.text...), '"')
 	case c.kind == kindInteger:
 		if !appendNumber(f.text, true) {
 			return c.bad(notInteger, f, "an integer of 64 bits")
@@ -234,41 +301,6 @@ func (c *column) append(f field) rowError {
 
 func (c *column) bad(code string, f field, want string) rowError {
 	return rowError{code, "column " + c.Name + ": " + excerpt(f.text) + " is not " + want}
-}
-
-const hex = "0123456789abcdef"
-
-// appendString writes f as a JSON string.
-func appendString(f field) {
-	buf = append(buf, '"')
-	plain := 0
-	for i := 0; i < len(f.text); i++ {
-		c := f.text[i]
-		if c >= ' ' && c != '"' && c != '\\' {
-			continue
-		}
-		buf = append(buf, f.text[plain:i]...)
-		switch {
-		case c == '"':
-			buf = append(buf, '\\', '"')
-			if f.doubled {
-				i++
-			}
-		case c == '\\':
-			buf = append(buf, '\\', '\\')
-		case c == '\n':
-			buf = append(buf, '\\', 'n')
-		case c == '\r':
-			buf = append(buf, '\\', 'r')
-		case c == '\t':
-			buf = append(buf, '\\', 't')
-		default:
-			buf = append(buf, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		}
-		plain = i + 1
-	}
-	buf = append(buf, f.text[plain:]...)
-	buf = append(buf, '"')
 }
 
 // appendNumber writes text as a JSON number, digit by digit, so that no precision is lost: without a plus sign and leading
@@ -355,7 +387,7 @@ func badUTF8(row []byte) rowError {
 		where = "column " + cfg.Columns[col].Name
 	}
 	return rowError{invalidUTF8, where + ": byte " + strconv.Itoa(at+1) + " of the row, 0x" +
-		string([]byte{hex[row[at]>>4], hex[row[at]&15]}) + ", is not UTF-8"}
+		strconv.FormatUint(uint64(row[at]), 16) + ", is not UTF-8"}
 }
 
 // excerpt quotes the beginning of text.

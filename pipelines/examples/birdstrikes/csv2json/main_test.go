@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	leat "github.com/leatstream/leat/transforms/sdk/go"
@@ -59,6 +61,11 @@ func TestBrokenRowsFailWithTheColumn(t *testing.T) {
 		`a"b,1,2,`:                    badQuote + ": column text: a quote within an unquoted field: \"a\\\"b,1,2,\"",
 		`"a"b,1,2,`:                   badQuote + ": column text: text after the closing quote: \"\\\"a\\\"b,1,2,\"",
 		`a,x,2,`:                      notInteger + ": column int: \"x\" is not an integer of 64 bits",
+		`a, 1234567,2,`:               notInteger + ": column int: \" 1234567\" is not an integer of 64 bits",
+		`a,1234567x,2,`:               notInteger + ": column int: \"1234567x\" is not an integer of 64 bits",
+		`a,1,1,0000-00-00`:            notDate + ": column day: \"0000-00-00\" is not a date such as 2026-11-30",
+		`a,1,1,2026/01/02`:            notDate + ": column day: \"2026/01/02\" is not a date such as 2026-11-30",
+		`a,1,1,2026-1-022`:            notDate + ": column day: \"2026-1-022\" is not a date such as 2026-11-30",
 		`a,1.5,2,`:                    notInteger + ": column int: \"1.5\" is not an integer of 64 bits",
 		`a,9223372036854775808,2,`:    notInteger + ": column int: \"9223372036854775808\" is not an integer of 64 bits",
 		`a,-,2,`:                      notInteger + ": column int: \"-\" is not an integer of 64 bits",
@@ -78,6 +85,30 @@ func TestBrokenRowsFailWithTheColumn(t *testing.T) {
 		got := run(t, row)
 		if got.Code+": "+got.Reason != want || got.Outs != nil {
 			t.Errorf("%q:\n got %s: %s\nwant %s", row, got.Code, got.Reason, want)
+		}
+	}
+}
+
+// TestEveryDateIsReadAsPackageTimeReadsIt goes through days, and others that look like days.
+func TestEveryDateIsReadAsPackageTimeReadsIt(t *testing.T) {
+	var b [10]byte
+	for _, year := range []int{0, 4, 1600, 1900, 1999, 2000, 2024, 2026, 2100, 9999} {
+		for month := range 15 {
+			for day := range 40 {
+				text := fmt.Appendf(b[:0], "%04d-%02d-%02d", year, month, day)
+				if _, err := time.Parse(time.DateOnly, string(text)); isDate(text) != (err == nil) {
+					t.Fatalf("%s: %v, and package time says %v", text, isDate(text), err)
+				}
+			}
+		}
+	}
+	for i := range 10 {
+		for c := range 256 {
+			text := []byte("2024-02-11")
+			text[i] = byte(c)
+			if _, err := time.Parse(time.DateOnly, string(text)); isDate(text) != (err == nil) {
+				t.Fatalf("%q: %v, and package time says %v", text, isDate(text), err)
+			}
 		}
 	}
 }
