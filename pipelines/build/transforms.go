@@ -21,10 +21,14 @@ func (b *builder) transform(t *spec.Transform) (stage.Link, error) {
 	link := stage.Link{Name: t.Name, Policy: stage.Policy(t.OnError)}
 	metrics := b.opts.Metrics.Transform(b.spec.Name, t.Name)
 	var err error
-	if key, native := t.Builtin(); native != nil {
+	switch key, native := t.Builtin(); {
+	case native != nil:
 		link.Transform, err = b.native(t, native)
 		err = placed(t.PlaceOf(key), err)
-	} else {
+	case t.Lambda != nil:
+		link.Transform, err = b.lambda(t)
+		err = placed(t.PlaceOf("lambda"), err)
+	default:
 		err = b.wasm(t, metrics, &link)
 	}
 	if err == nil && metrics != nil {

@@ -23,6 +23,7 @@ This text is also in the program: ` + "`leat transform help NAME`" + `.
 
 // hosted are the texts of the stages that run code of the user's.
 var hosted = map[string]builtin.Doc{
+	"lambda": lambdaDoc,
 	"wasm": {
 		Summary: "Runs a WebAssembly module, in any language that compiles to one.",
 		Text: "The module is sandboxed: it has no files, no network, no environment and no clock but the system's time. It gets up to 500 records or 512 KiB a call, by the ABI " +

@@ -91,7 +91,11 @@ func (c *checker) limits(l *ShardLimits) {
 }
 
 func (c *checker) transform(t *Transform) {
-	if key, native := t.Builtin(); native != nil && t.Has("config") {
+	key, native := t.Builtin()
+	if t.Lambda != nil {
+		key = "lambda"
+	}
+	if (native != nil || t.Lambda != nil) && t.Has("config") {
 		c.fail(t.PlaceOf("config"), "spec.exclusive_keys", "config is for WebAssembly modules").Hint = "the settings of " + key + " stand below its own key"
 	}
 }

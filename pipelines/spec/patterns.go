@@ -20,6 +20,7 @@ var patterns = map[string]pattern{
 	// Firehose's rule for FileExtension.
 	"extension":     rule(`^\.[0-9a-zA-Z!_.*'()-]{1,127}$`, "a dot and then letters, digits or !-_.*'()"),
 	"url":           rule(`^https?://[^/?#\s@]+/?$`, "http:// or https://, a host, and nothing after it"),
+	"endpoint":      rule(`^https?://[^/?#\s@]+(/[^#\s]*)?$`, "http:// or https://, a host and a path"),
 	"bucket":        rule(`^[a-zA-Z0-9][a-zA-Z0-9._-]{1,61}[a-zA-Z0-9]$`, "3 to 63 of letters, digits, . and -"),
 	"region":        rule(`^[a-zA-Z0-9-]{1,64}$`, "letters, digits and -"),
 	"storage_class": rule(`^[A-Z0-9_]{1,64}$`, "capital letters, digits and _"),

@@ -33,6 +33,9 @@ const moduleHead = "\x00asm\x01\x00\x00\x00"
 type Config struct {
 	// Dir is the folder of source.
 	Dir string
+	// Program makes a program with a main function, which reads standard input and writes standard output (transforms/wasm/command),
+	// rather than a transform. The source is Go then.
+	Program bool
 	// CacheDir keeps modules and the extracted SDKs; empty is leat/build in the user's cache. What is not used for long is removed
 	// from it.
 	CacheDir string
@@ -53,6 +56,10 @@ func Build(ctx context.Context, cfg Config) (string, error) {
 	src, err := readSource(cfg.Dir)
 	if err != nil {
 		return "", err
+	}
+	if src.program = cfg.Program; src.program && src.language != &golang {
+		return "", fault.New(fault.Permanent, CodeFailed, "%s holds source in %s; leat builds programs of Go", cfg.Dir, src.language.name).
+			WithHint("build it for wasm32-wasip1 and give the path of the .wasm file")
 	}
 	tool, err := src.find(ctx)
 	if err != nil {

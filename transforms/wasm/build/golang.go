@@ -28,9 +28,15 @@ var golang = language{
 	find:    findGo,
 }
 
-// goArgs are the flags of go build. -trimpath keeps the user's paths out of the module, so that the same source gives the same
+// goArgs returns the flags of go build. -trimpath keeps the user's paths out of the module, so that the same source gives the same
 // module everywhere; -s -w leave out debug information, a third of the size.
-var goArgs = []string{"build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w"}
+func goArgs(program bool) []string {
+	mode := "c-shared"
+	if program {
+		mode = "exe"
+	}
+	return []string{"build", "-buildmode=" + mode, "-trimpath", "-ldflags=-s -w"}
+}
 
 // replacesByFolder reports whether a go.mod has a replace directive whose target is a folder.
 func replacesByFolder(goMod []byte) bool {
@@ -49,6 +55,7 @@ type goTool struct {
 	version  string // as "go env GOVERSION" prints it: go1.26.8
 	language string // for go.mod: 1.26
 	module   string // the folder of the go.mod that the source has; empty if it has none
+	args     []string
 }
 
 // findGo finds the go command and asks for its version. Modules with exports need Go 1.24.
@@ -62,7 +69,7 @@ func findGo(ctx context.Context, s *source) (toolchain, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := goTool{path: p, version: version}
+	t := goTool{path: p, version: version, args: goArgs(s.program)}
 	if s.has("go.mod") {
 		t.module = s.dir
 	}
@@ -82,7 +89,7 @@ func findGo(ctx context.Context, s *source) (toolchain, error) {
 }
 
 func (t goTool) key() string {
-	key := fmt.Sprintf("%s\nflags %q\n", t.version, goArgs)
+	key := fmt.Sprintf("%s\nflags %q\n", t.version, t.args)
 	if t.module == "" {
 		return key + "sdk " + goSDK.digest()
 	}
@@ -91,7 +98,7 @@ func (t goTool) key() string {
 }
 
 func (t goTool) compile(ctx context.Context, j *job) error {
-	args := append(append([]string{}, goArgs...), "-o", j.module)
+	args := append(append([]string{}, t.args...), "-o", j.module)
 	env := []string{"GOOS=wasip1", "GOARCH=wasm", "GOWORK=off", "CGO_ENABLED=0"}
 	if t.module == "" {
 		overlay, err := t.generateModule(j)
@@ -116,23 +123,24 @@ func goHint(printed string) string {
 }
 
 // generateModule writes what stands in for the go.mod that the folder does not have: an overlay, so that the user's folder stays as
-// it is and the compiler's messages name the user's files.
+// it is and the compiler's messages name the user's files. The folder is built as if it were the root of the SDK's own module: a module that
+// required it would be replaced by a folder, whose path Go puts into what it builds.
 func (t goTool) generateModule(j *job) (overlay string, err error) {
 	sdk, err := goSDK.extract(j.cacheDir)
 	if err != nil {
 		return "", err
 	}
 	goMod := filepath.Join(j.work, "go.mod")
-	text := fmt.Sprintf("module transform\n\ngo %s\n\nrequire %s v0.0.0\n\nreplace %s => %q\n", t.language, sdkModule, sdkModule, sdk)
-	goSum := filepath.Join(j.work, "go.sum")
-	b, err := json.Marshal(map[string]map[string]string{"Replace": {
-		filepath.Join(j.dir, "go.mod"): goMod,
-		filepath.Join(j.dir, "go.sum"): goSum,
-	}})
+	replace := map[string]string{filepath.Join(j.dir, "go.mod"): goMod}
+	err = goSDK.each(func(name string, _ []byte) error {
+		name = filepath.FromSlash(name)
+		replace[filepath.Join(j.dir, name)] = filepath.Join(sdk, name)
+		return nil
+	})
+	b, encodeErr := json.Marshal(map[string]map[string]string{"Replace": replace})
 	overlay = filepath.Join(j.work, "overlay.json")
-	err = errors.Join(err,
-		os.WriteFile(goMod, []byte(text), 0o600),
-		os.WriteFile(goSum, nil, 0o600),
+	err = errors.Join(err, encodeErr,
+		os.WriteFile(goMod, []byte(fmt.Sprintf("module %s\n\ngo %s\n", sdkModule, t.language)), 0o600),
 		os.WriteFile(overlay, b, 0o600))
 	if err != nil {
 		return "", cacheError("write the generated go.mod", err)

@@ -25,6 +25,7 @@ type source struct {
 	language *language
 	given    string // as the user wrote it
 	dir      string // absolute, without symbolic links, as the compiler sees it
+	program  bool   // see Config.Program
 	// reachesOut means that there are files elsewhere that are not part of digest: source refers to them, or links lead to them.
 	reachesOut bool
 	files      []string // relative to dir, with slashes, sorted
@@ -121,7 +122,7 @@ func (s *source) has(name string) bool {
 // key names what comes out of a build of the source with tool.
 func (s *source) key(tool toolchain) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "leat build 2\nsource %x\n%s\n%s", s.digest, s.language.name, tool.key())
+	fmt.Fprintf(h, "leat build 3\nsource %x\n%s\n%s", s.digest, s.language.name, tool.key())
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 

@@ -1,0 +1,50 @@
+package build
+
+import (
+	"os"
+	"time"
+
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/pipelines/spec"
+	"github.com/leatstream/leat/transforms/lambda"
+	"github.com/leatstream/leat/transforms/wasm/build"
+)
+
+// patience is how long records wait inside a stage for a handler that cannot be asked. Then the delivery starts again and reads them
+// anew: visible to whoever looks at its state, and at the cost of the buffers that were open. Outages are mostly shorter.
+const patience = 10 * time.Minute
+
+// lambda opens a handler that is written for Firehose.
+func (b *builder) lambda(t *spec.Transform) (stage.Transform, error) {
+	env := lambda.Env{
+		Pipeline: b.spec.Name, Stage: t.Name, Logger: b.logger().With("pipeline", b.spec.Name, "stage", t.Name), Dir: b.spec.Dir,
+		Source: "arn:aws:kinesis:us-east-1:000000000000:stream/" + b.spec.Source.Stream.Name,
+	}
+	if b.opts.Data != nil { // a test, which has no data, fails rather than to wait
+		env.Patience = patience
+	}
+	if path := t.Lambda.WASI; path != "" {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, fault.New(fault.Permanent, "build.no_module", "lambda handler: %w", err).At(t.Lambda.PlaceOf("wasi")).
+				WithHint("wasi is a .wasm file or a folder of Go source, relative to the pipeline file")
+		}
+		if info.IsDir() {
+			env.Module, err = build.Build(b.ctx, build.Config{Dir: path, Program: true, Progress: func(dir string) {
+				if b.opts.Progress != nil {
+					b.opts.Progress("building the handler in " + dir)
+				}
+			}})
+			if err != nil {
+				return nil, placed(t.Lambda.PlaceOf("wasi"), err)
+			}
+		}
+	}
+	tr, err := t.Lambda.Open(b.ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	b.closers = append(b.closers, tr.Close)
+	return tr, nil
+}
