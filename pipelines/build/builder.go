@@ -25,6 +25,8 @@ type builder struct {
 	opts Options
 
 	closers []func(context.Context) error
+	// number renders sequence numbers once the pipeline is attached to its stream; nil before.
+	number func(*record.Record) string
 }
 
 func (b *builder) close(ctx context.Context) error {
@@ -77,12 +79,13 @@ func (b *builder) attach(p *engine.Pipeline) error {
 	if err != nil {
 		return err
 	}
+	b.number = numbered(source)
 	from := delivery.From{Latest: b.spec.Source.From.Kind == spec.FromLatest, At: b.spec.Source.From.At}
 	for i := range p.Deliveries {
 		cfg := &p.Deliveries[i]
 		cfg.From = from
 		cfg.Source = delivery.Source{
-			Name: source.Name(), Incarnation: source.Incarnation().String(), SequenceNumber: numbered(source),
+			Name: source.Name(), Incarnation: source.Incarnation().String(), SequenceNumber: b.number,
 			Log: endsWithStream{observe.MeasureReads(source.Log(), b.opts.Metrics.Reader(source.Name(), b.spec.Name+"/"+cfg.Name)), source},
 		}
 		cfg.FS, cfg.State = b.opts.Data.FS, b.opts.Data.State

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/pipelines/spec"
 	"github.com/leatstream/leat/transforms/lambda"
@@ -19,6 +20,12 @@ const patience = 10 * time.Minute
 func (b *builder) lambda(t *spec.Transform) (stage.Transform, error) {
 	env := lambda.Env{
 		Pipeline: b.spec.Name, Stage: t.Name, Logger: b.logger().With("pipeline", b.spec.Name, "stage", t.Name), Dir: b.spec.Dir,
+		SequenceNumber: func(r *record.Record) string {
+			if b.number == nil {
+				return ""
+			}
+			return b.number(r)
+		},
 		Source: "arn:aws:kinesis:us-east-1:000000000000:stream/" + b.spec.Source.Stream.Name,
 	}
 	if b.opts.Data != nil { // a test, which has no data, fails rather than to wait
