@@ -21,8 +21,9 @@ export function leat_configure(at: usize, size: u32): i32 {
   else if (!eachFunction && !batchFunction) why = "the module registers no transform: call each or batch";
   else if (configFunction) why = configFunction!(config.copy());
   else if (config.rawText() != "null") why = "this transform takes no config";
-  if (why) fail(why);
-  return why ? 1 : 0;
+  if (why == null) return 0;
+  fail(why);
+  return 1;
 }
 
 const record = new Record();

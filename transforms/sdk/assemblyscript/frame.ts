@@ -94,14 +94,17 @@ function putOut(r: Record, o: Out): bool {
   table.length += OUT;
   let flags: u32 = 0;
   const from = output.length;
-  const bytes = o.bytes;
-  const text = o.string;
   if (o.reserved >= 0) output.put(output.room(o.reserved), o.reserved);
-  else if (bytes) output.put(bytes.dataStart, bytes.byteLength);
-  else if (text) output.putText(text);
+  else if (o.bytes != null) output.put(o.bytes!.dataStart, o.bytes!.byteLength);
+  else if (o.string != null) output.putText(o.string!);
   else flags |= 1;
   if (flags & 1) {
     store<u64>(e, load<u64>(r.entry, 16), 8);
+    if (o.from >= 0) {
+      if (o.to > r.byteLength) throw new RangeError("part: to is " + o.to.toString() + " of " + r.byteLength.toString() + " bytes");
+      store<u32>(e, load<u32>(r.entry, 16) + o.from, 8);
+      store<u32>(e, o.to - o.from, 12);
+    }
   } else {
     store<u32>(e, <u32>from, 8);
     store<u32>(e, <u32>(output.length - from), 12);
@@ -115,7 +118,7 @@ function putOut(r: Record, o: Out): bool {
     flags |= 2;
     store<u64>(e, load<u64>(r.entry, 24), 16);
   }
-  if (o.attrs) {
+  if (o.attrs != null) {
     if (!putAttrs(at + 24, o.attrs)) return false;
   } else {
     flags |= 4;

@@ -63,8 +63,8 @@ let described: ArrayBuffer = new ArrayBuffer(0);
 
 /** Takes the place of AssemblyScript's abort, which would be an import that leat does not offer. */
 export function leat_abort(message: string | null, file: string | null, line: u32, column: u32): void {
-  let text = message ? message : "abort";
-  if (file) text += " (in " + file + ":" + line.toString() + ")";
+  let text = message != null ? message : "abort";
+  if (file != null) text += " (in " + file + ":" + line.toString() + ")";
   fail(text);
   unreachable();
 }

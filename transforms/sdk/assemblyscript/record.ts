@@ -39,9 +39,23 @@ export class Record {
     return copy;
   }
 
-  /** The data as text; bytes that are not UTF-8 become U+FFFD. */
+  /** The data as text, which takes two bytes for each character; bytes that are not UTF-8 become U+FFFD. */
   get text(): string {
     return String.UTF8.decodeUnsafe(this.at, this.byteLength);
+  }
+
+  /** The part of the data from byte from to byte to, as text. */
+  textOf(from: i32, to: i32): string {
+    if (from < 0 || to < from || to > this.byteLength) throw new RangeError("textOf: it is no part of " + this.byteLength.toString() + " bytes");
+    return String.UTF8.decodeUnsafe(this.at + from, to - from);
+  }
+
+  /** The place of the first byte b at or after from, or -1. */
+  indexOf(b: u8, from: i32 = 0): i32 {
+    for (let i = max(from, 0); i < this.byteLength; i++) {
+      if (load<u8>(this.at + i) == b) return i;
+    }
+    return -1;
   }
 
   /** The partition key. */

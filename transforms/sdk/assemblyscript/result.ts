@@ -12,6 +12,9 @@ export class Out {
   string: string | null = null;
   /** What was reserved for it, or less than 0. */
   reserved: i32 = -1;
+  /** The part of the record's data that it has, if from is not less than 0. */
+  from: i32 = -1;
+  to: i32 = 0;
   partitionKey: string = "";
   attrs: Attr[] | null = null;
   partition: Attr[] | null = null;
@@ -33,6 +36,15 @@ export class Out {
   /** An output with the record's data. */
   static keep(): Out {
     return new Out();
+  }
+
+  /** An output with the part of the record's data from byte from to byte to. It costs no copy. */
+  static part(from: i32, to: i32): Out {
+    if (from < 0 || to < from) throw new RangeError("part: from is " + from.toString() + ", to is " + to.toString());
+    const o = new Out();
+    o.from = from;
+    o.to = to;
+    return o;
   }
 
   /** Replaces the partition key, unless key is empty. */
@@ -63,7 +75,9 @@ export class Out {
 
   /** Whether nothing differs from the record. */
   get isKeep(): bool {
-    return !this.bytes && !this.string && this.reserved < 0 && !this.partitionKey.length && !this.attrs && !this.partition;
+    return (
+      this.bytes == null && this.string == null && this.reserved < 0 && this.from < 0 && !this.partitionKey.length && this.attrs == null && this.partition == null
+    );
   }
 }
 
@@ -110,6 +124,11 @@ export class Result {
     const o = new Out();
     o.reserved = n;
     return new Result(Kind.One, o);
+  }
+
+  /** Replaces the record's data by a part of it, from byte from to byte to. It costs no copy. */
+  static part(from: i32, to: i32): Result {
+    return new Result(Kind.One, Out.part(from, to));
   }
 
   /** Replaces the record by one output. */

@@ -21,14 +21,13 @@ type sdk struct {
 	files embed.FS
 	// root is the folder of files that is extracted; the others are no part of it.
 	root string
-	// under is where root goes in the folder that extract makes, and extra what that folder holds besides, by path.
+	// under is where root goes in the folder that extract makes.
 	under  string
-	extra  map[string]string
 	digest func() string
 }
 
-func newSDK(files embed.FS, root, under string, extra map[string]string) *sdk {
-	s := &sdk{files: files, root: root, under: under, extra: extra}
+func newSDK(files embed.FS, root, under string) *sdk {
+	s := &sdk{files: files, root: root, under: under}
 	s.digest = sync.OnceValue(func() string {
 		h := sha256.New()
 		err := s.each(func(name string, b []byte) error {
@@ -75,17 +74,13 @@ func (s *sdk) extract(cacheDir string) (string, error) {
 		return "", cacheError("extract the SDK", err)
 	}
 	defer os.RemoveAll(tmp)
-	write := func(name string, b []byte) error {
+	err = s.each(func(name string, b []byte) error {
 		to := filepath.Join(tmp, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 			return err
 		}
 		return os.WriteFile(to, b, 0o600)
-	}
-	err = s.each(write)
-	for name, text := range s.extra {
-		err = errors.Join(err, write(name, []byte(text)))
-	}
+	})
 	if err != nil {
 		return "", cacheError("extract the SDK", err)
 	}
@@ -99,8 +94,8 @@ func (s *sdk) extract(cacheDir string) (string, error) {
 
 // The SDKs of each language.
 var (
-	goSDK             = newSDK(transforms.GoSDK, ".", sdkFolder, map[string]string{"go.mod": "module " + sdkModule + "\n\ngo 1.24\n"})
-	cSDK              = newSDK(transforms.CSDK, "sdk/c", "", nil)
-	rustSDK           = newSDK(transforms.RustSDK, "sdk/rust", "", nil)
-	assemblyScriptSDK = newSDK(transforms.AssemblyScriptSDK, "sdk/assemblyscript", "@leatstream/transform", nil)
+	goSDK             = newSDK(transforms.GoSDK, ".", sdkFolder)
+	cSDK              = newSDK(transforms.CSDK, "sdk/c", "")
+	rustSDK           = newSDK(transforms.RustSDK, "sdk/rust", "")
+	assemblyScriptSDK = newSDK(transforms.AssemblyScriptSDK, "sdk/assemblyscript", "@leatstream/transform")
 )
