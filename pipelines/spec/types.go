@@ -135,6 +135,9 @@ type Transform struct {
 	AddFields       *builtin.AddFields       `yaml:"add_fields" oneof:"transform" doc:"Adds fields to JSON records: constants, and what is known about the record."`
 	RemoveFields    *builtin.RemoveFields    `yaml:"remove_fields" oneof:"transform" doc:"Removes fields of JSON records, or all but some."`
 	RenameFields    *builtin.RenameFields    `yaml:"rename_fields" oneof:"transform" doc:"Renames fields of JSON records, or moves them into and out of objects."`
+	HashFields      *builtin.HashFields      `yaml:"hash_fields" oneof:"transform" doc:"Replaces values of JSON fields by hashes."`
+	Split           *builtin.Split           `yaml:"split" oneof:"transform" doc:"Makes several records of one: its lines, other parts of its text, or the elements of an array."`
+	Join            *builtin.Join            `yaml:"join" oneof:"transform" doc:"Joins texts within a record: elements of an array, several fields, or lines."`
 
 	Filter      *builtin.Filter      `yaml:"filter" oneof:"transform" doc:"Keeps the records that meet a condition."`
 	JQ          *builtin.JQ          `yaml:"jq" oneof:"transform" doc:"Runs a jq query over records."`

@@ -19,7 +19,7 @@ func TestFieldsAreAdded(t *testing.T) {
 		`{"b":null}`, `[{"b":{"c":["x",null]},"a":1.50,"d":{"e":"f"}}]`,
 		`{"b":[]}`, `add_fields.no_object: b is an array, and nothing can be set in it`,
 		`[]`, `add_fields.no_object: the document is an array, and nothing can be set in it`,
-		``, `add_fields.not_json: not JSON: at byte 0: it ends too early: there should be a value`,
+		``, `add_fields.not_json: not JSON: at byte 0: …`,
 	)
 	becomes(t, "add_fields", `{ metadata: { .k: partition_key, .s: sequence_number, .u: sub_sequence_number, .h: shard_id, .t: arrived, .m: arrived_ms, .p: pipeline, .g: stage, .o: "attribute:origin", .x: "attribute:none" } }`,
 		`{"k":1}`, `[{"k":"key","s":"1","u":0,"h":"shardId-000000000003","t":"2026-11-23T12:00:00Z","m":1795435200000,"p":"p","g":"t","o":"test"}]`)
@@ -40,7 +40,7 @@ func TestFieldsAreRemoved(t *testing.T) {
 		`{ "a" : 1 , "b" : {"c":{}, "d": 2.0}, "odd key":[] }`, `[{ "b" : {"d": 2.0} }]`,
 		`{"a":1}`, `[{}]`, `{"b":{"c":1}}`, `[{"b":{}}]`, `{"a":1,"x":2,"\u0061":3}`, `[{"x":2}]`,
 		`{"b":1}`, "unchanged", `[1]`, "unchanged", `"a"`, "unchanged",
-		`{"a":}`, `remove_fields.not_json: not JSON: at byte 5: there should be a value`,
+		`{"a":}`, `remove_fields.not_json: not JSON: at byte 5: …`,
 	)
 	becomes(t, "remove_fields", `{ keep: [ .a, .b.c.d, .b.e, .b.c, .f.g ] }`,
 		`{ "x":1, "b": {"z":1, "c": {"q": 1 }, "e" : 1e1 }, "\u0061" : "é", "f":7 }`, `[{"b":{"c":{"q": 1 },"e":1e1},"\u0061":"é"}]`,
@@ -57,7 +57,7 @@ func TestFieldsAreRenamed(t *testing.T) {
 		`{"c":[1, 2],"f":{"g":"y","i":0}}`, `[{"f":{"j":0},"d":{"e":[1, 2]},"h":"y"}]`,
 		`{"x":1}`, "unchanged", `7`, "unchanged",
 		`{"c":1,"d":"text"}`, `rename_fields.no_object: d is a string, and nothing can be set in it`,
-		`{]`, `rename_fields.not_json: not JSON: at byte 1: there should be a key or the end of an object`,
+		`{]`, `rename_fields.not_json: not JSON: at byte 1: …`,
 	)
 	becomes(t, "rename_fields", `{ fields: { .a.x: .b, .b: .a.x } }`, `{"a":{"x":1},"b":2}`, `[{"a":{"x":2},"b":1}]`)
 	becomes(t, "rename_fields", `{ fields: { .a: .b, .c: .d.e }, overwrite: false }`, `{"a":1,"b":2,"c":3,"d":{"e":4}}`, "unchanged", `{"a":1,"c":2}`, `[{"b":1,"d":{"e":2}}]`)

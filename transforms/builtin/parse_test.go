@@ -141,7 +141,7 @@ func TestTextsWithinRecordsAreParsed(t *testing.T) {
 		`{"id": 1.0, "log": {"text": "a=1 b=\"\u00e9\""}, "z":[] }`, `[{"id": 1.0, "log": {"text": {"a":"1","b":"é"}}, "z":[] }]`,
 		`{"log":{"text":null}}`, `parse.not_text: .log.text is null, not text`,
 		`{}`, `parse.not_text: .log.text is nothing, not text`,
-		`a=1`, `parse.not_json: not JSON: at byte 0: there should be a value`,
+		`a=1`, `parse.not_json: not JSON: at byte 0: …`,
 		`{"log":{"text":""}}`, `parse.no_match: there is no pair in ""`,
 	)
 	becomes(t, "parse", `{ key_value: {}, from: .text, into: .new.fields }`,
