@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,8 @@ type Link struct {
 	Transform Transform
 	// Digest is sha256:HEX of the module that the transform runs, for its failures; empty if it runs none.
 	Digest string
+	// Tolerance watches how many records fail here; nil: nothing does.
+	Tolerance *Tolerance
 	// Shadow runs beside the transform; nil: nothing does.
 	Shadow *Shadow
 }
@@ -52,7 +55,8 @@ func NewChain(links ...Link) *Chain {
 // Run fills f with what becomes of the records of in. It does not change in, nor does it keep a reference to it.
 //
 // Records that fail are part of f. An error means that the batch as a whole has no result: ctx is done, a transform cannot work for
-// now (its class says what may be done about it), or a record failed in a stage with policy stop (code stage.stopped).
+// now (its class says what may be done about it), a record failed in a stage with policy stop (code stage.stopped), or too many
+// have failed for the stage's tolerance.
 func (c *Chain) Run(ctx context.Context, in *record.Batch, f *Final) error {
 	f.Reset()
 	f.Roots = resize(f.Roots, len(in.Records))
@@ -146,8 +150,14 @@ func (f *Final) identity(in *record.Batch) error {
 // run applies the stage to cur, whose records descend from the roots that ids name. The outputs become the input of the
 // step it returns or, after the last stage, f.Outs.
 func (l *Link) run(ctx context.Context, cur *record.Batch, ids []rootID, roots *record.Batch, f *Final, last bool) (*step, error) {
+	if err := l.Tolerance.admit(ctx, l, cur); err != nil {
+		return nil, err
+	}
 	s := f.step()
 	if err := l.isolate(ctx, cur, s); err != nil {
+		return nil, err
+	}
+	if err := l.Tolerance.note(&s.out); err != nil {
 		return nil, err
 	}
 	if last {
@@ -241,14 +251,16 @@ func (f *Final) settle() {
 const maxReason = 1024
 
 func (l *Link) failure(res *Result, in *record.Record) *Failure {
-	f := &Failure{Stage: l.Name, Digest: l.Digest, Class: res.Class, Code: res.Code, Reason: res.Reason, Input: *in}
-	if f.Code == "" {
-		f.Code = CodeFailed
+	return &Failure{
+		Stage: l.Name, Digest: l.Digest, Class: res.Class, Code: cmp.Or(res.Code, CodeFailed), Reason: shortReason(res.Reason), Input: *in,
 	}
-	if len(f.Reason) > maxReason {
-		f.Reason = strings.ToValidUTF8(f.Reason[:maxReason], "")
+}
+
+func shortReason(s string) string {
+	if len(s) > maxReason {
+		return strings.ToValidUTF8(s[:maxReason], "")
 	}
-	return f
+	return s
 }
 
 func stopped(f *Failure) error {

@@ -91,9 +91,14 @@ func (f *Final) step() *step {
 		f.steps = append(f.steps, s)
 		return s
 	}
+	s := newStep()
+	f.steps = append(f.steps, s)
+	return s
+}
+
+func newStep() *step {
 	s := &step{in: record.NewBatch()}
 	s.out.Reset()
-	f.steps = append(f.steps, s)
 	return s
 }
 
