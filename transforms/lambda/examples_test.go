@@ -1,0 +1,74 @@
+package lambda_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/internal/testenv"
+	"github.com/leatstream/leat/pipelines/build"
+	"github.com/leatstream/leat/pipelines/pipetest"
+	"github.com/leatstream/leat/pipelines/spec"
+)
+
+const examples = "../examples/"
+
+// Each example is run as leat test runs it, with the programs that its users have.
+func TestExamplesPassTheTestsInTheirPipelines(t *testing.T) {
+	for _, example := range []struct{ file, program, install string }{
+		{"lambda-python/pipeline.yaml", "python3", "apt-get install python3"},
+		{"lambda-javascript/pipeline.yaml", "node", "apt-get install nodejs"},
+		{"lambda-go/pipeline.yaml", "go", "https://go.dev/dl"},
+		{"lambda-go/native.yaml", "go", "https://go.dev/dl"},
+	} {
+		t.Run(example.file, func(t *testing.T) {
+			testenv.Program(t, example.program, example.install)
+			variables := map[string]string{}
+			if example.program == "go" {
+				variables["HANDLER"] = buildExample(t, ".")
+			}
+			env := func(name string) (string, bool) { v, ok := variables[name]; return v, ok }
+			pipelines, err := spec.Load(examples+example.file, spec.Options{Env: env})
+			if err != nil {
+				t.Fatal(spec.Render(err, false))
+			}
+			results, err := pipetest.Run(context.Background(), pipelines[0], func(ctx context.Context) (*stage.Chain, error) {
+				return build.Chain(ctx, pipelines[0], build.Options{})
+			}, nil)
+			if err != nil || len(results) == 0 {
+				t.Fatal(results, err)
+			}
+			for _, r := range results {
+				if !r.Passed() {
+					t.Error(spec.Render(r.Err(), false))
+				}
+			}
+		})
+	}
+}
+
+// buildExample builds a package of the Go example, which is a module of its own, for this machine.
+func buildExample(t *testing.T, pkg string) string {
+	t.Helper()
+	tool := testenv.Program(t, "go", "https://go.dev/dl")
+	dir, err := filepath.Abs(examples + "lambda-go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	download := exec.Command(tool, "mod", "download")
+	download.Dir = dir
+	if out, err := download.CombinedOutput(); err != nil {
+		testenv.Missing(t, "the example's modules cannot be downloaded: %v: %s", err, out)
+	}
+	path := filepath.Join(t.TempDir(), "handler")
+	cmd := exec.Command(tool, "build", "-o", path, pkg)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return path
+}
