@@ -1,6 +1,7 @@
 package leatjson
 
 import (
+	"encoding/binary"
 	"strconv"
 	"strings"
 )
@@ -27,7 +28,10 @@ type Doc struct {
 }
 
 type node struct {
-	name                string
+	name string
+	// head is the beginning of the name, as a word under a mask, and length that of the name, or -1 if a key that has it is escaped.
+	head, mask          uint64
+	length              int
 	parent, first, next int32  // other nodes, or 0
 	sieve               uint64 // classes of the children's names
 
@@ -78,7 +82,14 @@ func (d *Doc) begin() {
 // addNode makes the last child of a node.
 func (d *Doc) addNode(parent int32, name string) int32 {
 	child := int32(len(d.nodes))
-	d.nodes = append(d.nodes, node{name: name, parent: parent})
+	n := node{name: name, length: len(name), parent: parent}
+	var head [8]byte
+	n.mask = 1<<(8*copy(head[:], name)) - 1
+	n.head = binary.LittleEndian.Uint64(head[:])
+	if !plain([]byte(name)) {
+		n.length = -1
+	}
+	d.nodes = append(d.nodes, n)
 	d.spots = append(d.spots, spot{})
 	link := &d.nodes[parent].first
 	for *link != 0 {
@@ -131,9 +142,13 @@ func (d *Doc) Parse(data []byte) error {
 	d.begin()
 	need := len(data) + pad
 	if cap(d.buf) < need || cap(d.buf) > roomy && need <= roomy {
-		d.buf = make([]byte, 0, max(need+need/4, 4<<10))
+		d.buf = make([]byte, max(need+need/4, 4<<10))
 	}
-	d.buf = append(append(d.buf[:0], data...), zeros[:]...)
+	d.buf = d.buf[:need]
+	copy(d.buf, data)
+	for i := len(data); i < need; i += 8 {
+		binary.LittleEndian.PutUint64(d.buf[i:], 0)
+	}
 	d.size = len(data)
 	d.doubles = d.doubles[:0]
 	d.texts = reuse(d.texts)
@@ -161,8 +176,6 @@ func (d *Doc) Parse(data []byte) error {
 	return &SyntaxError{min(place, d.size), reason}
 }
 
-var zeros [pad]byte
-
 func reuse(b []byte) []byte {
 	if cap(b) > roomy {
 		return nil
@@ -173,13 +186,18 @@ func reuse(b []byte) []byte {
 // found returns the node below in whose name is the key buf[start:end], and notes that it is present; 0 if it is none.
 func (d *Doc) found(in, start, end int) int {
 	key := d.buf[start:end]
-	name := text(key)
-	if !plain(key) {
+	head := binary.LittleEndian.Uint64(d.buf[start:])
+	c := d.nodes[in].first
+	for ; c != 0; c = d.nodes[c].next {
+		if n := &d.nodes[c]; head&n.mask == n.head && len(key) == n.length && (len(key) <= 8 || text(key) == n.name) {
+			break
+		}
+	}
+	if c == 0 && !plain(key) {
 		from := len(d.texts)
 		d.texts = appendText(d.texts, key)
-		name = text(d.texts[from:])
+		c = d.child(int32(in), text(d.texts[from:]))
 	}
-	c := d.child(int32(in), name)
 	if c == 0 {
 		return 0
 	}
