@@ -8,6 +8,7 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/transforms/wasm/meter"
 )
 
 // Codes of errors. Those of [Open] say why a module cannot be used; those of Apply end up in dead letters.
@@ -22,6 +23,9 @@ const (
 	CodeUnknownImport   = "wasm.unknown_import"   // Open
 	CodeImportedMemory  = "wasm.imported_memory"  // Open
 	CodeConfigRefused   = "wasm.config_refused"   // Open: leat_configure refused the config
+	CodeReservedName    = "wasm.reserved_name"    // Open: the module exports a name that is reserved for metering
+	CodeFuel            = "wasm.fuel_spent"       // the call did more work than its fuel allows
+	CodeTooDeep         = "wasm.too_deep"         // the module's functions call each other without end
 	CodeTrap            = "wasm.trap"             // the call trapped
 	CodeExit            = "wasm.exit"             // the module ended itself, as a Go program does after a panic
 	CodeTimeout         = "wasm.timeout"          // the call took longer than its limit
@@ -61,6 +65,8 @@ func (i *instance) describe(name string, err error) *fault.Error {
 	switch {
 	case timedOut(err):
 		return i.timeout(name)
+	case i.m.cfg.Guard == Metered && i.gauge.cause.Get() != meter.CauseNone:
+		return i.metered(name)
 	case i.outOfMemory(said):
 		return fault.New(fault.Permanent, CodeMemory, "%s ran out of memory, of which an instance may use %d MiB%s",
 			name, i.m.cfg.MemoryLimit>>20, said).WithHint("raise the stage's memory limit, or keep less between records")
@@ -71,9 +77,22 @@ func (i *instance) describe(name string, err error) *fault.Error {
 	return fault.New(fault.Permanent, CodeTrap, "%s trapped: %s%s", name, strings.TrimPrefix(cause, "wasm error: "), said)
 }
 
+// metered is the error of a call that metering ended.
+func (i *instance) metered(name string) *fault.Error {
+	switch i.gauge.cause.Get() {
+	case meter.CauseFuel:
+		return fault.New(fault.Permanent, CodeFuel, "%s spent its fuel of %d instructions and was stopped", name, i.gauge.given).
+			WithHint("look for a loop without end, or raise the stage's fuel")
+	case meter.CauseDepth:
+		return fault.New(fault.Permanent, CodeTooDeep, "%s nests its calls too deeply: they take more than %d MiB of stack", name, meter.MaxStackBytes>>20).
+			WithHint("look for a recursion without end, or make it a loop")
+	}
+	return i.timeout(name)
+}
+
 func timedOut(err error) bool {
 	var exit *sys.ExitError
-	return errors.As(err, &exit) && exit.ExitCode() == sys.ExitCodeDeadlineExceeded
+	return errors.As(err, &exit) && exit.ExitCode() == sys.ExitCodeDeadlineExceeded || errors.Is(err, errOverslept)
 }
 
 func (i *instance) timeout(name string) *fault.Error {

@@ -13,6 +13,7 @@ import (
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/transforms/wasm/abi"
+	"github.com/leatstream/leat/transforms/wasm/meter"
 )
 
 // instance is one instance of the module with a memory of its own. It serves one call at a time.
@@ -29,6 +30,8 @@ type instance struct {
 	start int64  // bytes of memory when it was ready
 	grown int64  // bytes of memory after the last call
 	worn  string // why it is to be replaced; see renew
+
+	gauge gauge // if the module is metered
 
 	stdout, stderr guestStream
 	failure        string // what leat.fail said during the current call
@@ -63,6 +66,9 @@ func (m *Module) instantiate(ctx context.Context) (*instance, error) {
 		return nil, fault.New(fault.Permanent, CodeInvalidModule, "start %s: %s", m.cfg.name(), cause)
 	}
 	i.mod = mod
+	if m.cfg.Guard == Metered {
+		i.gauge.attach(mod)
+	}
 	if err := i.prepare(ctx); err != nil {
 		return nil, errors.Join(err, i.close(ctx))
 	}
@@ -80,6 +86,15 @@ func (i *instance) close(ctx context.Context) error {
 
 // prepare initializes the instance and hands it the configuration.
 func (i *instance) prepare(ctx context.Context) error {
+	if f := i.mod.ExportedFunction(meter.ExportStart); f != nil {
+		err := i.call(ctx, "its start function", f)
+		if fault.CodeOf(err) == CodeTrap {
+			return fault.New(fault.Permanent, CodeInvalidModule, "start %s: %w", i.m.cfg.name(), err)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	if f := i.mod.ExportedFunction(abi.ExportInit); f != nil {
 		if err := i.call(ctx, abi.ExportInit, f); err != nil {
 			return err
@@ -190,7 +205,16 @@ func (i *instance) call(ctx context.Context, name string, f api.Function) error 
 	i.stderr.head.Reset()
 	guarded, cancel := i.guard(ctx)
 	defer cancel()
+	end := func() uint64 { return 0 }
+	bytes := uint64(uint32(i.stack[1]))
+	if i.m.cfg.Guard == Metered {
+		end = i.begin(ctx, name)
+	}
 	err := f.CallWithStack(guarded, i.stack[:])
+	if spent := end(); name == abi.ExportTransform {
+		i.m.fuel.Add(spent)
+		i.m.fuelBytes.Add(bytes)
+	}
 	i.stdout.flush()
 	i.stderr.flush()
 	if err == nil {
@@ -204,7 +228,7 @@ func (i *instance) call(ctx context.Context, name string, f api.Function) error 
 
 // guard returns the context of one call.
 func (i *instance) guard(ctx context.Context) (context.Context, context.CancelFunc) {
-	if i.m.cfg.Guard == None {
+	if i.m.cfg.Guard != Interrupt {
 		return &callContext{context.WithoutCancel(ctx), i}, func() {}
 	}
 	guarded, cancel := context.WithTimeout(ctx, i.m.cfg.Timeout)

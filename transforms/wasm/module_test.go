@@ -57,7 +57,7 @@ func TestOpenRefusesWhatIsNoTransform(t *testing.T) {
 		{"an import of another type", change(func(a *assembly) { a.imports = []string{"leat.log"} }), CodeWrongType, "leat.log"},
 		{"more memory than allowed", change(func(a *assembly) { a.memory = code(0, uleb(2000)) }), CodeInvalidModule, "2000 pages"},
 		{"a start that traps", change(func(a *assembly) { a.start = code(opUnreachable) }), CodeInvalidModule, "unreachable"},
-		{"a start without end", change(func(a *assembly) { a.start = code(opLoop, void, opBr, 0, opEnd) }), CodeTimeout, "the start of some.wasm took longer"},
+		{"a start without end", change(func(a *assembly) { a.start = code(opLoop, void, opBr, 0, opEnd) }), CodeFuel, "its start function spent its fuel"},
 		{"a start that calls the host", change(func(a *assembly) {
 			a.imports = []string{"leat.fail"}
 			a.global = 0
@@ -70,10 +70,10 @@ func TestOpenRefusesWhatIsNoTransform(t *testing.T) {
 		{"config refused", change(func(a *assembly) { a.body(abi.ExportConfigure, konst(1)) }), CodeConfigRefused, "without a reason"},
 		{"configure without end", change(func(a *assembly) {
 			a.body(abi.ExportConfigure, code(opLoop, void, opBr, 0, opEnd, opUnreachable))
-		}), CodeTimeout, "leat_configure took longer"},
+		}), CodeFuel, "leat_configure spent its fuel"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m, err := Open(context.Background(), Config{Bytes: c.bytes, Path: "some.wasm", Timeout: 200 * time.Millisecond, CacheDir: t.TempDir()})
+			m, err := Open(context.Background(), Config{Bytes: c.bytes, Path: "some.wasm", Fuel: Fuel{Base: 1e8}, CacheDir: t.TempDir()})
 			if err == nil {
 				m.Close(context.Background())
 				t.Fatal("it was opened")
@@ -103,7 +103,7 @@ func TestOpenNamesTheFile(t *testing.T) {
 
 func TestConfigIsValidated(t *testing.T) {
 	for _, c := range []Config{
-		{MemoryLimit: 1}, {MemoryLimit: 5 << 30}, {Guard: "meter"}, {Timeout: -1}, {Instances: -1}, {Config: []byte("{")},
+		{MemoryLimit: 1}, {MemoryLimit: 5 << 30}, {Guard: "meter"}, {Fuel: Fuel{Base: 1 << 62}}, {Fuel: Fuel{PerByte: 1 << 60}}, {Timeout: -1}, {Instances: -1}, {Config: []byte("{")},
 	} {
 		c.Bytes = newAssembly().bytes()
 		if _, err := Open(context.Background(), c); fault.CodeOf(err) != CodeInvalidConfig {
@@ -113,7 +113,7 @@ func TestConfigIsValidated(t *testing.T) {
 }
 
 func TestTheCursorNamesTheRecordOfATrap(t *testing.T) {
-	for _, guard := range []Guard{Interrupt, None} {
+	for _, guard := range []Guard{Metered, Interrupt, None} {
 		m := open(t, Config{Bytes: newAssembly().bytes(), Guard: guard, Timeout: 200 * time.Millisecond})
 		got, _, err := apply(t, m, "a", "b")
 		want(t, got, err, "=", "=")

@@ -39,7 +39,9 @@ type Module struct {
 	log    *guestLog
 	counts counters
 	batch  atomic.Uint64
-	size   callLimit
+	// fuel and fuelBytes are the sums that Fuel returns.
+	fuel, fuelBytes atomic.Uint64
+	size            callLimit
 	// warm is the making of instances in the background, with the context background, which stop ends.
 	warm       sync.WaitGroup
 	background context.Context
@@ -107,10 +109,19 @@ func (m *Module) start(ctx context.Context) error {
 
 // compile compiles the module with the cache on disk. A cache that cannot be used costs time, not the pipeline.
 func (m *Module) compile(ctx context.Context) error {
+	folder := ""
 	dir, err := cache.Open(ctx, m.cfg.CacheDir)
 	if err == nil {
 		defer dir.Close()
-		m.cache, err = wazero.NewCompilationCacheWithDir(dir.Use(hex.EncodeToString(m.digest[:])))
+		folder = dir.Use(hex.EncodeToString(m.digest[:]))
+	}
+	if m.cfg.Guard == Metered {
+		if err := m.useMetered(ctx, folder); err != nil {
+			return err
+		}
+	}
+	if err == nil {
+		m.cache, err = wazero.NewCompilationCacheWithDir(folder)
 	}
 	if err == nil {
 		if m.runtime, m.compiled, err = m.compileWith(ctx, m.cache); err == nil {
@@ -163,7 +174,7 @@ func (m *Module) moduleConfig(i *instance) wazero.ModuleConfig {
 		WithStdout(&i.stdout).WithStderr(&i.stderr).
 		WithRandSource(rand.Reader).
 		WithSysWalltime().WithSysNanotime().
-		WithNanosleep(func(ns int64) { time.Sleep(min(time.Duration(ns), maxNap)) })
+		WithNanosleep(i.nap)
 }
 
 // Describe returns the module's manifest: its section leat.manifest, else what leat_describe returns, else nothing.

@@ -69,10 +69,11 @@ func tryInstantiate(t testing.TB, rc wazero.RuntimeConfig, wasm []byte) (*guest,
 		return nil, err
 	}
 	g := &guest{mod, t}
-	if init := mod.ExportedFunction("_initialize"); init != nil {
-		g.fuel(1 << 40)
-		if _, err := init.Call(ctx); err != nil {
-			t.Fatal(err)
+	for _, name := range []string{ExportStart, "_initialize"} {
+		if mod.ExportedFunction(name) != nil {
+			if _, _, err := g.call(name); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return g, nil
@@ -81,7 +82,7 @@ func tryInstantiate(t testing.TB, rc wazero.RuntimeConfig, wasm []byte) (*guest,
 // metered rewrites a module and runs it.
 func metered(t testing.TB, wasm []byte) *guest {
 	t.Helper()
-	out, _, err := Rewrite(wasm, Options{StartFuel: 1 << 20})
+	out, _, err := Rewrite(wasm)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,7 +67,11 @@ func (d *decoder) next(in *instr) bool {
 	case op == opBrTable:
 		d.branchTable(in)
 	case op == opCall || op == opRefFunc:
-		in.a = uint64(d.m.index(&d.reader, "function", len(d.m.funcs)))
+		f := d.m.index(&d.reader, "function", len(d.m.funcs))
+		if op == opRefFunc && !d.m.declared[f] {
+			d.fail("reference to function %d, which is not declared", f)
+		}
+		in.a = uint64(f)
 	case op == opCallIndirect:
 		in.a = uint64(d.m.index(&d.reader, "type", len(d.m.types)))
 		in.b = uint64(d.m.index(&d.reader, "table", len(d.m.tables)))

@@ -67,6 +67,8 @@ type module struct {
 	counted  uint32 // what it says
 	start    int64  // index of the start function, or -1
 	bodies   []body
+	// declared are the functions that instructions may make references to: those that the module names outside of its code.
+	declared map[uint32]bool
 	// reached are the functions that a table or a reference may name, which call_indirect reaches.
 	reached map[uint32]bool
 }
@@ -84,7 +86,7 @@ func parse(b []byte) (*module, error) {
 	if len(b) < len(header) || string(b[:len(header)]) != header {
 		return nil, malformed("it is not a WASM module of version 1")
 	}
-	m := &module{start: -1, reached: map[uint32]bool{}}
+	m := &module{start: -1, declared: map[uint32]bool{}, reached: map[uint32]bool{}}
 	r := &reader{b: b, pos: len(header)}
 	last := 0
 	for r.more() {
@@ -162,7 +164,7 @@ func (m *module) section(id byte, r *reader) {
 	case secExport:
 		m.exportSection(r)
 	case secStart:
-		m.start = int64(m.index(r, "function", len(m.funcs)))
+		m.startSection(r)
 	case secElement:
 		m.elementSection(r)
 	case secDataCount:
@@ -280,7 +282,7 @@ func (m *module) exportSection(r *reader) {
 		kind := r.byte()
 		switch kind {
 		case 0:
-			m.index(r, "function", len(m.funcs))
+			m.declared[m.index(r, "function", len(m.funcs))] = true
 		case 1:
 			m.index(r, "table", len(m.tables))
 		case 2:
@@ -296,6 +298,18 @@ func (m *module) exportSection(r *reader) {
 			r.err = &Error{Reserved: true, Func: -1, msg: "it exports \"" + name + "\", a name that is reserved for metering"}
 		}
 	}
+}
+
+// startSection checks the start function's type: as an export, any type would be valid.
+func (m *module) startSection(r *reader) {
+	f := m.index(r, "function", len(m.funcs))
+	if r.err != nil {
+		return
+	}
+	if t := m.types[m.funcs[f]]; len(t.params)+len(t.results) > 0 {
+		r.fail("the start function has parameters or results")
+	}
+	m.start = int64(f)
 }
 
 // constant reads a constant expression.
@@ -317,7 +331,7 @@ func (m *module) constant(r *reader) {
 		case opRefNull:
 			refType(r)
 		case opRefFunc:
-			m.reached[m.index(r, "function", len(m.funcs))] = true
+			m.reference(r)
 		case opVec:
 			if sub := r.byte(); sub != 0x0c && r.err == nil {
 				r.err = unsupported("opcode 0xfd %#x in a constant", sub)
@@ -329,6 +343,12 @@ func (m *module) constant(r *reader) {
 			}
 		}
 	}
+}
+
+// reference reads the index of a function that the module refers to outside of its code.
+func (m *module) reference(r *reader) {
+	f := m.index(r, "function", len(m.funcs))
+	m.declared[f], m.reached[f] = true, true
 }
 
 func refType(r *reader) byte {
@@ -365,7 +385,7 @@ func (m *module) elementSection(r *reader) {
 			if flags&4 != 0 {
 				m.constant(r)
 			} else {
-				m.reached[m.index(r, "function", len(m.funcs))] = true
+				m.reference(r)
 			}
 		}
 		m.elements++

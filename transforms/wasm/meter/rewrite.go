@@ -2,6 +2,9 @@ package meter
 
 import "slices"
 
+// Version changes whenever the same module is rewritten in another way.
+const Version = 1
+
 // Names of the globals that a metered module exports. Each is a mutable i64.
 const (
 	// ReservedPrefix begins names that a module must not export itself.
@@ -11,6 +14,9 @@ const (
 	ExportBudget = ReservedPrefix + "budget"
 	// ExportStop, set to another value than 0 while a call runs, ends it at its next safepoint.
 	ExportStop = ReservedPrefix + "stop"
+	// ExportStart is the start function of a module that has one. It runs when the host calls it, which it must before all else: not by
+	// itself, because nothing may run before there is fuel.
+	ExportStart = ReservedPrefix + "start"
 	// ExportCause says after a trap whether metering caused it: one of the Cause constants.
 	ExportCause = ReservedPrefix + "cause"
 )
@@ -47,12 +53,6 @@ func Left(work, budget uint64) uint64 {
 // MaxFuel is the most fuel that a call may have.
 const MaxFuel = 1 << 62
 
-// Options of a rewrite.
-type Options struct {
-	// StartFuel is what the module's start function may spend, and whatever is called before the host sets a budget.
-	StartFuel uint64
-}
-
 // Info is what a rewrite did.
 type Info struct {
 	// Functions is how many functions the module defines itself, and Free how many of them are paid for by their callers.
@@ -67,17 +67,16 @@ type rewriter struct {
 	// types and helpers are what is appended.
 	types   []funcType
 	helpers []helper
-	opts    Options
 }
 
 // Rewrite returns a module that does what the given one does, and meters itself. It is a pure function. The module must be valid,
 // which is for the caller to see to: an invalid one is refused here or remains invalid.
-func Rewrite(wasm []byte, opts Options) ([]byte, Info, error) {
+func Rewrite(wasm []byte) ([]byte, Info, error) {
 	m, err := parse(wasm)
 	if err != nil {
 		return nil, Info{}, err
 	}
-	w := &rewriter{m: m, opts: opts}
+	w := &rewriter{m: m}
 	if w.plans, err = m.planAll(); err != nil {
 		return nil, Info{}, err
 	}
@@ -118,7 +117,7 @@ func (w *rewriter) module(size int) ([]byte, error) {
 	}
 	out := append(make([]byte, 0, size+size/2), header...)
 	for _, s := range sections {
-		if s.id == secCustom && debugSection(s.body) {
+		if s.id == secStart || s.id == secCustom && debugSection(s.body) {
 			continue
 		}
 		body := s.body
@@ -136,7 +135,7 @@ func (w *rewriter) module(size int) ([]byte, error) {
 		case secGlobal:
 			body = extend(body, globalCount, w.appendGlobals)
 		case secExport:
-			body = extend(body, globalCount, w.appendExports)
+			body = w.exportSection(body)
 		case secCode:
 			body = bodies
 		}
@@ -176,20 +175,30 @@ func (w *rewriter) appendHelperTypes(b []byte) []byte {
 }
 
 func (w *rewriter) appendGlobals(b []byte) []byte {
-	work, budget := Start(w.opts.StartFuel)
-	for _, v := range [globalCount]uint64{globalWork: work, globalBudget: budget} {
+	work, none := Start(0)
+	for _, v := range [globalCount]uint64{globalWork: work, globalBudget: none} {
 		b = appendS(append(b, typeI64, 1, opI64Const), int64(v))
 		b = append(b, opEnd)
 	}
 	return b
 }
 
-func (w *rewriter) appendExports(b []byte) []byte {
-	for i, name := range globalNames {
-		b = append(appendU(b, len(name)), name...)
-		b = appendU(append(b, 3), int(w.m.globals)+i)
+func (w *rewriter) exportSection(section []byte) []byte {
+	n := globalCount
+	if w.m.start >= 0 {
+		n++
 	}
-	return b
+	return extend(section, n, func(b []byte) []byte {
+		for i, name := range globalNames {
+			b = append(appendU(b, len(name)), name...)
+			b = appendU(append(b, 3), int(w.m.globals)+i)
+		}
+		if w.m.start >= 0 {
+			b = append(appendU(b, len(ExportStart)), ExportStart...)
+			b = appendU(append(b, 0), uint64(w.m.start))
+		}
+		return b
+	})
 }
 
 // tableSection gives every table a maximum, so that growing is bounded: what is left of [MaxTableElements] is shared evenly.

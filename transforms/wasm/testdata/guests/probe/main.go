@@ -71,6 +71,8 @@ func probe(r leat.Record) leat.Result {
 		for n := 0; ; n++ {
 			calls = n
 		}
+	case "recurse":
+		calls = recurse(1)
 	case "sleep":
 		time.Sleep(time.Hour)
 	case "hoard":
@@ -94,3 +96,5 @@ func probe(r leat.Record) leat.Result {
 	}
 	return leat.Keep()
 }
+
+func recurse(n int) int { return n + recurse(n+1) }
