@@ -145,6 +145,7 @@ type Transform struct {
 	Deaggregate *builtin.Deaggregate `yaml:"deaggregate" oneof:"transform" doc:"Takes records apart that a producer has put together into one."`
 	Route       *builtin.Route       `yaml:"route" oneof:"transform" doc:"Names the route that each record takes, so that sinks can take some routes only."`
 	Dedupe      *builtin.Dedupe      `yaml:"dedupe" oneof:"transform" doc:"Drops records whose key another record has had before, within a window of time."`
+	Sample      *builtin.Sample      `yaml:"sample" oneof:"transform" doc:"Keeps a part of the records, the same ones every time."`
 }
 
 // Wasm runs a WebAssembly module.
