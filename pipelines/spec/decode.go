@@ -3,6 +3,7 @@ package spec
 import (
 	"encoding/base64"
 	"fmt"
+	"math"
 	"path/filepath"
 	"reflect"
 	"strconv"
@@ -228,6 +229,12 @@ func (f *field) parse(n *node, t reflect.Type) (reflect.Value, *fault.Error) {
 	case t.Kind() == reflect.Int:
 		v, err := strconv.Atoi(n.text)
 		if err != nil || !(n.plain || n.free) {
+			return badType()
+		}
+		out = v
+	case t.Kind() == reflect.Float64:
+		v, err := strconv.ParseFloat(n.text, 64)
+		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) || !(n.plain || n.free) {
 			return badType()
 		}
 		out = v

@@ -87,6 +87,8 @@ func (f *field) takes(t reflect.Type) string {
 		what = "a mapping"
 	case t.Kind() == reflect.Int:
 		what = "a whole number"
+	case t.Kind() == reflect.Float64:
+		what = "a number"
 	case t.Kind() == reflect.Bool:
 		what = "true or false"
 	case t.Kind() == reflect.Slice:

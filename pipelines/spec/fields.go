@@ -127,6 +127,8 @@ func (f *field) wants(t reflect.Type) string {
 		return "a time such as 2026-11-01T00:00:00Z"
 	case t.Kind() == reflect.Int:
 		return "a whole number"
+	case t.Kind() == reflect.Float64:
+		return "a number"
 	case t.Kind() == reflect.Bool:
 		return "true or false"
 	case t.Kind() == reflect.String && len(f.enum) > 0:
@@ -199,6 +201,9 @@ func (f *field) checkRange(v any) error {
 		return nil
 	}
 	rv := reflect.ValueOf(v)
+	if rv.CanFloat() {
+		return f.checkFloat(rv.Float())
+	}
 	if !rv.CanInt() {
 		panic(fmt.Sprintf("spec: range tag of %s, which is no number", f.key))
 	}

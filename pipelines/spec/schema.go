@@ -132,6 +132,12 @@ func (g *generator) value(t reflect.Type, f *field) map[string]any {
 			}
 		}
 		return map[string]any{"anyOf": []any{n, environment}}
+	case reflect.Float64:
+		n := map[string]any{"type": "number"}
+		if f.rng != "" {
+			n["minimum"], n["maximum"] = f.floatBounds()
+		}
+		return map[string]any{"anyOf": []any{n, environment}}
 	case reflect.Bool:
 		return map[string]any{"anyOf": []any{map[string]any{"type": "boolean"}, environment}}
 	default:
@@ -209,7 +215,7 @@ func (f *field) schemaDefault() (any, bool) {
 	if f.deflt == "" {
 		return nil, false
 	}
-	if f.typ.Kind() == reflect.Int || f.typ.Kind() == reflect.Bool {
+	if k := f.typ.Kind(); k == reflect.Int || k == reflect.Float64 || k == reflect.Bool {
 		return json.RawMessage(f.deflt), true
 	}
 	return f.deflt, true

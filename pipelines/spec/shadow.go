@@ -3,6 +3,7 @@ package spec
 import (
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -137,6 +138,13 @@ func (g *generator) schemaOfShadow() map[string]any {
 	}
 	properties["sample"] = sample
 	delete(full, "required")
+	for _, group := range full["allOf"].([]any) { // a shadow's sample is not the transform of that name
+		one := group.(map[string]any)
+		one["oneOf"] = slices.DeleteFunc(one["oneOf"].([]any), func(key any) bool {
+			required, _ := key.(map[string]any)["required"].([]string)
+			return slices.Equal(required, []string{"sample"})
+		})
+	}
 	short := map[string]any{
 		"type": "object", "additionalProperties": false, "required": []string{"module"},
 		"properties": map[string]any{"module": path, "sample": sample},
