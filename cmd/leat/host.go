@@ -46,6 +46,7 @@ func (f *hostFlags) host(a *app, quiet bool, least slog.Level) (*host, error) {
 func (f *hostFlags) begin(a *app, quiet bool, least slog.Level) (*host, error) {
 	h := &host{job: a.begin(quiet, endsPuts), health: &observe.Health{}, endMetrics: func() {}}
 	h.options = build.Options{
+		Health: h.health,
 		Logger: f.logger(h.status, least), Stdout: a.stdout, Progress: h.doing, Removed: build.Removed(f.Removed),
 	}
 	if addr := address(f.Metrics); addr != "" {

@@ -19,6 +19,7 @@ type Options struct {
 	Data    *datadir.Dir
 	Logger  *slog.Logger
 	Metrics *observe.Metrics // nil: none
+	Health  *observe.Health  // gets a check for each stage; nil: nobody does
 	// UntilIdle makes the pipeline's feeders end when their files are read.
 	UntilIdle bool
 	// Stdout is where stdout sinks write.

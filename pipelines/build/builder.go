@@ -13,6 +13,7 @@ import (
 	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/shardlog"
+	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/core/stream"
 	"github.com/leatstream/leat/pipelines/feeder"
 	"github.com/leatstream/leat/pipelines/spec"
@@ -25,6 +26,7 @@ type builder struct {
 	opts Options
 
 	closers []func(context.Context) error
+	stages  []stage.Link // those of the file, watched for failures
 	// number renders sequence numbers once the pipeline is attached to its stream; nil before.
 	number func(*record.Record) string
 }
@@ -51,6 +53,10 @@ func (b *builder) prepare() (p *engine.Pipeline, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := b.tolerate(links); err != nil {
+		return nil, err
+	}
+	b.stages = links
 	if err := b.shadows(links); err != nil {
 		return nil, err
 	}
@@ -79,6 +85,7 @@ func (b *builder) attach(p *engine.Pipeline) error {
 	if err != nil {
 		return err
 	}
+	b.watchStages()
 	b.number = numbered(source)
 	from := delivery.From{Latest: b.spec.Source.From.Kind == spec.FromLatest, At: b.spec.Source.From.At}
 	for i := range p.Deliveries {

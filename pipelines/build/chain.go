@@ -53,6 +53,7 @@ func (b *builder) chainOf(sink int, links []stage.Link) (*stage.Chain, error) {
 			if err != nil {
 				return nil, placed(t.Place(), err)
 			}
+			link.Tolerance = links[i].Tolerance
 			own = append(own, link)
 		}
 	}

@@ -57,8 +57,10 @@ func (b *builder) wasm(t *spec.Transform, metrics *observe.TransformMetrics, lin
 	}
 	m, err := wasm.Open(b.ctx, wasm.Config{
 		Path: path, Name: t.Wasm.Module, Config: json.RawMessage(t.Config), Pipeline: b.spec.Name, Stage: t.Name,
-		MemoryLimit: int64(t.Wasm.Memory), Guard: wasm.Guard(t.Wasm.Guard), Timeout: time.Duration(t.Wasm.Timeout),
-		Instances: t.Wasm.Pool, Logger: b.logger(), Count: metrics.Count,
+		MemoryLimit: int64(t.Wasm.Memory), Guard: wasm.Guard(t.Wasm.Guard),
+		Fuel: wasm.Fuel{Base: uint64(t.Wasm.Fuel.Base), PerByte: uint64(t.Wasm.Fuel.PerByte)}, Spent: metrics.Fuel, Timeout: time.Duration(t.Wasm.Timeout),
+		Instances: t.Wasm.Pool, KeepWorn: t.Wasm.Recycle == "off", MaxCalls: t.Wasm.MaxCalls, Replaced: metrics.Recycled,
+		Logger: b.logger(), Count: metrics.Count,
 	})
 	if fault.CodeOf(err) == wasm.CodeConfigRefused && len(t.Config) > 0 {
 		err = placed(t.PlaceOf("config"), err)
@@ -93,6 +95,9 @@ type measured struct {
 	stage.Transform
 	metrics *observe.TransformMetrics
 }
+
+// Unwrap implements stage.Wrapper.
+func (m measured) Unwrap() stage.Transform { return m.Transform }
 
 // Apply implements stage.Transform.
 func (m measured) Apply(ctx context.Context, in *record.Batch, out *stage.Output) error {

@@ -126,7 +126,9 @@ type Transform struct {
 	// Lambda asks a handler that is written for Firehose.
 	Lambda  *lambda.Config `yaml:"lambda" oneof:"transform" doc:"A handler that is written for Amazon Data Firehose's data transformation: a program or an endpoint."`
 	OnError string         `yaml:"on_error" default:"dead_letter" enum:"dead_letter|drop|stop" doc:"What happens to a record that the stage fails."`
-	Shadow  *Shadow        `yaml:"shadow" doc:"A second transform on a sample of the same records, of which nothing is delivered: differences are counted, and leat tap shows them. Text is a module in place of the stage's own."`
+	// Failures says when there are too many of them.
+	Failures Failures `yaml:"failures" doc:"When the stage fails too many records, and what happens then besides."`
+	Shadow   *Shadow  `yaml:"shadow" doc:"A second transform on a sample of the same records, of which nothing is delivered: differences are counted, and leat tap shows them. Text is a module in place of the stage's own."`
 
 	// Built-in transforms: each is a builtin.Config.
 	AppendDelimiter *builtin.AppendDelimiter `yaml:"append_delimiter" oneof:"transform" doc:"Ends records with a delimiter."`
@@ -148,14 +150,34 @@ type Transform struct {
 	Sample      *builtin.Sample      `yaml:"sample" oneof:"transform" doc:"Keeps a part of the records, the same ones every time."`
 }
 
+// Failures says when a stage fails too many records. It is said in the log, in /healthz and by the metric leat_transform_degraded,
+// whatever happens then.
+type Failures struct {
+	Node
+	Over string `yaml:"over" default:"50%" match:"percent" doc:"Too many is more than this share."`
+	Of   int    `yaml:"of" default:"1000" range:"1..1000000" doc:"Of so many records, the last ones."`
+	Then string `yaml:"then" default:"continue" enum:"continue|pause|stop" doc:"continue: go on as on_error says. pause: leave the records in the stream, and try a few of them after 1 s, 2 s and so on up to 1 min. stop: end the pipeline."`
+}
+
 // Wasm runs a WebAssembly module.
 type Wasm struct {
 	Node
 	Module  string   `yaml:"module,required" path:"file" doc:"A .wasm file, or a folder of Go source that is built and cached."`
 	Memory  Bytes    `yaml:"memory" default:"64MiB" range:"1MiB..4GiB" doc:"Most memory of one instance."`
-	Guard   string   `yaml:"guard" default:"interrupt" enum:"interrupt|none" doc:"How a call that takes too long is ended; none trusts the module."`
-	Timeout Duration `yaml:"timeout" default:"10s" range:"1ms..15m" doc:"Longest time of one call."`
-	Pool    int      `yaml:"instances" default:"0" range:"0..1024" doc:"Instances kept ready; 0 for one a core."`
+	Guard   string   `yaml:"guard" default:"metered" enum:"metered|interrupt|none" doc:"How a call is kept from running for ever. metered: the module counts its work, and fuel bounds it. interrupt: the clock alone, which makes modules several times slower. none trusts the module."`
+	Fuel    Fuel     `yaml:"fuel" doc:"Most work of one call under the guard metered, in units of about one instruction: the same on every machine."`
+	Timeout Duration `yaml:"timeout" default:"10s" range:"1ms..15m" doc:"Longest time of one call, sleeping included; not with the guard none."`
+	Pool    int      `yaml:"instances" default:"0" range:"0..1024" doc:"Instances kept ready; 0 for one a core. Two more are made while calls fail."`
+	// Recycle and MaxCalls say when an instance is replaced by a new one.
+	Recycle  string `yaml:"recycle" default:"auto" enum:"auto|off" doc:"auto: an instance whose memory has grown to near the limit is replaced by a new one before a call fails; what the module kept in it is lost. off: it is used until a call fails."`
+	MaxCalls int    `yaml:"max_calls" default:"0" range:"0..1000000000" doc:"Replace an instance after so many calls, of up to 500 records each; 0 for never."`
+}
+
+// Fuel bounds the work of one call of a module.
+type Fuel struct {
+	Node
+	Base    int `yaml:"base" default:"1000000000" range:"1000000..1000000000000000" doc:"Whatever the call gets. A thousand million take about 0.2 s."`
+	PerByte int `yaml:"per_byte" default:"50000" range:"1..100000000000" doc:"And for each byte of records. Go's encoding/json takes about 2000."`
 }
 
 // Sink is one destination with its own reader, buffers and checkpoint.
@@ -258,6 +280,14 @@ type Test struct {
 	Output  TestOutputs  `yaml:"output" items:"0..64" doc:"Sink name: the records it should get, in order. A sink that is not named is not checked."`
 	Dropped *int         `yaml:"dropped" range:"0..10000" doc:"How many input records a stage drops. Default: not checked."`
 	Dead    []TestDead   `yaml:"dead" items:"0..10000" doc:"The records that should go to the dead letters, in order. Default: none."`
+	MaxFuel []TestFuel   `yaml:"max_fuel" items:"0..64" doc:"The most work that stages may do. Default: not checked."`
+}
+
+// TestFuel bounds the work of one stage that runs a module.
+type TestFuel struct {
+	Node
+	Stage   string `yaml:"stage,required" doc:"Name of the stage."`
+	PerByte int    `yaml:"per_byte,required" range:"1..100000000000" doc:"Fuel for each byte of the frames that the module gets: the record, its key and 48 bytes more. It is the same on every machine."`
 }
 
 // TestRecord is an input, or a record that a sink should get. Written as text it is the data.
