@@ -1,0 +1,41 @@
+// Package examples tests that the pipelines of the Go examples do what their tests say.
+package examples
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+
+	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/internal/testenv"
+	"github.com/leatstream/leat/pipelines/build"
+	"github.com/leatstream/leat/pipelines/pipetest"
+	"github.com/leatstream/leat/pipelines/spec"
+)
+
+func TestTheGoExamplesPassTheTestsInTheirPipelines(t *testing.T) {
+	testenv.Program(t, "go", "https://go.dev/dl")
+	files, err := filepath.Glob("go-*/pipeline.yaml")
+	if err != nil || len(files) < 3 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Dir(file), func(t *testing.T) {
+			pipelines, err := spec.Load(file, spec.Options{})
+			if err != nil {
+				t.Fatal(spec.Render(err, false))
+			}
+			results, err := pipetest.Run(context.Background(), pipelines[0], func(ctx context.Context) (*stage.Chain, error) {
+				return build.Chain(ctx, pipelines[0], build.Options{})
+			}, nil)
+			if err != nil || len(results) == 0 {
+				t.Fatal(results, err)
+			}
+			for _, r := range results {
+				if !r.Passed() {
+					t.Error(spec.Render(r.Err(), false))
+				}
+			}
+		})
+	}
+}
