@@ -1,4 +1,4 @@
-package lambda_test
+package examples_test
 
 import (
 	"context"
@@ -13,8 +13,6 @@ import (
 	"github.com/leatstream/leat/pipelines/pipetest"
 	"github.com/leatstream/leat/pipelines/spec"
 )
-
-const examples = "../examples/"
 
 // Each example is run as leat test runs it, with the programs that its users have.
 func TestExamplesPassTheTestsInTheirPipelines(t *testing.T) {
@@ -31,7 +29,7 @@ func TestExamplesPassTheTestsInTheirPipelines(t *testing.T) {
 				variables["HANDLER"] = buildExample(t, ".")
 			}
 			env := func(name string) (string, bool) { v, ok := variables[name]; return v, ok }
-			pipelines, err := spec.Load(examples+example.file, spec.Options{Env: env})
+			pipelines, err := spec.Load(example.file, spec.Options{Env: env})
 			if err != nil {
 				t.Fatal(spec.Render(err, false))
 			}
@@ -54,7 +52,7 @@ func TestExamplesPassTheTestsInTheirPipelines(t *testing.T) {
 func buildExample(t *testing.T, pkg string) string {
 	t.Helper()
 	tool := testenv.Program(t, "go", "https://go.dev/dl")
-	dir, err := filepath.Abs(examples + "lambda-go")
+	dir, err := filepath.Abs("lambda-go")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,448 @@
+package lambda
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/setting"
+	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/internal/testenv"
+)
+
+// shell is a handler that is a shell script.
+func shell(mode, script string) Config {
+	c := defaults()
+	c.Command, c.Mode, c.Workers = []string{"sh", "-c", script}, mode, 1
+	return c
+}
+
+// ask applies tr to records without the chain.
+func ask(tr *Transform, data ...string) (stage.Output, error) {
+	var out stage.Output
+	out.Reset()
+	err := tr.Apply(context.Background(), batch(data...), &out)
+	return out, err
+}
+
+func TestAProgramHasLittleOfLeatsEnvironmentAndRunsInThePipelinesFolder(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	leats := map[string]string{"PATH": "/bin", "HOME": "/home/x", "LANG": "C", "AWS_SECRET_ACCESS_KEY": "hunter2", "TOKEN": "t0"}
+	lookup := func(name string) (string, bool) { v, ok := leats[name]; return v, ok }
+	for _, mode := range []string{Stream, Once} {
+		c := childConfig(mode)
+		c.Env = append(c.Env, setting.SecretPair{Name: "B", Value: setting.EnvSecret("TOKEN", "", lookup)})
+		tr := open(t, c, Env{Dir: dir, Lookup: lookup})
+		got := show(apply(t, tr, "environment", "folder"))
+		if want := "B=T0\nHOME=/HOME/X\nLANG=C\n" + asHandler + "=1\nPATH=/BIN"; got[0] != want {
+			t.Errorf("%s: the environment is %q, want %q", mode, got[0], want)
+		}
+		if got[1] != strings.ToUpper(dir) {
+			t.Errorf("%s: it runs in %q", mode, got[1])
+		}
+	}
+	c := wasiConfig(t, Once)
+	c.Env = setting.SecretPairs{{Name: "B", Value: setting.PlainSecret("1", "")}}
+	if got := show(apply(t, open(t, c, Env{Lookup: lookup}), "environment"))[0]; got != "B=1\nHOME=/HOME/X\nLANG=C\nPATH=/BIN" {
+		t.Errorf("the environment of a WASI program is %q", got)
+	}
+}
+
+func TestOpeningWhatCannotRunSaysWhy(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "plain"), []byte("#!/bin/sh\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "nonsense"), []byte("not a program"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		command []string
+		code    string
+		words   []string
+	}{
+		{[]string{"no-such-program"}, CodeNoCommand, []string{"no-such-program", "not found", "PATH"}},
+		{[]string{"./missing"}, CodeNoCommand, []string{"missing", "no such file", "relative to the pipeline file"}},
+		{[]string{"./plain"}, CodeNoCommand, []string{"chmod +x"}},
+		{[]string{"./"}, CodeNoCommand, []string{"it is a folder"}},
+		{[]string{"./nonsense"}, CodeStartFailed, []string{"exec format error"}},
+		{[]string{"python3 handler.py"}, CodeNoCommand, []string{"a command is a list: [python3, handler.py]"}},
+		{[]string{"sh", "-c", "echo No module named boto3 >&2; exit 1"}, CodeStartFailed, []string{"exit status 1", "before it read an event", "No module named boto3", "run it by hand"}},
+		{[]string{"sh", "-c", "exit 0"}, CodeStartFailed, []string{"exit status 0"}},
+	} {
+		cfg := defaults()
+		cfg.Command = c.command
+		_, err := cfg.Open(context.Background(), Env{Dir: dir})
+		if fault.CodeOf(err) != c.code {
+			t.Errorf("%q: %v", c.command, err)
+			continue
+		}
+		for _, w := range c.words {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%q: %q does not say %q", c.command, err, w)
+			}
+		}
+	}
+	for _, c := range []struct {
+		spoil func(*Config)
+		words string
+	}{
+		{func(c *Config) { c.Env = setting.SecretPairs{{Name: "A=B"}} }, `"A=B" cannot be the name`},
+		{func(c *Config) {
+			c.Env = setting.SecretPairs{{Name: "A", Value: setting.EnvSecret("LEAT_NO_SUCH", "", nil)}}
+		}, "LEAT_NO_SUCH is not set"},
+		{func(c *Config) { c.Node = setting.At("p.yaml:1:1", map[string]string{"memory": "p.yaml:2:2"}) }, "p.yaml:2:2: memory is a setting of"},
+	} {
+		cfg := childConfig(Stream)
+		c.spoil(&cfg)
+		if _, err := cfg.Open(context.Background(), Env{}); err == nil || !strings.Contains(err.Error(), c.words) {
+			t.Errorf("%v, want %q", err, c.words)
+		}
+	}
+}
+
+// A handler that stops working while the pipeline runs, as after a bad deployment, costs no record.
+func TestAHandlerThatDoesNotStartAnyMoreBlamesNoRecord(t *testing.T) {
+	for _, mode := range []string{Stream, Once} {
+		dir := t.TempDir()
+		broken := filepath.Join(dir, "broken")
+		// cat answers with the event itself, which is {"records": […]} with data and without results: unknown_result.
+		cfg := shell(mode, "if test -e broken; then sleep 0.2; echo the disk is full >&2; exit 1; fi; if test $MODE = once; then exec cat; fi; read x; echo \"$x\"")
+		cfg.Env, cfg.Retries = setting.SecretPairs{{Name: "MODE", Value: setting.PlainSecret(mode, "")}}, 1
+		if mode == Stream {
+			cfg.Workers = 1
+		}
+		tr := open(t, cfg, Env{Dir: dir, Patience: time.Minute})
+		if got := show(apply(t, tr, "a")); got[0] != "!"+CodeUnknownResult {
+			t.Fatal(got)
+		}
+		if err := os.WriteFile(broken, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		tr.env.Patience = 0
+		out, err := ask(tr, "a", "b", "c")
+		if fault.CodeOf(err) != CodeStartFailed || fault.ClassOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "the disk is full") || len(out.Results) != 0 {
+			t.Fatalf("%s: %v", mode, err)
+		}
+		tr.cfg.WhenUnavailable = Fail
+		if out, err = ask(tr, "a", "b"); err != nil || len(out.Results) != 2 || out.Results[1].Code != CodeStartFailed {
+			t.Fatalf("%s: %v, %+v", mode, err, out.Results)
+		}
+		tr.cfg.WhenUnavailable, tr.env.Patience = Wait, time.Minute
+		repair := time.AfterFunc(time.Second, func() { _ = os.Remove(broken) })
+		defer repair.Stop()
+		if got := show(apply(t, tr, "a")); got[0] != "!"+CodeUnknownResult { // it waited
+			t.Errorf("%s: %v", mode, got)
+		}
+	}
+}
+
+func TestStrayOutputIsExplained(t *testing.T) {
+	tr := open(t, shell(Stream, `echo loading the model; cat`), Env{})
+	_, err := ask(tr, "a", "b")
+	if fault.CodeOf(err) != CodeNotJSON || !strings.Contains(err.Error(), `"loading the model"`) || !strings.Contains(err.Error(), "standard error") {
+		t.Errorf("%v", err)
+	}
+	// What is printed after a response makes the next event go to a new process, and is logged.
+	var logged syncBuffer
+	script := `while read x; do printf '{"records":[]}\nprinted too late\n'; done`
+	tr = open(t, shell(Stream, script), Env{Logger: slog.New(slog.NewTextHandler(&logged, nil))})
+	for range 3 {
+		if out, err := ask(tr, "a"); err != nil || out.Results[0].Code != CodeRecordMissing {
+			t.Fatalf("%v, %+v", err, out.Results)
+		}
+	}
+	if !strings.Contains(logged.String(), "printed too late") {
+		t.Errorf("the log has %s", logged.String())
+	}
+}
+
+// Handlers that misuse their pipes neither block the pipeline nor fill the memory.
+func TestHostileProgramsAreEnded(t *testing.T) {
+	large := strings.Repeat("x", 700<<10) // more than a pipe holds
+	var before, after runtime.MemStats
+	for _, c := range []struct{ name, mode, script, code string }{
+		{"output without end, without a newline", Stream, "exec cat /dev/zero", CodeResponseTooLarge},
+		{"output without end", Once, "exec cat /dev/zero", CodeResponseTooLarge},
+		{"errors without end", Stream, "cat /dev/zero >&2", CodeTimeout},
+		{"nothing is read", Stream, "exec sleep 1000", CodeTimeout},
+		{"nothing is read", Once, "exec sleep 1000", CodeTimeout},
+		{"the input is closed", Stream, "exec sleep 1000 <&-", CodeTimeout},
+		{"the output is closed", Stream, "read x; exec sleep 1000 >&-", CodeExited},
+		{"a part is read", Stream, "head -c 1000 >/dev/null; exit 7", CodeExited},
+		{"the response comes before the event is read", Stream, `echo '{"records":[]}'; exec sleep 1000`, CodeBadResponse},
+		{"children stay behind", Once, "sleep 1000 & cat >/dev/null; exit 3", CodeExited},
+	} {
+		cfg := shell(c.mode, c.script)
+		cfg.Timeout, cfg.Retries = setting.Duration(500*time.Millisecond), 0
+		if c.code == CodeExited || c.code == CodeBadResponse {
+			cfg.Timeout = setting.Duration(time.Minute)
+		}
+		tr := open(t, cfg, Env{})
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		_, err := ask(tr, large, "b")
+		runtime.ReadMemStats(&after)
+		if fault.CodeOf(err) != c.code || fault.ClassOf(err) != fault.Permanent {
+			t.Errorf("%s, %s: %v", c.name, c.mode, err)
+		}
+		if grown := int64(after.TotalAlloc - before.TotalAlloc); grown > 40<<20 {
+			t.Errorf("%s, %s: %d MiB allocated", c.name, c.mode, grown>>20)
+		}
+	}
+}
+
+// alive reports whether a process exists and is no zombie.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, rest, _ := bytes.Cut(stat, []byte(") "))
+	return len(rest) > 0 && rest[0] != 'Z'
+}
+
+func waitGone(t *testing.T, pid int) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); alive(pid); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("process %d lives on", pid)
+		}
+	}
+}
+
+func needProc(t *testing.T) {
+	if _, err := os.Stat("/proc/self/stat"); err != nil {
+		t.Skip("there is no /proc")
+	}
+}
+
+func TestNothingThatAHandlerStartedOutlivesIt(t *testing.T) {
+	needProc(t)
+	for _, mode := range []string{Stream, Once} {
+		dir := t.TempDir()
+		cfg := shell(mode, `sleep 1000 & echo $! >> pids; if test -n "$STREAM"; then while read x; do echo '{"records":[]}'; done; else cat >/dev/null; echo '{"records":[]}'; fi`)
+		if mode == Stream {
+			cfg.Env = setting.SecretPairs{{Name: "STREAM", Value: setting.PlainSecret("1", "")}}
+		}
+		tr, err := cfg.Open(context.Background(), Env{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ask(tr, "a"); err != nil {
+			t.Fatal(err)
+		}
+		if err := tr.Close(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		pids, err := os.ReadFile(filepath.Join(dir, "pids"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range strings.Fields(string(pids)) {
+			pid, err := strconv.Atoi(line)
+			if err != nil {
+				t.Fatal(err)
+			}
+			waitGone(t, pid)
+		}
+	}
+}
+
+const asLeat = "LEAT_TEST_LAMBDA_LEAT"
+
+// leat stands for a leat that is about to be killed: it runs handlers in dir that write their process ids there.
+func leat(dir string) error {
+	for _, script := range []string{
+		"echo $$ > deaf; exec sleep 1000", // it never sees the end of its input
+		`"$0"; true`,                      // it is not leat's own child that reads
+		"trap '' TERM INT HUP; echo $$ > stubborn; read x;:", // it does see it
+	} {
+		cfg := childConfig(Stream)
+		cfg.Workers, cfg.Command = 1, []string{"sh", "-c", script, os.Args[0]}
+		tr, err := cfg.Open(context.Background(), Env{Dir: dir})
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(script, "$0") {
+			continue
+		}
+		out, err := ask(tr, "pid")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, "behind"), out.Outs[0].Data, 0o600); err != nil {
+			return err
+		}
+	}
+	fmt.Println("ready")
+	select {}
+}
+
+func TestNoHandlerOutlivesLeatThatIsKilled(t *testing.T) {
+	needProc(t)
+	dir := t.TempDir()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), asLeat+"="+dir)
+	cmd.Stderr = os.Stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var ready string
+	if _, err := fmt.Fscan(stdout, &ready); err != nil {
+		t.Fatal(err)
+	}
+	var pids []int
+	for _, name := range []string{"deaf", "behind", "stubborn"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil || !alive(pid) {
+			t.Fatalf("%s does not run: %v", name, err)
+		}
+		pids = append(pids, pid)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // killed
+	for _, pid := range pids {
+		waitGone(t, pid)
+	}
+}
+
+// syncBuffer is a buffer that may be written to and read concurrently.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// Handlers are killed again and again, in the middle of events and between them. Each record comes out once, in its place.
+func TestKillingHandlersLosesAndDoublesNothing(t *testing.T) {
+	var logged syncBuffer
+	tr := open(t, childConfig(Stream), Env{Logger: slog.New(slog.NewTextHandler(&logged, nil))})
+	stop, killed := make(chan struct{}), 0
+	pids := make(chan int, 100)
+	var killer sync.WaitGroup
+	seed := uint64(time.Now().UnixNano())
+	killer.Go(func() {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		for {
+			select {
+			case pid := <-pids:
+				time.Sleep(time.Duration(rnd.IntN(3000)) * time.Microsecond)
+				if syscall.Kill(pid, syscall.SIGKILL) == nil {
+					killed++
+				}
+			case <-stop:
+				return
+			}
+		}
+	})
+	var workers sync.WaitGroup
+	for range 2 {
+		workers.Go(func() {
+			for round := range testenv.Count(60, 2000) {
+				data := make([]string, 200)
+				for i := range data {
+					data[i] = fmt.Sprint("record ", round, " ", i)
+				}
+				data[100] = "pid"
+				got := show(apply(t, tr, data...))
+				for i := range data {
+					if i == 100 {
+						pid, err := strconv.Atoi(got[i])
+						if err != nil {
+							t.Errorf("seed %d: %q", seed, got[i])
+							return
+						}
+						select {
+						case pids <- pid:
+						default:
+						}
+					} else if got[i] != strings.ToUpper(data[i]) {
+						t.Errorf("seed %d: record %d is %q, want %q", seed, i, got[i], strings.ToUpper(data[i]))
+						return
+					}
+				}
+			}
+		})
+	}
+	workers.Wait()
+	close(stop)
+	killer.Wait()
+	if n := strings.Count(logged.String(), "started again"); n == 0 || killed < 5 {
+		t.Errorf("%d kills, %d restarts in the log", killed, n)
+	}
+}
+
+func TestNoMoreProcessesRunThanWorkers(t *testing.T) {
+	cfg := childConfig(Stream)
+	cfg.Workers = 3
+	tr := open(t, cfg, Env{})
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	var wg sync.WaitGroup
+	for range 12 {
+		wg.Go(func() {
+			for range 10 {
+				pid := show(apply(t, tr, "pid"))[0]
+				mu.Lock()
+				seen[pid] = true
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if len(seen) > 3 {
+		t.Errorf("%d processes", len(seen))
+	}
+}
+
+func TestCancellationEndsAnEventAtOnce(t *testing.T) {
+	for _, tp := range transports[:4] {
+		tr := open(t, tp.cfg(t), Env{})
+		ctx, cancel := context.WithCancel(context.Background())
+		time.AfterFunc(200*time.Millisecond, cancel)
+		var out stage.Output
+		out.Reset()
+		began := time.Now()
+		if err := tr.Apply(ctx, batch("hang", "b"), &out); err != context.Canceled || time.Since(began) > 10*time.Second {
+			t.Errorf("%s: %v after %s", tp.name, err, time.Since(began))
+		}
+	}
+}
