@@ -22,6 +22,7 @@ type commands struct {
 	Serve    serveCmd    `cmd:"" help:"Answer the Kinesis API, and run the pipelines of a folder."`
 	Validate validateCmd `cmd:"" help:"Check pipeline files without running them."`
 	Test     testCmd     `cmd:"" help:"Run the tests inside pipeline files."`
+	DryRun   dryRunCmd   `cmd:"" help:"Show what pipelines would do with real records, and deliver nothing."`
 	Tap      tapCmd      `cmd:"" help:"Look at the records that pass a stage of a running pipeline."`
 	Audit    auditCmd    `cmd:"" help:"Prove from durable state that no record was lost or counted twice."`
 	Log      logCmd      `cmd:"" help:"Read logs offline."`

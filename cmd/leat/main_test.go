@@ -157,7 +157,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 
 // helped are the commands that have a help page.
 var helped = []string{
-	"", "run", "serve", "validate", "test", "tap", "stream", "stream create", "stream list", "stream describe", "stream put",
+	"", "run", "serve", "validate", "test", "dry-run", "tap", "stream", "stream create", "stream list", "stream describe", "stream put",
 	"audit", "log", "log verify", "log dump",
 	"stream get", "stream split", "stream merge", "stream delete", "schema", "bench", "bench log", "bench pipeline", "bench kinesis", "version",
 }

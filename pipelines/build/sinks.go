@@ -18,6 +18,15 @@ import (
 
 // sink makes the configuration of one sink's delivery; source, chain and dead letters come later.
 func (b *builder) sink(s *spec.Sink) (cfg delivery.Config, err error) {
+	if cfg, err = b.form(s); err != nil {
+		return cfg, err
+	}
+	cfg.Sink, err = b.open(destination{file: s.File, s3: s.S3, stdout: s.Stdout, prefix: s.Prefix})
+	return cfg, placed(s.Place(), err)
+}
+
+// form is the configuration of a sink's delivery without the sink.
+func (b *builder) form(s *spec.Sink) (cfg delivery.Config, err error) {
 	cfg = delivery.Config{
 		Pipeline: b.spec.Name, Name: s.Name, Extension: s.FileExtension, Open: b.reopen,
 		BufferSize: int64(s.Buffer.Size), BufferInterval: time.Duration(s.Buffer.Interval), Retry: retry(&s.Retry),
@@ -35,8 +44,7 @@ func (b *builder) sink(s *spec.Sink) (cfg delivery.Config, err error) {
 	if cfg.Compression, err = codec.ByName(s.Compression, s.CompressionLevel); err != nil {
 		return cfg, placed(s.PlaceOf("compression"), err)
 	}
-	cfg.Sink, err = b.open(destination{file: s.File, s3: s.S3, stdout: s.Stdout, prefix: s.Prefix})
-	return cfg, placed(s.Place(), err)
+	return cfg, nil
 }
 
 func kind(s *spec.Sink) string {

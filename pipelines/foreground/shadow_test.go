@@ -120,7 +120,7 @@ sinks:
 		t.Error(err)
 	}
 	got := ""
-	files, _ := filepath.Glob(filepath.Join(p.dir, "out", "*-*"))
+	files, _ := filepath.Glob(filepath.Join(p.dir, "out", "2*-*"))
 	for _, name := range files {
 		b, err := os.ReadFile(name)
 		if err != nil {
