@@ -95,6 +95,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Count gets what the module counts, concurrently and under at most 257 names; nil discards it.
 	Count func(name string, n int64)
+	// Spent gets the fuel of each call with records, concurrently, and the bytes of the call's input frame; nil discards it.
+	Spent func(fuel, bytes uint64)
 	// CacheDir keeps compiled modules, a folder for each module; empty is leat/wasm in the user's cache. What is not used for long is
 	// removed from it. Whoever can write to it can run code as this user.
 	CacheDir string
@@ -128,6 +130,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Replaced == nil {
 		c.Replaced = func(string) {}
+	}
+	if c.Spent == nil {
+		c.Spent = func(uint64, uint64) {}
 	}
 	if len(c.Config) == 0 {
 		c.Config = json.RawMessage("null")

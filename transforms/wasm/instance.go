@@ -214,6 +214,9 @@ func (i *instance) call(ctx context.Context, name string, f api.Function) error 
 	if spent := end(); name == abi.ExportTransform {
 		i.m.fuel.Add(spent)
 		i.m.fuelBytes.Add(bytes)
+		if i.m.cfg.Guard == Metered {
+			i.m.cfg.Spent(spent, bytes)
+		}
 	}
 	i.stdout.flush()
 	i.stderr.flush()

@@ -1,0 +1,267 @@
+package foreground
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/leatstream/leat/core/delivery"
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/observe"
+	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/internal/testenv"
+	"github.com/leatstream/leat/pipelines/build"
+	"github.com/leatstream/leat/pipelines/spec"
+	"github.com/leatstream/leat/transforms/wasm"
+)
+
+// probe is the folder of the guest that does what the first word of a record says.
+func probe(t *testing.T) string {
+	t.Helper()
+	if _, err := exec.LookPath("go"); err != nil {
+		testenv.Missing(t, "no go command to build guests with")
+	}
+	dir, err := filepath.Abs("../../transforms/wasm/testdata/guests/probe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// files returns what the files below a folder hold, in the order of their names.
+func (p *place) files(dir string) string {
+	p.t.Helper()
+	var all []byte
+	err := filepath.WalkDir(filepath.Join(p.dir, dir), func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		all = append(all, b...)
+		return err
+	})
+	if err != nil && !os.IsNotExist(err) {
+		p.t.Fatal(err)
+	}
+	return string(all)
+}
+
+// deadLetter is what a test looks at of one.
+type deadLetter struct {
+	Code    string `json:"errorCode"`
+	Message string `json:"errorMessage"`
+	Data    string `json:"rawData"`
+	Stage   string `json:"stage"`
+	Digest  string `json:"moduleDigest"`
+}
+
+func (p *place) deadLetters(dir string) map[string]deadLetter {
+	p.t.Helper()
+	found := map[string]deadLetter{}
+	for line := range strings.Lines(p.files(dir)) {
+		var l deadLetter
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			p.t.Fatal(err)
+		}
+		data, err := base64.StdEncoding.DecodeString(l.Data)
+		if _, twice := found[string(data)]; err != nil || twice {
+			p.t.Fatalf("a dead letter of %q: %v, a second one: %v", data, err, twice)
+		}
+		found[string(data)] = l
+	}
+	return found
+}
+
+// Whatever a real module does with a record, that record alone goes to the dead letters, with why, and all others arrive
+// once and in order.
+func TestPoisonGoesToTheDeadLettersAndAllElseArrivesInOrder(t *testing.T) {
+	p := newPlace(t)
+	poison := []struct{ data, code, says string }{
+		{"exit", wasm.CodeExit, "code 3: probe says goodbye"},
+		{"spin", wasm.CodeTimeout, "longer than 300ms"},
+		{"hoard", wasm.CodeMemory, "32 MiB"},
+		{"huge", wasm.CodeOutputTooLarge, "limit of 6291456"},
+		{"panic", "transform.panic", "index out of range"},
+		{"fail on purpose", "probe.asked", "on purpose"},
+	}
+	var in, want strings.Builder
+	for i := range 1200 {
+		if i%200 == 137 {
+			fmt.Fprintln(&in, poison[i/200].data)
+		} else if i%10 == 0 {
+			fmt.Fprintf(&in, "split a%d b%d\n", i, i)
+			fmt.Fprintf(&want, "a%d\nb%d\n", i, i)
+		} else {
+			fmt.Fprintf(&in, "upper %d\n", i)
+			fmt.Fprintf(&want, "UPPER %d\n", i)
+		}
+	}
+	p.write("in.txt", in.String())
+	g := p.mustOpen(fmt.Sprintf(`version: 1
+pipeline: p
+source: { stream: s, files: [ { path: ./in.txt, key: { constant: k } } ] }
+transforms: [ { name: probe, wasm: { module: %s, guard: interrupt, timeout: 300ms, memory: 32MiB } } ]
+sinks: [ { name: out, file: { dir: ./out }, format: lines, buffer: { interval: 900s } } ]
+dead_letters: { file: { dir: ./dead } }
+`, probe(t)), true)
+	if err := g.Run(t.Context(), RunOptions{UntilIdle: true}); err != nil {
+		t.Fatal(err)
+	}
+	if got := g.Report()[0].Sinks[0].Counts; got != (delivery.Counts{In: 1200, Delivered: 1200 - 6, Dead: 6}) {
+		t.Errorf("counts: %+v", got)
+	}
+	if got := p.files("out"); got != want.String() {
+		t.Errorf("%d bytes arrived in place of %d", len(got), want.Len())
+	}
+	dead := p.deadLetters("dead")
+	for _, want := range poison {
+		l := dead[want.data]
+		if l.Code != want.code || !strings.Contains(l.Message, want.says) || l.Stage != "probe" || !strings.HasPrefix(l.Digest, "sha256:") {
+			t.Errorf("%s: %+v", want.data, l)
+		}
+	}
+	if len(dead) != len(poison) {
+		t.Errorf("%d dead letters", len(dead))
+	}
+}
+
+// lockedBuffer is written to by goroutines.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// failingStage is a pipeline of a stage that fails most records, with a failures setting.
+func (p *place) failingStage(failures string) (*Group, *observe.Metrics, *observe.Health, *lockedBuffer) {
+	p.t.Helper()
+	p.write("in.txt", strings.Repeat("fail it\n", 300)+strings.Repeat("fine\n", 100))
+	pipelines, err := spec.Parse(filepath.Join(p.dir, "p.yaml"), fmt.Appendf(nil, `version: 1
+pipeline: p
+source: { stream: s, files: [ { path: ./in.txt, key: { constant: k } } ] }
+transforms: [ { name: probe, wasm: { module: %s }, failures: %s } ]
+sinks: [ { name: out, file: { dir: ./out }, format: lines, buffer: { interval: 0s } } ]
+dead_letters: { file: { dir: ./dead } }
+`, probe(p.t), failures), spec.Options{})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	metrics, health, log := observe.NewMetrics(), new(observe.Health), new(lockedBuffer)
+	g, err := Open(p.t.Context(), pipelines, build.Options{
+		Data: p.data, Logger: slog.New(slog.NewTextHandler(log, nil)), Stdout: io.Discard, Metrics: metrics, Health: health, UntilIdle: true,
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return g, metrics, health, log
+}
+
+func degraded(t *testing.T, m *observe.Metrics) bool {
+	t.Helper()
+	page := httptest.NewRecorder()
+	m.Handler().ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
+	return slices.Contains(strings.Split(page.Body.String(), "\n"), `leat_transform_degraded{pipeline="p",stage="probe"} 1`)
+}
+
+func TestAStageThatFailsTooOftenIsSeenAndGoesOn(t *testing.T) {
+	p := newPlace(t)
+	g, metrics, health, log := p.failingStage("{ over: 20%, of: 100 }")
+	ctx, stop := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- g.Run(ctx, RunOptions{}) }() // not until it is idle: the checks are gone then
+	for end := time.Now().Add(20 * time.Second); g.Report()[0].Sinks[0].In < 400 && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	check := health.Check()
+	if c := check.Checks["stage/p/probe"]; c.Status != "degraded" || check.Status != "degraded" || !strings.Contains(c.Error, "probe.asked") {
+		t.Errorf("health: %+v", check)
+	}
+	if !degraded(t, metrics) {
+		t.Error("leat_transform_degraded is not 1")
+	}
+	stop()
+	if err := <-ran; err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(log.String(), "a stage fails too many of its records"); n != 1 {
+		t.Errorf("%d lines about it:\n%s", n, log)
+	}
+	if _, ok := health.Check().Checks["stage/p/probe"]; ok {
+		t.Error("the check outlives its pipeline")
+	}
+}
+
+func TestAStageThatRestsLeavesItsRecordsInTheStream(t *testing.T) {
+	p := newPlace(t)
+	g, metrics, health, _ := p.failingStage("{ over: 20%, of: 100, then: pause }")
+	ctx, stop := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- g.Run(ctx, RunOptions{}) }()
+	for end := time.Now().Add(20 * time.Second); !degraded(t, metrics) && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	time.Sleep(1500 * time.Millisecond) // it is tried in between
+	if c := health.Check().Checks["stage/p/probe"]; c.Status != "degraded" || !strings.Contains(c.Error, "rests") {
+		t.Errorf("health: %+v", c)
+	}
+	stop()
+	if err := <-ran; err != nil {
+		t.Fatal(err)
+	}
+	if got := g.Report()[0].Sinks[0].Counts; got.Dead != 0 || got.Delivered != 0 || got.Pending != 400 {
+		t.Errorf("counts: %+v", got)
+	}
+	if dead := p.files("dead"); dead != "" {
+		t.Errorf("dead letters: %s", dead)
+	}
+
+	// A stage that fails none of them, as after a correction, takes them up.
+	text := `version: 1
+pipeline: p
+source: { stream: s }
+transforms: [ { name: probe, append_delimiter: {} } ]
+sinks: [ { name: out, file: { dir: ./out }, format: lines, buffer: { interval: 0s } } ]
+`
+	if err := p.mustOpen(text, true).Run(t.Context(), RunOptions{UntilIdle: true}); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(p.files("out"), "fail it"); n != 300 {
+		t.Errorf("%d of 300 arrived", n)
+	}
+}
+
+func TestAStageThatFailsTooOftenMayEndItsPipeline(t *testing.T) {
+	p := newPlace(t)
+	g, _, _, _ := p.failingStage("{ over: 20%, of: 100, then: stop }")
+	err := g.Run(t.Context(), RunOptions{UntilIdle: true})
+	if fault.CodeOf(err) != stage.CodeTooManyFailures || !strings.Contains(err.Error(), "stage probe fails") {
+		t.Fatalf("got %v", err)
+	}
+	if got := g.Report()[0].Sinks[0].Counts; got.Dead != 0 || got.Pending != 400 {
+		t.Errorf("counts: %+v", got)
+	}
+}
