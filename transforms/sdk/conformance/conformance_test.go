@@ -29,10 +29,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var languages = []string{"go", "rust", "c", "assemblyscript"}
 
-// path builds a guest, or finds it in the user's cache. Without its compiler the test ends.
+// path builds a guest of testdata, or finds it in the user's cache. Without its compiler the test ends.
 func path(t testing.TB, guest string) string {
 	t.Helper()
-	p, err := build.Build(context.Background(), build.Config{Dir: filepath.Join("testdata", "guests", guest)})
+	p, err := build.Build(context.Background(), build.Config{Dir: filepath.Join("testdata", guest)})
 	if fault.CodeOf(err) == build.CodeNoToolchain {
 		testenv.Missing(t, "%v", err)
 	}
@@ -152,7 +152,7 @@ var cases = []struct{ name, record, want string }{
 
 func TestEveryLanguageDoesTheSame(t *testing.T) {
 	each(t, func(t *testing.T, language string) {
-		m := open(t, language, wasm.Config{Config: json.RawMessage(`{"mode":"the \"mode\""}`), Instances: 1})
+		m := open(t, "guests/"+language, wasm.Config{Config: json.RawMessage(`{"mode":"the \"mode\""}`), Instances: 1})
 		for _, c := range cases {
 			// The second of two, so that there is a record before it; its attributes are those of batch.
 			if got := run(t, m, batch("upper", c.record)); got[1] != strings.ReplaceAll(c.want, "|0|17", "|1|17") {
@@ -164,7 +164,7 @@ func TestEveryLanguageDoesTheSame(t *testing.T) {
 
 func TestARecordThatTrapsFailsAloneWithItsWords(t *testing.T) {
 	each(t, func(t *testing.T, language string) {
-		m := open(t, language, wasm.Config{Instances: 1})
+		m := open(t, "guests/"+language, wasm.Config{Instances: 1})
 		data := make([]string, 100)
 		for i := range data {
 			data[i] = fmt.Sprint("upper ", i)
@@ -194,7 +194,7 @@ func TestTheCursorNamesTheRecordOfATrap(t *testing.T) {
 		if language == "go" {
 			t.Skip("the SDK for Go needs no cursor: it catches panics itself")
 		}
-		m := open(t, language, wasm.Config{})
+		m := open(t, "guests/"+language, wasm.Config{})
 		out := new(stage.Output)
 		out.Reset()
 		err := m.Apply(context.Background(), batch("a", "upper b", "emit 3", "boom", "c"), out)
@@ -207,7 +207,7 @@ func TestTheCursorNamesTheRecordOfATrap(t *testing.T) {
 
 func TestStateStaysBetweenCalls(t *testing.T) {
 	each(t, func(t *testing.T, language string) {
-		m := open(t, language, wasm.Config{Instances: 1})
+		m := open(t, "guests/"+language, wasm.Config{Instances: 1})
 		for call := range 3 {
 			got := run(t, m, batch("calls", "drop", "calls"))
 			for i, want := range map[int]int{0: 3*call + 1, 2: 3*call + 3} {
@@ -221,7 +221,7 @@ func TestStateStaysBetweenCalls(t *testing.T) {
 
 func TestAConfigThatIsRefusedSaysWhy(t *testing.T) {
 	each(t, func(t *testing.T, language string) {
-		_, err := wasm.Open(context.Background(), wasm.Config{Path: path(t, language), Config: json.RawMessage(`{"mode":"x","refuse":"not tüsday"}`)})
+		_, err := wasm.Open(context.Background(), wasm.Config{Path: path(t, "guests/"+language), Config: json.RawMessage(`{"mode":"x","refuse":"not tüsday"}`)})
 		if fault.CodeOf(err) != wasm.CodeConfigRefused || !strings.Contains(err.Error(), "not tüsday") {
 			t.Error(err)
 		}
@@ -233,7 +233,7 @@ func TestCountersAndLogLinesReachLeat(t *testing.T) {
 		var mu sync.Mutex
 		var log bytes.Buffer
 		counts := map[string]int64{}
-		m := open(t, language, wasm.Config{
+		m := open(t, "guests/"+language, wasm.Config{
 			Logger: slog.New(slog.NewTextHandler(&log, nil)),
 			Count: func(name string, n int64) {
 				mu.Lock()
@@ -253,7 +253,7 @@ func TestCountersAndLogLinesReachLeat(t *testing.T) {
 
 func TestBatchesOfEverySize(t *testing.T) {
 	each(t, func(t *testing.T, language string) {
-		m := open(t, language, wasm.Config{Instances: 1})
+		m := open(t, "guests/"+language, wasm.Config{Instances: 1})
 		for _, n := range []int{1, 499, 500, 501, 1300} {
 			data := make([]string, n)
 			for i := range data {
@@ -286,7 +286,7 @@ func TestModulesHaveNoPathOfThisMachineInThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	each(t, func(t *testing.T, language string) {
-		b, err := os.ReadFile(path(t, language))
+		b, err := os.ReadFile(path(t, "guests/"+language))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,9 @@ package build
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -115,17 +118,39 @@ func (t rustc) compile(ctx context.Context, j *job) error {
 	if !t.crate.plain {
 		return t.cargo(ctx, j, sdk)
 	}
-	library := filepath.Join(j.work, "libleat.rlib")
 	aliases := []string{sdk + string(filepath.Separator), "leat-transform/"}
-	common := []string{"--target=" + t.target, "--remap-path-prefix=" + sdk + "=leat-transform", "--remap-path-prefix=" + j.dir + "=."}
-	args := append(append(slices.Clone(common), rustArgs[2:]...), "--crate-name=leat", "--crate-type=rlib", "--edition=2021",
-		"-o", library, filepath.Join(sdk, "src", "lib.rs"))
-	if err := j.run(ctx, command{path: t.path, args: args, aliases: aliases, hint: rustHint}); err != nil {
+	common := []string{"--target=" + t.target, "--remap-path-prefix=" + sdk + "=leat-transform"}
+	library, err := t.library(ctx, j, sdk, common)
+	if err != nil {
 		return err
 	}
-	args = append(append(common, rustArgs...), "--crate-name=module", "--crate-type=cdylib", "--edition="+t.crate.edition,
-		"--extern=leat="+library, "-o", j.module, t.crate.root)
+	args := append(append(common, rustArgs...), "--crate-name=module", "--crate-type=cdylib", "--edition="+t.crate.edition,
+		"--remap-path-prefix="+j.dir+"=.", "--extern=leat="+library, "-o", j.module, t.crate.root)
 	return j.run(ctx, command{path: t.path, args: args, aliases: aliases, hint: rustHint})
+}
+
+// library compiles the SDK, unless the cache has it, and returns its path.
+func (t rustc) library(ctx context.Context, j *job, sdk string, common []string) (string, error) {
+	digest := sha256.Sum256([]byte(t.key()))
+	dir := filepath.Join(j.cacheDir, "rlib-"+hex.EncodeToString(digest[:16]))
+	library := filepath.Join(dir, "libleat.rlib")
+	if _, err := os.Stat(library); err == nil {
+		return library, nil
+	}
+	made := filepath.Join(j.work, "rlib", "libleat.rlib")
+	if err := os.Mkdir(filepath.Dir(made), 0o700); err != nil {
+		return "", cacheError("make a folder to build in", err)
+	}
+	args := append(append(slices.Clone(common), rustArgs[2:]...), "--crate-name=leat", "--crate-type=rlib", "--edition=2021",
+		"-o", made, filepath.Join(sdk, "src", "lib.rs"))
+	if err := j.run(ctx, command{path: t.path, args: args, hint: rustHint}); err != nil {
+		return "", err
+	}
+	// Somebody else may have put it there meanwhile, and theirs is as good.
+	if err := errors.Join(syncFile(made), os.Rename(filepath.Dir(made), dir)); err != nil {
+		return made, nil
+	}
+	return library, nil
 }
 
 // cargo builds a crate with dependencies of its own, which must be on this machine already.
