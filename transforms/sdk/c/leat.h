@@ -4,10 +4,11 @@
  *     #include "leat.h"
  *
  *     static leat_result shout(const leat_record *r) {
- *         char *to = leat_reserve(r->data.len);
- *         for (size_t i = 0; i < r->data.len; i++)
- *             to[i] = r->data.ptr[i] >= 'a' && r->data.ptr[i] <= 'z' ? r->data.ptr[i] - 32 : r->data.ptr[i];
- *         return leat_data(to, r->data.len);
+ *         const char *from = r->data.ptr;
+ *         size_t n = r->data.len;
+ *         char *to = leat_reserve(n);
+ *         for (size_t i = 0; i < n; i++) to[i] = from[i] >= 'a' && from[i] <= 'z' ? from[i] - 'a' + 'A' : from[i];
+ *         return leat_data(to, n);
  *     }
  *
  *     LEAT_EACH(shout)
