@@ -148,6 +148,7 @@ type Transform struct {
 	Route       *builtin.Route       `yaml:"route" oneof:"transform" doc:"Names the route that each record takes, so that sinks can take some routes only."`
 	Dedupe      *builtin.Dedupe      `yaml:"dedupe" oneof:"transform" doc:"Drops records whose key another record has had before, within a window of time."`
 	Sample      *builtin.Sample      `yaml:"sample" oneof:"transform" doc:"Keeps a part of the records, the same ones every time."`
+	RateLimit   *builtin.RateLimit   `yaml:"rate_limit" oneof:"transform" doc:"Lets so many records or bytes through a second."`
 }
 
 // Failures says when a stage fails too many records. It is said in the log, in /healthz and by the metric leat_transform_degraded,

@@ -19,12 +19,15 @@ type each func(r *record.Record, w *writer)
 type writer struct {
 	// scratch is memory to build an output in; data and emit copy it. Whoever grows it puts it back.
 	scratch []byte
+	// ctx is that of the call.
+	ctx context.Context
 
 	out    *stage.Output
 	parent int
 	first  int
 	result stage.Result
 	said   bool
+	err    error
 }
 
 var writers = sync.Pool{New: func() any { return new(writer) }}
@@ -33,10 +36,10 @@ var writers = sync.Pool{New: func() any { return new(writer) }}
 const keepScratch = 1 << 20
 
 // Apply implements stage.Transform.
-func (fn each) Apply(_ context.Context, in *record.Batch, out *stage.Output) error {
+func (fn each) Apply(ctx context.Context, in *record.Batch, out *stage.Output) error {
 	w := writers.Get().(*writer)
-	w.out = out
-	for i := range in.Records {
+	w.ctx, w.out, w.err = ctx, out, nil
+	for i := 0; i < len(in.Records) && w.err == nil; i++ {
 		w.parent, w.first, w.said = i, len(out.Outs), false
 		fn(&in.Records[i], w)
 		switch n := len(out.Outs) - w.first; {
@@ -49,12 +52,13 @@ func (fn each) Apply(_ context.Context, in *record.Batch, out *stage.Output) err
 			out.Results = append(out.Results, stage.Result{Status: stage.OK, First: w.first, N: n})
 		}
 	}
-	w.out = nil
+	err := w.err
+	w.ctx, w.out = nil, nil
 	if cap(w.scratch) > keepScratch {
 		w.scratch = nil
 	}
 	writers.Put(w)
-	return nil
+	return err
 }
 
 // Close implements stage.Transform.
@@ -93,6 +97,9 @@ func (w *writer) fail(code, format string, args ...any) {
 	w.result = stage.Result{Status: stage.Failed, Class: fault.Permanent, Code: code, Reason: fmt.Sprintf(format, args...)}
 	w.said = true
 }
+
+// abort ends the call with an error about the whole batch.
+func (w *writer) abort(err error) { w.err = err }
 
 // failure says why a record fails; the zero value is no failure.
 type failure struct{ code, reason string }
