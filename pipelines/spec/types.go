@@ -138,6 +138,7 @@ type Transform struct {
 	RemoveFields    *builtin.RemoveFields    `yaml:"remove_fields" oneof:"transform" doc:"Removes fields of JSON records, or all but some."`
 	RenameFields    *builtin.RenameFields    `yaml:"rename_fields" oneof:"transform" doc:"Renames fields of JSON records, or moves them into and out of objects."`
 	HashFields      *builtin.HashFields      `yaml:"hash_fields" oneof:"transform" doc:"Replaces values of JSON fields by hashes."`
+	Redact          *builtin.Redact          `yaml:"redact" oneof:"transform" doc:"Takes out what nobody should see: fields, and e-mail addresses, card numbers and the like in any text."`
 	Split           *builtin.Split           `yaml:"split" oneof:"transform" doc:"Makes several records of one: its lines, other parts of its text, or the elements of an array."`
 	Join            *builtin.Join            `yaml:"join" oneof:"transform" doc:"Joins texts within a record: elements of an array, several fields, or lines."`
 
@@ -280,8 +281,10 @@ type Test struct {
 	Input   []TestRecord `yaml:"input,required" items:"1..10000" doc:"Records as they are in the stream."`
 	Output  TestOutputs  `yaml:"output" items:"0..64" doc:"Sink name: the records it should get, in order. A sink that is not named is not checked."`
 	Dropped *int         `yaml:"dropped" range:"0..10000" doc:"How many input records a stage drops. Default: not checked."`
-	Dead    []TestDead   `yaml:"dead" items:"0..10000" doc:"The records that should go to the dead letters, in order. Default: none."`
-	MaxFuel []TestFuel   `yaml:"max_fuel" items:"0..64" doc:"The most work that stages may do. Default: not checked."`
+	// Unchanged counts those whose only output is their data and key.
+	Unchanged *int       `yaml:"unchanged" range:"0..10000" doc:"How many input records reach the sinks as they came. Default: not checked."`
+	Dead      []TestDead `yaml:"dead" items:"0..10000" doc:"The records that should go to the dead letters, in order. Default: none."`
+	MaxFuel   []TestFuel `yaml:"max_fuel" items:"0..64" doc:"The most work that stages may do. Default: not checked."`
 }
 
 // TestFuel bounds the work of one stage that runs a module.
@@ -298,6 +301,7 @@ type TestRecord struct {
 	JSON   Value   `yaml:"json" oneof:"data" doc:"The data as JSON."`
 	Base64 *Base64 `yaml:"base64" oneof:"data" doc:"The data in base64."`
 	Key    *string `yaml:"key" doc:"Partition key of the record."`
+	Attrs  Pairs   `yaml:"attrs" items:"0..64" doc:"Attributes of the record. In an output: those it should have, and no others."`
 	Prefix *string `yaml:"prefix" doc:"In an output: the evaluated prefix."`
 }
 

@@ -252,30 +252,36 @@ func unique(t *testing.T, object string) {
 	}
 }
 
-// TestParsingTakesTimeInProportion compares texts of one size and of eight times the size, of which parts come again and again.
 func TestParsingTakesTimeInProportion(t *testing.T) {
-	seed := rand.Uint64()
-	random := rand.New(rand.NewPCG(seed, 1))
 	parts := []string{`"`, `\"`, ` `, `=`, `[`, `]`, `a`, `, `, `: `, `"="`, ` "`, `" `, `[a b="`, `#`, `<1>1 - - - - - `, `, client: `, `a="b" `, "\n"}
 	for _, format := range formats {
-		tr := open(t, "parse", format.settings)
-		for range 6 {
-			head := format.text[:random.IntN(len(format.text))]
-			part := parts[random.IntN(len(parts))] + parts[random.IntN(len(parts))]
-			took := func(n int) time.Duration {
-				text := head + strings.Repeat(part, n/len(part))
-				best := time.Hour
-				for range 3 {
-					start := time.Now()
-					apply(t, tr, text)
-					best = min(best, time.Since(start))
-				}
-				return best
+		inProportion(t, open(t, "parse", format.settings), []string{format.text}, parts, 6)
+	}
+}
+
+// inProportion compares the times of texts of one size and of eight times the size: beginnings of heads, and then two parts again and
+// again.
+func inProportion(t *testing.T, tr stage.Transform, heads, parts []string, rounds int) {
+	t.Helper()
+	seed := rand.Uint64()
+	random := rand.New(rand.NewPCG(seed, 1))
+	for range rounds {
+		head := heads[random.IntN(len(heads))]
+		head = head[:random.IntN(len(head)+1)]
+		part := parts[random.IntN(len(parts))] + parts[random.IntN(len(parts))]
+		took := func(n int) time.Duration {
+			text := head + strings.Repeat(part, n/len(part))
+			best := time.Hour
+			for range 3 {
+				start := time.Now()
+				apply(t, tr, text)
+				best = min(best, time.Since(start))
 			}
-			small, large := took(32<<10), took(256<<10)
-			if large > 30*small+20*time.Millisecond {
-				t.Errorf("seed %d, %s: %q and then %q again and again: 32 KiB take %v, 256 KiB %v", seed, format.settings, head, part, small, large)
-			}
+			return best
+		}
+		small, large := took(32<<10), took(256<<10)
+		if large > 30*small+20*time.Millisecond {
+			t.Errorf("seed %d: %q and then %q again and again: 32 KiB take %v, 256 KiB %v", seed, head, part, small, large)
 		}
 	}
 }
