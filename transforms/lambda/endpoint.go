@@ -19,18 +19,23 @@ import (
 // endpoint asks a handler by HTTP, as Lambda's Invoke API and its runtime interface emulator take events.
 type endpoint struct {
 	url     string
+	shown   string // the URL without its query, which may hold a key
 	timeout time.Duration
 	client  *http.Client
 }
 
 func newEndpoint(c *Config) (*endpoint, error) {
+	bad := fault.New(fault.Permanent, CodeInvalidConfig, "url is not that of an endpoint").At(c.PlaceOf("url")).
+		WithHint("write http:// or https://, a host and a path, such as http://localhost:8080/2015-03-31/functions/function/invocations")
 	u, err := url.Parse(c.URL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
-		return nil, fault.New(fault.Permanent, CodeInvalidConfig, "%q is not the URL of an endpoint", c.URL).At(c.PlaceOf("url")).
-			WithHint("write http:// or https://, a host and a path, such as http://localhost:8080/2015-03-31/functions/function/invocations")
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return nil, bad
+	case u.User != nil:
+		return nil, bad.WithHint("it has a user and a password, which leat would show in messages")
 	}
 	return &endpoint{
-		url: c.URL, timeout: c.Timeout.Std(),
+		url: c.URL, shown: u.Scheme + "://" + u.Host + u.Path, timeout: c.Timeout.Std(),
 		client: &http.Client{
 			// A redirect would send records to where the pipeline file does not say.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -111,14 +116,14 @@ func (p *endpoint) unreachable(ctx context.Context, err error) error {
 		if context.Cause(ctx) != error(errTimeout) {
 			return context.Cause(ctx)
 		}
-		return fault.New(fault.Unavailable, CodeUnavailable, "the handler at %s did not respond within %s", p.url, p.timeout).
+		return fault.New(fault.Unavailable, CodeUnavailable, "the handler at %s did not respond within %s", p.shown, p.timeout).
 			WithHint("give the function a time limit of its own that is shorter than timeout, or raise timeout")
 	}
 	var failed *url.Error
 	if errors.As(err, &failed) {
 		err = failed.Err // without the method and the URL, which the message has
 	}
-	return fault.New(fault.Unavailable, CodeUnavailable, "ask the handler at %s: %w", p.url, err)
+	return fault.New(fault.Unavailable, CodeUnavailable, "ask the handler at %s: %w", p.shown, err)
 }
 
 // refused is the error of a status that is no success. What 4xx says about the event, another event may not hear.

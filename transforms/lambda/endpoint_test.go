@@ -1,0 +1,202 @@
+package lambda
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/setting"
+	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/transforms/lambda/lambdatest"
+)
+
+// serve opens a transform that asks a server of fn, without retries.
+func serve(t *testing.T, fn http.HandlerFunc) *Transform {
+	t.Helper()
+	server := httptest.NewServer(fn)
+	t.Cleanup(server.Close)
+	c := defaults()
+	c.URL, c.Retries = server.URL+"/2015-03-31/functions/function/invocations", 0
+	return open(t, c, Env{})
+}
+
+// handle answers as a handler that works.
+func handle(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	response, _ := lambdatest.Respond(body)
+	_, _ = w.Write(response)
+}
+
+func TestAnswersOfAnEndpointAreUnderstood(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		header string
+		body   string
+		class  fault.Class
+		code   string
+		words  string
+	}{
+		{429, "", `{"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded","message":"Rate Exceeded."}`, fault.Throttled, CodeThrottled, "429 Too Many Requests: Rate Exceeded."},
+		{500, "", `{"Message":"Service error."}`, fault.Unavailable, CodeUnavailable, "500 Internal Server Error: Service error."},
+		{502, "", "<html>bad gateway", fault.Unavailable, CodeUnavailable, "502 Bad Gateway: <html>bad gateway"},
+		{503, "", "", fault.Unavailable, CodeUnavailable, "503 Service Unavailable"},
+		{504, "", "", fault.Unavailable, CodeUnavailable, "504"},
+		{401, "", "", fault.Unauthorized, CodeUnauthorized, "401"},
+		{403, "", `{"message":"Missing Authentication Token"}`, fault.Unauthorized, CodeUnauthorized, "Missing Authentication Token"},
+		{404, "", "404 page not found\n", fault.Unavailable, CodeUnavailable, "is the path of the URL right?"},
+		{302, "", "", fault.Unavailable, CodeUnavailable, "302"},
+		{400, "", `{"message":"Could not parse request body into json"}`, fault.Permanent, CodeRequestRefused, "Could not parse"},
+		{413, "", "", fault.Permanent, CodeRequestRefused, "413"},
+		{200, "Unhandled", `{"errorMessage":"division by zero","errorType":"ZeroDivisionError","stackTrace":[]}`, fault.Permanent, CodeFunctionError, "ZeroDivisionError: division by zero"},
+		{200, "Unhandled", `{"records":[]}`, fault.Permanent, CodeFunctionError, "without saying why"},
+		{200, "Unhandled", `nonsense`, fault.Permanent, CodeFunctionError, "nonsense"},
+		{200, "", `{"errorMessage":"x","errorType":"Runtime.ExitError"}`, fault.Permanent, CodeFunctionError, "Runtime.ExitError: x"},
+		{200, "Unhandled", `{"errorMessage":"Unable to import module 'app'","errorType":"Runtime.ImportModuleError"}`, fault.Unavailable, CodeStartFailed, "Unable to import module"},
+		{200, "", `{"errorMessage":"no such handler","errorType":"Runtime.HandlerNotFound"}`, fault.Unavailable, CodeStartFailed, "no such handler"},
+		{200, "", "", fault.Permanent, CodeNotJSON, "returned nothing"},
+		{200, "", "null", fault.Permanent, CodeBadResponse, "not an object"},
+		{200, "", `{"records":[]} x`, fault.Permanent, CodeNotJSON, "not JSON"},
+	} {
+		calls := 0
+		tr := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			calls++
+			if c.header != "" {
+				w.Header().Set("X-Amz-Function-Error", c.header)
+			}
+			if c.status == 302 {
+				w.Header().Set("Location", "/elsewhere")
+			}
+			w.WriteHeader(c.status)
+			_, _ = io.WriteString(w, c.body)
+		})
+		_, err := ask(tr, "a", "b")
+		if fault.CodeOf(err) != c.code || fault.ClassOf(err) != c.class || !strings.Contains(err.Error(), c.words) || calls != 1 {
+			t.Errorf("%d %s after %d calls: %s, %v", c.status, c.body, calls, fault.ClassOf(err), err)
+		}
+	}
+}
+
+func TestAnEndpointIsTriedAgainAsOftenAsConfigured(t *testing.T) {
+	var calls atomic.Int32
+	tr := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if calls.Add(1) <= 2 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		handle(w, r)
+	})
+	tr.cfg.Retries = 2
+	if got := show(apply(t, tr, "a", "b")); got[0] != "A" || got[1] != "B" || calls.Load() != 3 {
+		t.Errorf("%v after %d calls", got, calls.Load())
+	}
+	calls.Store(0)
+	tr.cfg.Retries, tr.cfg.WhenUnavailable = 1, Fail
+	out, err := ask(tr, "a", "b")
+	if err != nil || len(out.Results) != 2 || out.Results[0].Status != stage.Failed || out.Results[0].Code != CodeUnavailable ||
+		!strings.Contains(out.Results[1].Reason, "503 Service Unavailable") || calls.Load() != 2 {
+		t.Errorf("%+v, %v after %d calls", out.Results, err, calls.Load())
+	}
+}
+
+// With when_unavailable: wait, records wait for an endpoint that is down: none fails, and none is lost.
+func TestRecordsWaitForAnEndpoint(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := defaults()
+	c.URL, c.Retries = "http://"+address+"/", 1
+	var logged syncBuffer
+	tr := open(t, c, Env{Patience: time.Minute, Logger: slog.New(slog.NewTextHandler(&logged, nil))})
+	server := &http.Server{Handler: http.HandlerFunc(handle)}
+	started := time.AfterFunc(time.Second, func() {
+		if l, err := net.Listen("tcp", address); err == nil {
+			_ = server.Serve(l)
+		}
+	})
+	defer started.Stop()
+	defer server.Close()
+	if got := show(apply(t, tr, "a", "b")); got[0] != "A" || got[1] != "B" {
+		t.Errorf("%v", got)
+	}
+	for _, words := range []string{"its records wait", "connection refused", "can be asked again"} {
+		if !strings.Contains(logged.String(), words) {
+			t.Errorf("the log does not say %q: %s", words, logged.String())
+		}
+	}
+}
+
+func TestABodyWithoutEndIsBounded(t *testing.T) {
+	flood := func(w http.ResponseWriter, pause time.Duration) {
+		for _, err := io.WriteString(w, `{"records":[`); err == nil; {
+			_, err = fmt.Fprint(w, strings.Repeat(" ", 32<<10))
+			time.Sleep(pause)
+		}
+	}
+	tr := serve(t, func(w http.ResponseWriter, r *http.Request) { flood(w, 0) })
+	if _, err := ask(tr, "a", "b"); fault.CodeOf(err) != CodeResponseTooLarge {
+		t.Errorf("%v", err)
+	}
+	tr = serve(t, func(w http.ResponseWriter, r *http.Request) { flood(w, 10*time.Millisecond) })
+	tr.cfg.Timeout = setting.Duration(200 * time.Millisecond)
+	tr.handler.(*endpoint).timeout = 200 * time.Millisecond
+	_, err := ask(tr, "a", "b")
+	if fault.CodeOf(err) != CodeUnavailable || fault.ClassOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "within 200ms") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestNoMoreRequestsRunThanWorkers(t *testing.T) {
+	var now, most atomic.Int32
+	tr := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		n := now.Add(1)
+		defer now.Add(-1)
+		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+		}
+		time.Sleep(5 * time.Millisecond)
+		handle(w, r)
+	})
+	done := make(chan struct{})
+	for range 10 {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			for range 3 {
+				if _, err := ask(tr, "a"); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+	}
+	for range 10 {
+		<-done
+	}
+	if most.Load() != 2 {
+		t.Errorf("%d requests at a time, with 2 workers", most.Load())
+	}
+}
+
+func TestTheURLIsChecked(t *testing.T) {
+	for _, u := range []string{"localhost:8080", "ftp://x/", "http://", "http://user:pass@x/", "http://x\x7f/"} {
+		c := defaults()
+		c.URL = u
+		if _, err := c.Open(context.Background(), Env{}); fault.CodeOf(err) != CodeInvalidConfig || strings.Contains(err.Error(), "pass@") {
+			t.Errorf("%q: %v", u, err)
+		}
+	}
+}
