@@ -73,6 +73,12 @@ func (p *endpoint) ask(ctx context.Context, e *event, use func([]byte) error) er
 	defer resp.Body.Close()
 	err = readResponse(e, resp.Body)
 	switch {
+	case resp.StatusCode/100 == 5:
+		// The runtime interface emulator answers 502 for a function that panics or ends, with the error that Lambda answers with 200.
+		if told := reported(e.response); told != nil {
+			return told
+		}
+		return refused(resp, e.response)
 	case resp.StatusCode/100 != 2:
 		return refused(resp, e.response)
 	case errors.Is(err, errTooLarge):
@@ -80,11 +86,17 @@ func (p *endpoint) ask(ctx context.Context, e *event, use func([]byte) error) er
 	case err != nil:
 		return p.unreachable(ctx, err)
 	case resp.Header.Get("X-Amz-Function-Error") != "":
-		return reported(e.response)
+		if told := reported(e.response); told != nil {
+			return told
+		}
+		return functionError("", excerpt(e.response))
+	case bytes.HasPrefix(e.response, []byte("Task timed out after ")): // the emulator's answer
+		return fault.New(fault.Permanent, CodeTimeout, "the function's own time limit ended it: %s", shorten(string(e.response)))
 	}
-	err = use(e.response)
-	if fault.CodeOf(err) == CodeFunctionError { // without the header, as some servers answer
-		return reported(e.response)
+	if err = use(e.response); fault.CodeOf(err) == CodeFunctionError { // without the header, as the emulator answers
+		if told := reported(e.response); told != nil {
+			return told
+		}
 	}
 	return err
 }
@@ -158,18 +170,21 @@ var initErrors = []string{
 	"Runtime.InvalidEntrypoint", "Runtime.InvalidWorkingDir", "Runtime.NoSuchHandler", "Runtime.HandlerNotFoundException",
 }
 
-// reported is the error that a function's answer tells of.
+// reported is the error that a function's answer tells of; nil if it tells of none.
 func reported(body []byte) error {
 	var answer struct {
 		Message string `json:"errorMessage"`
 		Type    string `json:"errorType"`
 	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		answer.Message = excerpt(body)
+	if json.Unmarshal(body, &answer) != nil || answer.Message == "" && answer.Type == "" {
+		return nil
 	}
 	e := functionError(answer.Type, answer.Message)
-	if slices.Contains(initErrors, answer.Type) {
+	switch {
+	case slices.Contains(initErrors, answer.Type):
 		e.Class, e.Code = fault.Unavailable, CodeStartFailed
+	case answer.Type == "Function.ResponseSizeTooLarge":
+		e.Code = CodeResponseTooLarge
 	}
 	return e
 }
