@@ -20,22 +20,26 @@ func TestTheGoExamplesPassTheTestsInTheirPipelines(t *testing.T) {
 		t.Fatal(files, err)
 	}
 	for _, file := range files {
-		t.Run(filepath.Dir(file), func(t *testing.T) {
-			pipelines, err := spec.Load(file, spec.Options{})
-			if err != nil {
-				t.Fatal(spec.Render(err, false))
-			}
-			results, err := pipetest.Run(context.Background(), pipelines[0], func(ctx context.Context) (*stage.Chain, error) {
-				return build.Chain(ctx, pipelines[0], build.Options{})
-			}, nil)
-			if err != nil || len(results) == 0 {
-				t.Fatal(results, err)
-			}
-			for _, r := range results {
-				if !r.Passed() {
-					t.Error(spec.Render(r.Err(), false))
-				}
-			}
-		})
+		t.Run(filepath.Dir(file), func(t *testing.T) { passes(t, file) })
+	}
+}
+
+// passes runs the tests in a pipeline file.
+func passes(t *testing.T, file string) {
+	t.Helper()
+	pipelines, err := spec.Load(file, spec.Options{})
+	if err != nil {
+		t.Fatal(spec.Render(err, false))
+	}
+	results, err := pipetest.Run(context.Background(), pipelines[0], func(ctx context.Context) (*stage.Chain, error) {
+		return build.Chain(ctx, pipelines[0], build.Options{})
+	}, nil)
+	if err != nil || len(results) == 0 {
+		t.Fatal(results, err)
+	}
+	for _, r := range results {
+		if !r.Passed() {
+			t.Error(spec.Render(r.Err(), false))
+		}
 	}
 }

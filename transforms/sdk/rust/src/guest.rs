@@ -100,11 +100,12 @@ impl<R: Run> Guest<R> {
     }
 
     /// The bytes that leat has written to the arena.
-    fn frame<'a>(arena: &'a [u64], at: u32, size: u32) -> Option<&'a [u8]> {
+    fn frame(arena: &[u64], at: u32, size: u32) -> Option<&[u8]> {
         if at as usize != arena.as_ptr() as usize || size as usize > 8 * arena.len() {
             return None;
         }
-        Some(unsafe { std::slice::from_raw_parts(arena.as_ptr() as *const u8, size as usize) }) // words are initialized bytes
+        Some(unsafe { std::slice::from_raw_parts(arena.as_ptr() as *const u8, size as usize) })
+        // words are initialized bytes
     }
 
     /// leat_configure.

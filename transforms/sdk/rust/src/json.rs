@@ -98,7 +98,9 @@ impl<'a> Value<'a> {
         let digits = self.0.strip_prefix(b"-").unwrap_or(self.0);
         let ok = match digits {
             [b'0', b'0'..=b'9', ..] => false,
-            [b'0'..=b'9', ..] => digits.last().map_or(false, |c| c.is_ascii_digit()) && !digits.windows(2).any(|w| w[0] == b'.' && !w[1].is_ascii_digit()),
+            [b'0'..=b'9', ..] => {
+                digits.last().map_or(false, |c| c.is_ascii_digit()) && !digits.windows(2).any(|w| w[0] == b'.' && !w[1].is_ascii_digit())
+            }
             _ => false,
         };
         if ok {
@@ -142,7 +144,7 @@ fn skip_string(json: &[u8], at: usize) -> Option<usize> {
         if let Some(Ok(eight)) = json.get(at..at + 8).map(<[u8; 8]>::try_from) {
             // Eight bytes at a time, unless one of them is a quote or a backslash.
             let w = u64::from_le_bytes(eight);
-            let (q, s) = (w ^ ONES * b'"' as u64, w ^ ONES * b'\\' as u64);
+            let (q, s) = (w ^ (ONES * b'"' as u64), w ^ (ONES * b'\\' as u64));
             if ((q.wrapping_sub(ONES) & !q) | (s.wrapping_sub(ONES) & !s)) & ONES << 7 == 0 {
                 at += 8;
                 continue;

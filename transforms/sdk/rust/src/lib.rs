@@ -162,6 +162,17 @@ macro_rules! __exports {
         const _: () = {
             static GUEST: $crate::guest::Guest<$run> = $crate::guest::Guest::new();
 
+            extern "C" {
+                fn __wasm_call_ctors();
+            }
+
+            // Without this the linker would take the module for a command, and let every export begin with the constructors and end with the
+            // destructors of the C library.
+            #[no_mangle]
+            pub extern "C" fn _initialize() {
+                unsafe { __wasm_call_ctors() }
+            }
+
             #[no_mangle]
             pub extern "C" fn leat_tx_1() {}
 

@@ -10,10 +10,19 @@ struct Guest {
 
 impl Transform for Guest {
     fn new(config: &str) -> Result<Self, String> {
-        let text = |name| json::get(config.as_bytes(), name).and_then(|v| v.string()).unwrap_or_default().into_owned();
+        let text = |name| {
+            json::get(config.as_bytes(), name)
+                .and_then(|v| v.string())
+                .unwrap_or_default()
+                .into_owned()
+        };
         match text("refuse") {
             why if !why.is_empty() => Err(why),
-            _ => Ok(Guest { mode: text("mode"), calls: 0, buffer: Vec::new() }),
+            _ => Ok(Guest {
+                mode: text("mode"),
+                calls: 0,
+                buffer: Vec::new(),
+            }),
         }
     }
 
@@ -34,8 +43,14 @@ impl Transform for Guest {
             }
             b"emit" => emit(number(rest)),
             b"key" => Outcome::One(Out::keep().key(rest)),
-            b"attrs" => Outcome::One(pairs(rest).fold(Out::keep().no_attrs(), |out, (name, value)| out.attr(name, value))),
-            b"partition" => Outcome::One(pairs(rest).fold(Out::keep(), |out, (name, value)| out.partition(name, value))),
+            b"attrs" => Outcome::One(
+                pairs(rest).fold(Out::keep().no_attrs(), |out, (name, value)| {
+                    out.attr(name, value)
+                }),
+            ),
+            b"partition" => Outcome::One(
+                pairs(rest).fold(Out::keep(), |out, (name, value)| out.partition(name, value)),
+            ),
             b"count" => {
                 let (name, n) = cut(rest, b' ');
                 leat::count(owned(name), number(n));
@@ -50,8 +65,13 @@ impl Transform for Guest {
             b"calls" => Outcome::data(self.calls.to_string()),
             b"tail" => Outcome::data(rest),
             b"big" => Outcome::data(vec![b'x'; number(rest) as usize]),
-            b"longname" => Outcome::emit(vec![Out::data("fine"), Out::data("").partition("n".repeat(1 << 16), "v")]),
-            b"get" | b"text" | b"int" | b"set" => Outcome::data(read_json(word, rest).unwrap_or_else(|| b"-".to_vec())),
+            b"longname" => Outcome::emit(vec![
+                Out::data("fine"),
+                Out::data("").partition("n".repeat(1 << 16), "v"),
+            ]),
+            b"get" | b"text" | b"int" | b"set" => {
+                Outcome::data(read_json(word, rest).unwrap_or_else(|| b"-".to_vec()))
+            }
             _ => Outcome::Keep,
         })
     }
@@ -75,7 +95,9 @@ fn number(text: &[u8]) -> i64 {
 }
 
 fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    text.split(|&c| c == b' ').filter(|word| !word.is_empty()).map(|word| cut(word, b'='))
+    text.split(|&c| c == b' ')
+        .filter(|word| !word.is_empty())
+        .map(|word| cut(word, b'='))
 }
 
 fn emit<'a>(n: i64) -> Outcome<'a> {
@@ -95,8 +117,21 @@ fn emit<'a>(n: i64) -> Outcome<'a> {
 }
 
 fn whoami(r: &Record, mode: &str) -> String {
-    let attrs: String = r.attrs.iter().map(|a| format!("{}={};", owned(a.name), owned(a.value))).collect();
-    format!("{}|{}|{}|{}|{}|{}|{}", owned(r.key), r.shard, r.seq, r.sub, r.arrived, attrs, mode)
+    let attrs: String = r
+        .attrs
+        .iter()
+        .map(|a| format!("{}={};", owned(a.name), owned(a.value)))
+        .collect();
+    format!(
+        "{}|{}|{}|{}|{}|{}|{}",
+        owned(r.key),
+        r.shard,
+        r.seq,
+        r.sub,
+        r.arrived,
+        attrs,
+        mode
+    )
 }
 
 /// Does "get PATH JSON", "text PATH JSON", "int PATH JSON" and "set PATH VALUE JSON".
