@@ -138,6 +138,7 @@ type Transform struct {
 	RemoveFields    *builtin.RemoveFields    `yaml:"remove_fields" oneof:"transform" doc:"Removes fields of JSON records, or all but some."`
 	RenameFields    *builtin.RenameFields    `yaml:"rename_fields" oneof:"transform" doc:"Renames fields of JSON records, or moves them into and out of objects."`
 	HashFields      *builtin.HashFields      `yaml:"hash_fields" oneof:"transform" doc:"Replaces values of JSON fields by hashes."`
+	Timestamps      *builtin.Timestamps      `yaml:"timestamps" oneof:"transform" doc:"Reads times in JSON fields, in any of several forms, and writes them in one."`
 	Redact          *builtin.Redact          `yaml:"redact" oneof:"transform" doc:"Takes out what nobody should see: fields, and e-mail addresses, card numbers and the like in any text."`
 	Split           *builtin.Split           `yaml:"split" oneof:"transform" doc:"Makes several records of one: its lines, other parts of its text, or the elements of an array."`
 	Join            *builtin.Join            `yaml:"join" oneof:"transform" doc:"Joins texts within a record: elements of an array, several fields, or lines."`
