@@ -51,7 +51,7 @@ func (d *decoding) parse(text []byte) error {
 	if s.space() == '{' {
 		ok = s.object(func(key []byte) bool {
 			switch {
-			case string(key) == "records" && s.at < len(s.b) && s.b[s.at] == '[':
+			case string(key) == "records" && s.space() == '[':
 				records = true
 				d.answers = d.answers[:0] // of a key that repeats, the last counts
 				return s.list(func() bool { return d.answer(&s) })
@@ -64,7 +64,7 @@ func (d *decoding) parse(text []byte) error {
 				return true
 			case string(key) == "errorMessage", string(key) == "errorType":
 				failed = true
-				if s.at < len(s.b) && s.b[s.at] != '"' {
+				if s.space() != '"' {
 					return s.skip()
 				}
 				p, ok := s.text()
@@ -124,7 +124,7 @@ func (d *decoding) answer(s *scanner) bool {
 		return s.skip()
 	}
 	return s.object(func(key []byte) bool {
-		text := s.at < len(s.b) && s.b[s.at] == '"'
+		text := s.space() == '"'
 		switch {
 		case string(key) == "recordId" && text:
 			p, ok := s.text()
@@ -140,9 +140,7 @@ func (d *decoding) answer(s *scanner) bool {
 		case string(key) == "data":
 			a.has, a.wrong = text, false
 			if !text {
-				if s.b[min(s.at, len(s.b)-1)] != 'n' {
-					a.wrong = true
-				}
+				a.wrong = s.space() != 'n'
 				return s.skip()
 			}
 			p, ok := s.text()
@@ -170,7 +168,7 @@ func (a *answer) partitionKeys(s *scanner) bool {
 		return s.skip()
 	}
 	return s.object(func(name []byte) bool {
-		if s.at >= len(s.b) || s.b[s.at] != '"' {
+		if s.space() != '"' {
 			a.blame(CodePartitionKeysNotText)
 			return s.skip()
 		}

@@ -1,6 +1,8 @@
 package lambda
 
 import (
+	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -32,34 +34,50 @@ func (s *scanner) space() byte {
 // text reads a string whose quote is next and returns what it means: a part of the input, unless it has escapes.
 func (s *scanner) text() (p []byte, ok bool) {
 	start := s.at
-	s.at++
-	escaped := false
-	for s.at < len(s.b) {
-		c := s.b[s.at]
-		switch {
-		case c == '"':
-			s.at++
-			if !escaped {
-				return s.b[start+1 : s.at-1], true
-			}
-			var t string
-			if json.Unmarshal(s.b[start:s.at], &t) != nil {
-				s.at = start
-				return nil, false
-			}
-			return []byte(t), true
-		case c == '\\':
-			escaped = true
-			s.at++ // what follows is no end; Unmarshal sees whether it is an escape
-			if s.at == len(s.b) {
-				return nil, false
-			}
-		case c < ' ':
+	end := bytes.IndexByte(s.b[start+1:], '"')
+	if end < 0 {
+		s.at = len(s.b)
+		return nil, false
+	}
+	end += start + 1
+	if p = s.b[start+1 : end]; bytes.IndexByte(p, '\\') < 0 {
+		if s.at = end + 1; hasControl(p) {
+			s.at = start
 			return nil, false
 		}
-		s.at++
+		return p, true
 	}
-	return nil, false
+	for end = start + 1; s.b[end] != '"'; end++ {
+		if s.b[end] == '\\' {
+			end++ // what follows is no end; Unmarshal sees whether it is an escape
+		}
+		if end+1 >= len(s.b) {
+			s.at = len(s.b)
+			return nil, false
+		}
+	}
+	var t string
+	if json.Unmarshal(s.b[start:end+1], &t) != nil {
+		return nil, false
+	}
+	s.at = end + 1
+	return []byte(t), true
+}
+
+// hasControl reports whether there is a byte below 0x20, which strings must not have as such. It looks at eight at a time.
+func hasControl(p []byte) bool {
+	const low, high = 0x2020202020202020, 0x8080808080808080
+	for ; len(p) >= 8; p = p[8:] {
+		if w := binary.LittleEndian.Uint64(p); (w-low)&^w&high != 0 {
+			return true
+		}
+	}
+	for _, c := range p {
+		if c < ' ' {
+			return true
+		}
+	}
+	return false
 }
 
 // object reads an object whose brace is next and calls member for each of its keys, with the value next. member reads the value.
