@@ -297,3 +297,36 @@ func TestModulesHaveNoPathOfThisMachineInThem(t *testing.T) {
 		}
 	})
 }
+
+func TestABatchFunctionGetsAllRecordsOfACall(t *testing.T) {
+	each(t, func(t *testing.T, language string) {
+		m := open(t, "batch/"+language, wasm.Config{Instances: 1})
+		data := make([]string, 450)
+		for i := range data {
+			data[i] = strings.Repeat("ä", i)
+		}
+		for range 3 {
+			for i, got := range run(t, m, batch(data...)) {
+				want := data[i]
+				if i%3 != 2 {
+					want = fmt.Sprintf("%d of 450: %s", i, data[i])
+				}
+				if !strings.HasPrefix(got, want+" key=ключ ") {
+					t.Fatalf("record %d: %.80q, want %.80q", i, got, want)
+				}
+			}
+		}
+		data[123] = "boom"
+		for i, got := range run(t, m, batch(data...)) {
+			if failed := strings.HasPrefix(got, "failed wasm.trap: ") && strings.Contains(got, "boom"); failed != (i == 123) {
+				t.Errorf("record %d: %.200q", i, got)
+			}
+		}
+		if language == "go" {
+			return // its SDK has no manifests
+		}
+		if manifest, err := m.Describe(context.Background()); string(manifest) != `{"name":"batch"}` || err != nil {
+			t.Errorf("manifest: %q, %v", manifest, err)
+		}
+	})
+}
