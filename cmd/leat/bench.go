@@ -17,7 +17,10 @@ type benchCmd struct {
 	Pipeline benchPipelineCmd `cmd:"" help:"Measure whole pipelines and delivery alone."`
 	Kinesis  benchKinesisCmd  `cmd:"" help:"Measure a Kinesis Data Streams API."`
 
-	KinesisBare benchKinesisBareCmd `cmd:"" hidden:"" help:"The bare program of bench kinesis."`
+	Transforms benchTransformsCmd `cmd:"" help:"Measure transforms in WebAssembly."`
+
+	KinesisBare    benchKinesisBareCmd    `cmd:"" hidden:"" help:"The bare program of bench kinesis."`
+	TransformsCold benchTransformsColdCmd `cmd:"" hidden:"" help:"The cold start of bench transforms."`
 }
 
 // Help is shown by leat bench --help.

@@ -159,7 +159,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 var helped = []string{
 	"", "run", "serve", "validate", "test", "dry-run", "tap", "stream", "stream create", "stream list", "stream describe", "stream put",
 	"audit", "log", "log verify", "log dump",
-	"stream get", "stream split", "stream merge", "stream delete", "schema", "bench", "bench log", "bench pipeline", "bench kinesis", "version",
+	"stream get", "stream split", "stream merge", "stream delete", "schema", "bench", "bench log", "bench pipeline", "bench kinesis", "bench transforms", "version",
 }
 
 func TestHelpPages(t *testing.T) {

@@ -55,10 +55,10 @@ type Result struct {
 	Ratio float64 `json:"ratio"`
 }
 
-// identity is the smallest module there can be, so that the host is measured and not a guest; see identity.wat.
+// Identity is the smallest module there can be, so that the host is measured and not a guest; see identity.wat.
 //
 //go:embed identity.wasm
-var identity []byte
+var Identity []byte
 
 // bench is one measurement.
 type bench struct {
@@ -108,7 +108,7 @@ func (b *bench) prepare() error {
 	b.Progress("writing the input")
 	if b.Module == "" {
 		b.Module = filepath.Join(b.dir, "identity.wasm")
-		if err := os.WriteFile(b.Module, identity, 0o666); err != nil {
+		if err := os.WriteFile(b.Module, Identity, 0o666); err != nil {
 			return err
 		}
 	}
@@ -137,7 +137,7 @@ func (b *bench) prepare() error {
 	for size, n := int64(0), uint64(0); size < b.Size; n++ {
 		line := text
 		if text == nil {
-			line = logLine(n)
+			line = LogLine(n)
 		}
 		size += int64(len(line))
 		if _, err := w.Write(line); err != nil {
@@ -158,8 +158,8 @@ func (b *bench) prepare() error {
 	return nil
 }
 
-// logLine is a line of an access log, about 250 bytes, that compresses as such lines do.
-func logLine(n uint64) []byte {
+// LogLine is a line of an access log, about 250 bytes, that compresses as such lines do.
+func LogLine(n uint64) []byte {
 	r := n * 0x9E3779B97F4A7C15
 	pick := func(shift uint, from ...string) string { return from[(r>>shift)%uint64(len(from))] }
 	return fmt.Appendf(nil, `{"ts":"2026-11-%02dT%02d:%02d:%02d.%03dZ","level":%q,"service":%q,"method":%q,"path":"/v1/orders/%d/items/%d","status":%s,"bytes":%d,"ms":%d.%d,"trace":"%016x","user":"u-%d","agent":%q}`+"\n",
