@@ -29,12 +29,14 @@ var hosted = map[string]builtin.Doc{
 		Text: "The module is sandboxed: it has no files, no network, no environment and no clock but the system's time. It gets up to 500 records or 512 KiB a call, by the ABI " +
 			"`leat_tx_1` (transforms/wasm/abi/ABI.md), for which there are SDKs for Go, Rust, C and AssemblyScript in transforms/sdk.\n\n" +
 			"Where `module` is a folder of Go source it is built when it is first used and whenever it has changed. The stage's `config` is handed to the module as JSON.\n\n" +
-			"A record that makes the module trap, spend its time or memory, or answer with something that is no answer is found and fails alone; " +
+			"A record that makes the module trap, spend its fuel, time or memory, or answer with something that is no answer is found and fails alone; " +
 			"all others go on, in order. The module names the codes of the records that it fails itself.\n\n" +
 			"```yaml\ntransforms:\n  - name: csv-to-json\n    wasm: { module: ./csv2json }\n    config: { columns: [ { name: airport, type: string } ] }\n```",
 		Codes: []builtin.Code{
 			{Name: "wasm.trap", Meaning: "The call trapped: the module did what no module may, such as reading beyond its memory."},
 			{Name: "wasm.exit", Meaning: "The module ended itself, as a Go program does after a panic."},
+			{Name: "wasm.fuel_spent", Meaning: "The call did more work than its `fuel` allows."},
+			{Name: "wasm.too_deep", Meaning: "The module's functions call each other without end."},
 			{Name: "wasm.timeout", Meaning: "The call took longer than `timeout`."},
 			{Name: "wasm.memory_limit", Meaning: "The module ran out of memory."},
 			{Name: "wasm.bad_frame", Meaning: "The module's answer breaks the rules of the ABI."},

@@ -133,6 +133,7 @@ type Transform struct {
 	// Built-in transforms: each is a builtin.Config.
 	AppendDelimiter *builtin.AppendDelimiter `yaml:"append_delimiter" oneof:"transform" doc:"Ends records with a delimiter."`
 	CSVToJSON       *builtin.CSVToJSON       `yaml:"csv_to_json" oneof:"transform" doc:"Makes JSON objects of rows of CSV."`
+	JSONToCSV       *builtin.JSONToCSV       `yaml:"json_to_csv" oneof:"transform" doc:"Makes rows of CSV of JSON records."`
 	Parse           *builtin.Parse           `yaml:"parse" oneof:"transform" doc:"Makes JSON objects of log lines: regular expressions, Apache, nginx, syslog, key=value."`
 	AddFields       *builtin.AddFields       `yaml:"add_fields" oneof:"transform" doc:"Adds fields to JSON records: constants, and what is known about the record."`
 	RemoveFields    *builtin.RemoveFields    `yaml:"remove_fields" oneof:"transform" doc:"Removes fields of JSON records, or all but some."`
