@@ -78,7 +78,7 @@ func (b *builder) module(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", fault.New(fault.Permanent, "build.no_module", "transform module: %w", err).
-			WithHint("module is a .wasm file or a folder of Go source, relative to the pipeline file")
+			WithHint("module is a .wasm file or a folder of source, relative to the pipeline file")
 	}
 	if !info.IsDir() {
 		return path, nil

@@ -28,7 +28,7 @@ var hosted = map[string]builtin.Doc{
 		Summary: "Runs a WebAssembly module, in any language that compiles to one.",
 		Text: "The module is sandboxed: it has no files, no network, no environment and no clock but the system's time. It gets up to 500 records or 512 KiB a call, by the ABI " +
 			"`leat_tx_1` (transforms/wasm/abi/ABI.md), for which there are SDKs for Go, Rust, C and AssemblyScript in transforms/sdk.\n\n" +
-			"Where `module` is a folder of Go source it is built when it is first used and whenever it has changed. The stage's `config` is handed to the module as JSON.\n\n" +
+			"Where `module` is a folder of source in Go, Rust, C or AssemblyScript it is built when it is first used and whenever it has changed. The stage's `config` is handed to the module as JSON.\n\n" +
 			"A record that makes the module trap, spend its fuel, time or memory, or answer with something that is no answer is found and fails alone; " +
 			"all others go on, in order. The module names the codes of the records that it fails itself.\n\n" +
 			"```yaml\ntransforms:\n  - name: csv-to-json\n    wasm: { module: ./csv2json }\n    config: { columns: [ { name: airport, type: string } ] }\n```",

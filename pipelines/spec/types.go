@@ -166,7 +166,7 @@ type Failures struct {
 // Wasm runs a WebAssembly module.
 type Wasm struct {
 	Node
-	Module  string   `yaml:"module,required" path:"file" doc:"A .wasm file, or a folder of Go source that is built and cached."`
+	Module  string   `yaml:"module,required" path:"file" doc:"A .wasm file, or a folder of source in Go, Rust, C or AssemblyScript that is built and cached."`
 	Memory  Bytes    `yaml:"memory" default:"64MiB" range:"1MiB..4GiB" doc:"Most memory of one instance."`
 	Guard   string   `yaml:"guard" default:"metered" enum:"metered|interrupt|none" doc:"How a call is kept from running for ever. metered: the module counts its work, and fuel bounds it. interrupt: the clock alone, which makes modules several times slower. none trusts the module."`
 	Fuel    Fuel     `yaml:"fuel" doc:"Most work of one call under the guard metered, in units of about one instruction: the same on every machine."`
