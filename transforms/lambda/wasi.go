@@ -9,12 +9,12 @@ import (
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/transforms/internal/printed"
-	"github.com/leatstream/leat/transforms/wasm/command"
+	"github.com/leatstream/leat/transforms/wasm"
 )
 
 // wasi is a WebAssembly program.
 type wasi struct {
-	program *command.Program
+	program *wasm.Program
 	log     *printed.Log
 }
 
@@ -28,9 +28,9 @@ func (t *Transform) openWASI(ctx context.Context) (handler, error) {
 	if path == "" {
 		path = t.cfg.WASI
 	}
-	p, err := command.Open(ctx, command.Config{
-		Path: path, Name: t.cfg.WASI, MemoryLimit: int64(t.cfg.Memory), Env: env, Logger: t.env.Logger, CacheDir: t.env.CacheDir,
-	})
+	p, err := wasm.OpenProgram(ctx, wasm.Config{
+		Path: path, Name: t.cfg.WASI, MemoryLimit: int64(t.cfg.Memory), Logger: t.env.Logger, CacheDir: t.env.CacheDir,
+	}, env)
 	if err != nil {
 		var known *fault.Error
 		if errors.As(err, &known) && known.Place == "" {
@@ -45,7 +45,7 @@ func (w *wasi) close(ctx context.Context) error { return w.program.Close(ctx) }
 
 // guest is a process in WebAssembly.
 type guest struct {
-	*command.Process
+	*wasm.Process
 	inR    *io.PipeReader
 	inW    *io.PipeWriter
 	outR   *io.PipeReader
