@@ -152,6 +152,7 @@ type Transform struct {
 	Dedupe      *builtin.Dedupe      `yaml:"dedupe" oneof:"transform" doc:"Drops records whose key another record has had before, within a window of time."`
 	Sample      *builtin.Sample      `yaml:"sample" oneof:"transform" doc:"Keeps a part of the records, the same ones every time."`
 	RateLimit   *builtin.RateLimit   `yaml:"rate_limit" oneof:"transform" doc:"Lets so many records or bytes through a second."`
+	Enrich      *builtin.Enrich      `yaml:"enrich" oneof:"transform" doc:"Gives records fields of a reference file that it looks them up in."`
 }
 
 // Failures says when a stage fails too many records. It is said in the log, in /healthz and by the metric leat_transform_degraded,
