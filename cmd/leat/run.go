@@ -15,6 +15,7 @@ type runCmd struct {
 	Files     []string `arg:"" name:"file" help:"Pipeline files, or folders of them."`
 	UntilIdle bool     `help:"End when the sources are exhausted and everything is delivered."`
 	Drain     bool     `help:"When told to stop, deliver what is in the stream first, whatever the buffers' size and age."`
+	Watch     bool     `help:"Follow the pipeline files and what their transforms are made of: build and test what changes, and let it take over if it is good."`
 	Quiet     bool     `short:"q" help:"Show warnings and errors alone: neither the data directory, progress nor the summary."`
 	setFlag
 	jsonFlag
@@ -27,23 +28,26 @@ func (runCmd) Help() string {
 
 On a terminal, a line shows the progress. At the end a table shows what each sink did in this run: "in" is what was pending before and what has come since, and is the sum of delivered, dropped, dead, pending, expired and skipped. Both go to standard error, and so do logs: by default warnings and errors alone.
 
+With --watch, a change of a pipeline file, of a module or a script, or of a folder of source takes effect when it lasts: what changed is built, the tests in the file are run, and if they pass, the new version goes on where the one before stops: no record is lost or delivered twice. A build, a test or a file that is wrong is shown, and changes nothing. A pipeline that cannot go on rests until something changes.
+
 Exit codes: 0 idle or stopped as told, 1 a pipeline could not go on, 2 wrong use or a wrong pipeline file, 3 the data directory is in use, 130 and 143 stopped by SIGINT and SIGTERM before it ran or before --until-idle was reached, or told twice.
 
 Examples:
 
   leat run pipeline.yaml
+  leat run --watch pipeline.yaml
   leat run --until-idle --set sinks.archive.compression=none pipeline.yaml
   leat run --until-idle --json pipeline.yaml | jq '.pipelines[].sinks[]'`
 }
 
 // Run runs pipelines in the foreground.
 func (c *runCmd) Run(a *app) error {
-	pipelines, err := loadAll(c.Files, c.Set)
+	if c.Watch && c.UntilIdle {
+		return wrong("--watch goes on until it is told to stop, and --until-idle until everything is delivered: use one of them")
+	}
+	pipelines, err := c.load()
 	if err != nil {
 		return err
-	}
-	if c.JSON && writesStdout(pipelines) {
-		return wrong("--json and a stdout sink both write to standard output: use one of them")
 	}
 	h, err := c.host(a, c.Quiet, slog.LevelWarn)
 	if err != nil {
@@ -74,7 +78,11 @@ func (c *runCmd) Run(a *app) error {
 		defer close(shown)
 		showProgress(watched, h.status, group)
 	}()
-	err = group.Run(h.ctx, foreground.RunOptions{UntilIdle: c.UntilIdle, Drain: c.Drain, Control: h.control})
+	if c.Watch {
+		err = c.watch(a, h, group)
+	} else {
+		err = group.Run(h.ctx, foreground.RunOptions{UntilIdle: c.UntilIdle, Drain: c.Drain, Control: h.control})
+	}
 	watching()
 	<-shown
 	h.status.Clear()
@@ -138,10 +146,12 @@ func unfinished(reports []foreground.Report) bool {
 // registerGroup shows the pipelines of a group in /healthz.
 func registerGroup(h *observe.Health, g *foreground.Group) (remove func()) {
 	var removes []func()
-	for i, r := range g.Report() {
+	for _, r := range g.Report() {
 		removes = append(removes, h.Register("pipeline/"+r.Pipeline, func() error {
-			if now := g.Report()[i]; now.Error != "" {
-				return errors.New(now.Error)
+			for _, now := range g.Report() {
+				if now.Pipeline == r.Pipeline && now.Error != "" {
+					return errors.New(now.Error)
+				}
 			}
 			return nil
 		}))

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"regexp"
 
 	"github.com/leatstream/leat/core/fault"
@@ -77,7 +78,7 @@ func (c *testCmd) Run(a *app) error {
 			if c.JSON {
 				results = append(results, resultJSON(&ran[i]))
 			} else {
-				printResult(a, &ran[i])
+				printResult(a.stdout, &ran[i])
 			}
 		}
 		if len(ran) == 0 && !c.JSON {
@@ -95,14 +96,14 @@ func (c *testCmd) Run(a *app) error {
 	return nil
 }
 
-func printResult(a *app, r *pipetest.Result) {
+func printResult(w io.Writer, r *pipetest.Result) {
 	verdict := "pass"
 	if !r.Passed() {
 		verdict = "FAIL"
 	}
-	fmt.Fprintf(a.stdout, "%s  %s: %s (%.2f s)\n", verdict, r.Pipeline, r.Test, r.Took.Seconds())
+	fmt.Fprintf(w, "%s  %s: %s (%.2f s)\n", verdict, r.Pipeline, r.Test, r.Took.Seconds())
 	if err := r.Err(); err != nil {
-		fmt.Fprint(a.stdout, spec.Render(err, false))
+		fmt.Fprint(w, spec.Render(err, false))
 	}
 }
 

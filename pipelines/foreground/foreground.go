@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,22 +22,27 @@ import (
 
 // Group is some pipelines that run at the same time. One that fails leaves the others alone.
 type Group struct {
-	members []*member
 	metrics *observe.Metrics
+
+	mu      sync.Mutex
+	members []*member
 }
 
-// member is one pipeline of a group.
+// member is one pipeline of a group, in one version at a time.
 type member struct {
-	spec   *spec.Pipeline
-	dead   string
-	ready  *engine.Pipeline
-	runner *engine.Runner
-	before []delivery.Counts // by sink, when the run began
+	name string
 
-	mu    sync.Mutex
-	began time.Time
-	took  time.Duration // 0 while it runs
-	err   error
+	mu      sync.Mutex
+	spec    *spec.Pipeline
+	dead    string
+	ready   *engine.Pipeline
+	runner  *engine.Runner
+	before  map[string]delivery.Counts // by sink, when the run began
+	streams map[string]string          // incarnations, by sink
+	earlier map[string]SinkReport      // what versions before the present one have done, by sink
+	began   time.Time
+	took    time.Duration // 0 while it runs
+	err     error
 }
 
 // Open builds the pipelines. If one cannot be built, none is, and the errors of all are returned.
@@ -50,11 +57,10 @@ func Open(ctx context.Context, pipelines []*spec.Pipeline, o build.Options) (*Gr
 			continue
 		}
 		built = append(built, ready)
-		m := &member{spec: p, dead: DeadLetters(p, o.Data.DeadLetters(p.Name)), ready: ready}
-		if err := m.remember(ready); err != nil {
+		m := newMember(p.Name)
+		if err := m.adopt(p, ready, &o); err != nil {
 			errs = append(errs, err)
 		}
-		m.runner = engine.New(*ready, o.Logger)
 		g.members = append(g.members, m)
 	}
 	if len(errs) == 0 {
@@ -66,17 +72,30 @@ func Open(ctx context.Context, pipelines []*spec.Pipeline, o build.Options) (*Gr
 	return nil, errors.Join(errs...)
 }
 
-// remember takes the counts that durable state holds before the run.
-func (m *member) remember(p *engine.Pipeline) error {
-	for i := range p.Deliveries {
-		cfg := &p.Deliveries[i]
+func newMember(name string) *member {
+	return &member{name: name, before: map[string]delivery.Counts{}, streams: map[string]string{}, earlier: map[string]SinkReport{}}
+}
+
+// adopt makes a version that is ready the one that runs next. It takes the counts that durable state holds for sinks that are
+// new to this run.
+func (m *member) adopt(p *spec.Pipeline, ready *engine.Pipeline, o *build.Options) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range ready.Deliveries {
+		cfg := &ready.Deliveries[i]
+		if m.streams[cfg.Name] == cfg.Source.Incarnation {
+			continue
+		}
+		delete(m.earlier, cfg.Name) // it was of another stream
 		id := delivery.ID{Pipeline: p.Name, Sink: cfg.Name, Incarnation: cfg.Source.Incarnation}
 		report, err := delivery.Audit(cfg.State, id, cfg.Source.Log.Shards(), cfg.FS, "")
 		if err != nil {
 			return err
 		}
-		m.before = append(m.before, report.Total)
+		m.before[cfg.Name], m.streams[cfg.Name] = report.Total, cfg.Source.Incarnation
 	}
+	m.spec, m.ready, m.dead = p, ready, DeadLetters(p, o.Data.DeadLetters(p.Name))
+	m.runner, m.took, m.err = engine.New(*ready, o.Logger), 0, nil
 	return nil
 }
 
@@ -106,30 +125,44 @@ type RunOptions struct {
 // that of all pipelines that could not go on.
 func (g *Group) Run(ctx context.Context, o RunOptions) error {
 	var wg sync.WaitGroup
-	for _, m := range g.members {
-		m.mu.Lock()
-		m.began = time.Now()
-		m.mu.Unlock()
+	for _, m := range g.list() {
+		m.begin()
 		wg.Go(func() {
-			defer build.WatchLedgers(g.metrics, m.spec.Name, m.runner)()
-			running := o.Control.Add(m.spec.Name)
-			running.Starts(m.ready)
-			m.run(ctx, o)
-			running.Stops(m.err)
+			running := o.Control.Add(m.name)
+			m.run(ctx, o, g.metrics, running)
 			running.Remove()
 		})
 	}
 	wg.Wait()
+	return g.failures()
+}
+
+func (g *Group) list() []*member {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.members)
+}
+
+// failures is the error of all members that could not go on.
+func (g *Group) failures() error {
 	var errs []error
-	for _, m := range g.members {
+	for _, m := range g.list() {
+		m.mu.Lock()
 		if m.err != nil {
-			errs = append(errs, stopped(m.spec.Name, m.err))
+			errs = append(errs, stopped(m.name, m.err))
 		}
+		m.mu.Unlock()
 	}
 	if len(errs) == 1 {
 		return errs[0] // keeps its hint
 	}
 	return errors.Join(errs...)
+}
+
+func (m *member) begin() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.began = time.Now()
 }
 
 // stopped says which pipeline an error has stopped.
@@ -143,7 +176,10 @@ func stopped(name string, err error) error {
 	return &told
 }
 
-func (m *member) run(ctx context.Context, o RunOptions) {
+// run runs the version that was adopted last, until ctx is done or it cannot go on.
+func (m *member) run(ctx context.Context, o RunOptions, metrics *observe.Metrics, running *control.Running) {
+	defer build.WatchLedgers(metrics, m.name, m.runner)()
+	running.Starts(m.ready)
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	told := make(chan struct{})
@@ -154,7 +190,7 @@ func (m *member) run(ctx context.Context, o RunOptions) {
 			return
 		case <-ctx.Done():
 		}
-		if o.Drain {
+		if o.Drain && context.Cause(ctx) != errReplaced {
 			_ = m.runner.Drain(own) // it fails only if the pipeline does, and then Run says why
 		}
 		cancel()
@@ -162,6 +198,7 @@ func (m *member) run(ctx context.Context, o RunOptions) {
 	err := m.runner.Run(own, o.UntilIdle)
 	cancel()
 	<-told
+	running.Stops(err)
 	m.mu.Lock()
 	m.took, m.err = time.Since(m.began), err
 	m.mu.Unlock()
@@ -191,16 +228,18 @@ type SinkReport struct {
 
 // Report describes all pipelines, also while they run.
 func (g *Group) Report() []Report {
-	out := make([]Report, len(g.members))
-	for i, m := range g.members {
+	members := g.list()
+	out := make([]Report, len(members))
+	for i, m := range members {
 		out[i] = m.report()
 	}
 	return out
 }
 
 func (m *member) report() Report {
-	r := Report{Pipeline: m.spec.Name, File: m.spec.File, DeadLetters: m.dead}
 	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := Report{Pipeline: m.name, File: m.spec.File, DeadLetters: m.dead}
 	took := m.took
 	if took == 0 && !m.began.IsZero() {
 		took = time.Since(m.began)
@@ -208,19 +247,36 @@ func (m *member) report() Report {
 	if m.err != nil {
 		r.Error = m.err.Error()
 	}
-	m.mu.Unlock()
 	r.Seconds = took.Seconds()
-	for i, s := range m.runner.Stats() {
+	r.Sinks = m.sinks()
+	return r
+}
+
+// sinks describes what the sinks have done, those of earlier versions last.
+func (m *member) sinks() []SinkReport {
+	var out []SinkReport
+	present := map[string]bool{}
+	for _, s := range m.runner.Stats() {
+		earlier := m.earlier[s.Sink]
 		sink := SinkReport{
-			Sink: s.Sink, Counts: since(s.Counts, m.before[i]),
-			Objects: s.Objects, RawBytes: s.Raw, StoredBytes: s.Stored, Retries: s.Retries, LastError: s.LastError,
+			Sink: s.Sink, Counts: since(s.Counts, m.before[s.Sink]), Objects: s.Objects + earlier.Objects, RawBytes: s.Raw + earlier.RawBytes,
+			StoredBytes: s.Stored + earlier.StoredBytes, Retries: s.Retries + earlier.Retries, LastError: s.LastError,
+		}
+		if s.Counts == (delivery.Counts{}) && earlier.Sink != "" { // its delivery has not started yet
+			sink.Counts = earlier.Counts
 		}
 		if s.Err != nil {
 			sink.LastError = s.Err.Error()
 		}
-		r.Sinks = append(r.Sinks, sink)
+		out = append(out, sink)
+		present[s.Sink] = true
 	}
-	return r
+	for _, name := range slices.Sorted(maps.Keys(m.earlier)) {
+		if !present[name] {
+			out = append(out, m.earlier[name])
+		}
+	}
+	return out
 }
 
 // since is what happened after before. Both ledgers hold, so the difference does: In is the old pending and the new.

@@ -1,0 +1,121 @@
+package follow
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/leatstream/leat/pipelines/spec"
+)
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAChangeCountsOnceItLasts(t *testing.T) {
+	dir := t.TempDir()
+	file, source := filepath.Join(dir, "p.yaml"), filepath.Join(dir, "src")
+	write(t, file, "one")
+	write(t, filepath.Join(source, "main.go"), "package main")
+	paths := []string{file, source, filepath.Join(dir, "missing.wasm")}
+	var w Watcher
+	w.Take(paths)
+	quiet := func(what string) {
+		t.Helper()
+		for range 3 {
+			if w.Changed(paths) {
+				t.Errorf("%s is a change", what)
+			}
+		}
+	}
+	changed := func(what string) {
+		t.Helper()
+		if w.Changed(paths) {
+			t.Errorf("%s: taken at the first look", what)
+		}
+		if !w.Changed(paths) {
+			t.Errorf("%s: not noticed", what)
+		}
+		quiet("after " + what)
+	}
+	quiet("nothing")
+	write(t, file, "one and more")
+	changed("a write")
+	write(t, file, "") // truncated first, and written between two looks
+	if w.Changed(paths) {
+		t.Error("taken at once")
+	}
+	write(t, file, "three")
+	changed("a write in two steps")
+	write(t, file+"~", "four, renamed")
+	if err := os.Rename(file+"~", file); err != nil {
+		t.Fatal(err)
+	}
+	changed("a rename")
+	write(t, filepath.Join(source, "sub", "x.go"), "package sub")
+	changed("a new file of source")
+	if err := os.Remove(filepath.Join(source, "sub", "x.go")); err != nil {
+		t.Fatal(err)
+	}
+	changed("a removed file")
+	write(t, paths[2], "module")
+	changed("a module that is there at last")
+	for _, name := range []string{".main.go.swp", ".git/index", "node_modules/x/y.js"} {
+		write(t, filepath.Join(source, name), "x")
+		quiet(name)
+	}
+	write(t, filepath.Join(source, "Cargo.toml"), "")
+	changed("Cargo.toml")
+	write(t, filepath.Join(source, "target", "debug", "x"), "x")
+	quiet("what cargo makes")
+	write(t, filepath.Join(source, "build", "x.go"), "x")
+	changed("a folder that is only named like one of a compiler")
+}
+
+func TestADigestIsOfContentsAlone(t *testing.T) {
+	dir := t.TempDir()
+	a := filepath.Join(dir, "a")
+	write(t, a, "one")
+	first := Digest([]string{dir})
+	write(t, a, "one")
+	if Digest([]string{dir}) != first {
+		t.Error("the same content has another digest")
+	}
+	write(t, a, "two")
+	if Digest([]string{dir}) == first {
+		t.Error("another content has the same digest")
+	}
+}
+
+func TestPathsAreThoseOfTransforms(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "handler.py"), "")
+	all, err := spec.Parse(filepath.Join(dir, "p.yaml"), []byte(`version: 1
+pipeline: p
+source: { stream: s, files: [ { path: ./in.txt } ] }
+transforms:
+  - { name: a, wasm: { module: ./a }, shadow: ./b.wasm }
+  - { name: b, append_delimiter: {}, shadow: { wasm: { module: ./c } } }
+  - { name: c, lambda: { command: [ python3, handler.py, --flag, none.py, /etc/passwd ] } }
+  - { name: d, wasm: { module: ./a } }
+sinks: [ { name: out, file: { dir: ./out } } ]
+`), spec.Options{})
+	if err != nil {
+		t.Fatal(spec.Render(err, false))
+	}
+	var got []string
+	for _, p := range Paths(all[0]) {
+		got = append(got, strings.TrimPrefix(p, dir+"/"))
+	}
+	if want := []string{"a", "b.wasm", "c", "handler.py"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
