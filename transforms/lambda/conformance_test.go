@@ -115,7 +115,7 @@ func httpConfig(t testing.TB) Config {
 		case lambdatest.Exit:
 			w.WriteHeader(http.StatusBadGateway)
 			response = fmt.Appendf(nil, `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: 1 Error: Runtime exited with error: exit status %d"}`, end)
-		case lambdatest.Hang:
+		case lambdatest.Hang, lambdatest.Spin:
 			response = []byte("Task timed out after 3.00 seconds")
 		}
 		_, _ = w.Write(response) // the client may have had enough
@@ -219,6 +219,7 @@ func TestEveryRuleOfTheContractHoldsOverEveryTransport(t *testing.T) {
 		{"huge", "!lambda.response_too_large", ""},
 		{"exit", "!lambda.exited", "!lambda.function_error"},
 		{"hang", "!lambda.timeout", ""},
+		{"spin", "!lambda.timeout", ""},
 	}
 	for _, tp := range transports {
 		t.Run(tp.name, func(t *testing.T) {
@@ -234,7 +235,7 @@ func TestEveryRuleOfTheContractHoldsOverEveryTransport(t *testing.T) {
 					want = c.http
 				}
 				tr, data, wants := patient, []string{"a", c.data, "b", "c"}, []string{"A", want, "B", "C"}
-				if c.data == "hang" {
+				if c.data == "hang" || c.data == "spin" {
 					tr, data, wants = hasty, []string{c.data}, []string{want}
 				}
 				if c.data == "unknown id" || c.data == "no id" || c.data == "null" || c.data == "missing" || c.data == "twice" {

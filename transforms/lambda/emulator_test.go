@@ -46,6 +46,9 @@ func function() error {
 			os.Exit(int(end))
 		case lambdatest.Hang:
 			time.Sleep(time.Duration(end))
+		case lambdatest.Spin:
+			for {
+			}
 		}
 		path := "/response"
 		if bytes.HasPrefix(response, []byte(`{"errorMessage"`)) {

@@ -48,6 +48,8 @@ type (
 	Exit int
 	// Hang does not respond for a long time.
 	Hang time.Duration
+	// Spin is busy without end.
+	Spin struct{}
 )
 
 // perRecord are the responses to records by their data. A response of nil is left out.
@@ -102,7 +104,7 @@ func manyKeys(n int) map[string]any {
 	return keys
 }
 
-// Respond is the handler. It returns the response, or Exit or Hang.
+// Respond is the handler. It returns the response, or Exit, Hang or Spin.
 func Respond(text []byte) ([]byte, any) {
 	var e Event
 	if err := json.Unmarshal(text, &e); err != nil {
@@ -139,6 +141,14 @@ func Respond(text []byte) ([]byte, any) {
 			return nil, Exit(3)
 		case "hang":
 			return nil, Hang(time.Hour)
+		case "spin":
+			return nil, Spin{}
+		case "memory":
+			var all [][]byte
+			for range 1 << 10 {
+				all = append(all, bytes.Repeat([]byte("x"), 1<<20))
+			}
+			data = fmt.Sprint(len(all))
 		case "extra":
 			records = append(records, Record{RecordID: "more", Result: "Ok", Data: []byte("x")})
 		case "reverse":
@@ -182,6 +192,9 @@ func Main(in io.Reader, out io.Writer) {
 			os.Exit(int(end))
 		case Hang:
 			time.Sleep(time.Duration(end))
+		case Spin:
+			for { //nolint:staticcheck // it is to be ended from outside
+			}
 		}
 		if _, err := out.Write(append(response, '\n')); err != nil {
 			return
