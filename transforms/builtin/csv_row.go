@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"strconv"
-	"time"
 	"unicode/utf8"
 )
 
@@ -20,8 +19,11 @@ type csvRow struct {
 	end  int
 	// seen gathers the bytes of fields, for their highest bits: without any the row is ASCII.
 	seen uint64
-	buf  []byte
-	text []byte // of a field whose doubled quotes were made single
+	// found is the field that was cut last, and bad what is wrong with it.
+	found csvField
+	bad   failure
+	buf   []byte
+	text  []byte // of a field whose doubled quotes were made single
 }
 
 const csvMargin = 8
@@ -41,7 +43,7 @@ func (c *csvRow) fill(row []byte) {
 	for range csvMargin {
 		c.line = append(c.line, c.delimiter)
 	}
-	c.end, c.seen = len(row), 0
+	c.end, c.seen, c.bad = len(row), 0, failure{}
 }
 
 // object puts the object of a row into c.buf.
@@ -63,15 +65,14 @@ func (c *csvRow) fields() failure {
 		if at > c.end {
 			return failure{"csv_to_json.too_few_fields", "the row has " + plural(i, "field") + " and the first missing column is " + col.name}
 		}
-		f, next, bad := c.field(at)
-		if bad.code != "" {
-			bad.reason = "column " + col.name + ": " + bad.reason
-			return bad
+		at = c.field(at)
+		if c.bad.code != "" {
+			return failure{c.bad.code, "column " + col.name + ": " + c.bad.reason}
 		}
-		at = next
 		if col.kind == csvIgnore {
 			continue
 		}
+		f := &c.found
 		c.buf = append(c.buf, col.prefix...)
 		switch {
 		case len(c.null) > 0 && !f.quoted && c.isNull(f.text):
@@ -108,8 +109,8 @@ func (c *csvRow) isNull(text []byte) bool {
 	return false
 }
 
-// field cuts the field at a place of the row. next is where the one after it begins, past the row if there is none.
-func (c *csvRow) field(at int) (f csvField, next int, bad failure) {
+// field cuts the field at a place of the row into c.found. next is where the one after it begins, past the row if there is none.
+func (c *csvRow) field(at int) (next int) {
 	if c.quote != 0 && at < c.end && c.line[at] == c.quote {
 		c.seen = highs // quoted fields are not looked at eight bytes at a time
 		return c.quotedField(at)
@@ -118,50 +119,50 @@ func (c *csvRow) field(at int) (f csvField, next int, bad failure) {
 }
 
 // plainField cuts an unquoted field, eight bytes in a step.
-func (c *csvRow) plainField(at int) (f csvField, next int, bad failure) {
-	delimiters, quotes, quoting := ones*uint64(c.delimiter), ones*uint64(c.quote), uint64(highs)
-	if c.quote == 0 {
-		quoting = 0
-	}
-	line := c.line
+func (c *csvRow) plainField(at int) (next int) {
+	line, delimiters, quotes, quoting := c.line, c.delimiters, c.quotes, c.quoting
+	seen, special := c.seen, uint64(0)
 	for i := at; ; i += 8 {
 		x := binary.LittleEndian.Uint64(line[i:])
 		quote := zeroBytes(x^quotes) & quoting
 		odd := zeroBytes(x^ones*'\\') | zeroBytes(x^ones*'"') | (x-ones*' ')&^x&highs
 		ends := zeroBytes(x^delimiters) | quote
 		if ends == 0 {
-			c.seen |= x
-			f.special = f.special || odd != 0
+			seen |= x
+			special |= odd
 			continue
 		}
 		// What counts lies below the lowest mark.
 		below := ends&-ends - 1
-		c.seen |= x & below
+		c.seen = seen | x&below
 		i += bits.TrailingZeros64(ends) / 8
 		if quote&(below+1) != 0 {
-			return f, 0, failure{"csv_to_json.bad_quote", "a quote within an unquoted field: " + excerpt(line[at:c.end])}
+			c.bad = failure{"csv_to_json.bad_quote", "a quote within an unquoted field: " + excerpt(line[at:c.end])}
+			return 0
 		}
-		f.special = f.special || odd&below != 0
-		f.text = line[at:i]
-		return f, i + 1, failure{}
+		c.found = csvField{text: line[at:i], special: special|odd&below != 0}
+		return i + 1
 	}
 }
 
 // quotedField cuts a field in quotes.
-func (c *csvRow) quotedField(at int) (f csvField, next int, bad failure) {
-	f = csvField{special: true, quoted: true}
+func (c *csvRow) quotedField(at int) (next int) {
+	f := &c.found
+	*f = csvField{special: true, quoted: true}
 	for i := at + 1; ; i++ {
 		n := bytes.IndexByte(c.line[i:c.end], c.quote)
 		if n < 0 {
-			return f, 0, failure{"csv_to_json.bad_quote", "no closing quote: " + excerpt(c.line[at:c.end])}
+			c.bad = failure{"csv_to_json.bad_quote", "no closing quote: " + excerpt(c.line[at:c.end])}
+			return 0
 		}
 		i += n
 		f.text = c.line[at+1 : i]
 		switch {
 		case i+1 == c.end || c.line[i+1] == c.delimiter:
-			return f, i + 2, failure{}
+			return i + 2
 		case c.line[i+1] != c.quote:
-			return f, 0, failure{"csv_to_json.bad_quote", "text after the closing quote: " + excerpt(c.line[at:c.end])}
+			c.bad = failure{"csv_to_json.bad_quote", "text after the closing quote: " + excerpt(c.line[at:c.end])}
+			return 0
 		}
 		f.doubled = true
 		i++
@@ -169,7 +170,7 @@ func (c *csvRow) quotedField(at int) (f csvField, next int, bad failure) {
 }
 
 // unquoted returns the text of a field, its doubled quotes made single. It is valid until the next call.
-func (c *csvRow) unquoted(f csvField) []byte {
+func (c *csvRow) unquoted(f *csvField) []byte {
 	if !f.doubled {
 		return f.text
 	}
@@ -184,7 +185,7 @@ func (c *csvRow) unquoted(f csvField) []byte {
 }
 
 // value writes the field's value, which is not empty unless it is a string.
-func (c *csvRow) value(col *csvColumn, f csvField) failure {
+func (c *csvRow) value(col *csvColumn, f *csvField) failure {
 	wrong := func(code, want string) failure {
 		return failure{code, "column " + col.name + ": " + excerpt(f.text) + " is not " + want}
 	}
@@ -193,14 +194,10 @@ func (c *csvRow) value(col *csvColumn, f csvField) failure {
 	case csvString:
 		c.buf = appendJSONString(c.buf, c.unquoted(f))
 	case csvDate:
-		// The length comes first: time.Parse alone takes a day of one digit.
-		if len(f.text) != len(time.DateOnly) {
+		if !isDate(f.text) {
 			return wrong("csv_to_json.not_a_date", "a date such as 2026-11-30")
 		}
-		if _, err := time.Parse(time.DateOnly, string(f.text)); err != nil {
-			return wrong("csv_to_json.not_a_date", "a date such as 2026-11-30")
-		}
-		c.buf = appendJSONString(c.buf, f.text)
+		c.buf = append(append(append(c.buf, '"'), f.text...), '"')
 	case csvInteger:
 		if c.buf, ok = appendNumber(c.buf, f.text, true); !ok {
 			return wrong("csv_to_json.not_an_integer", "an integer of 64 bits")

@@ -67,6 +67,8 @@ type csvFormat struct {
 	delimiter byte
 	quote     byte // 0 for none
 	null      [][]byte
+	// The delimiter and the quote in all of eight bytes, and the highest bits of these, or none without a quote.
+	delimiters, quotes, quoting uint64
 }
 
 // Open implements Config.
@@ -82,6 +84,10 @@ func (c *CSVToJSON) Open(context.Context, Env) (stage.Transform, error) {
 	}
 	if f.quote, ok = csvCharacter(c.Quote); !ok || f.quote == f.delimiter {
 		return nil, invalid(&c.Node, "quote", "csv_to_json.bad_quote_setting", "the quote %q is not one ASCII character other than the delimiter and a line break", c.Quote)
+	}
+	f.delimiters, f.quotes = ones*uint64(f.delimiter), ones*uint64(f.quote)
+	if f.quote != 0 {
+		f.quoting = highs
 	}
 	for _, text := range c.Null {
 		f.null = append(f.null, []byte(text))
@@ -210,14 +216,13 @@ func (c *csvRows) readHeader(row []byte) failure {
 		if len(names) == maxCSVColumns {
 			return failure{"csv_to_json.bad_header", "the header has more than " + plural(maxCSVColumns, "column")}
 		}
-		f, next, bad := c.field(at)
-		if bad.code != "" {
-			bad.reason = "header: " + bad.reason
-			return bad
+		next := c.field(at)
+		if c.bad.code != "" {
+			return failure{c.bad.code, "header: " + c.bad.reason}
 		}
-		name := string(c.unquoted(f))
+		name := string(c.unquoted(&c.found))
 		if name == "" || seen[name] {
-			return failure{"csv_to_json.bad_header", "column " + strconv.Itoa(len(names)+1) + " of the header has no name, or that of another: " + excerpt(f.text)}
+			return failure{"csv_to_json.bad_header", "column " + strconv.Itoa(len(names)+1) + " of the header has no name, or that of another: " + excerpt(c.found.text)}
 		}
 		seen[name] = true
 		names, at = append(names, name), next

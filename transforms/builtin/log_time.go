@@ -53,6 +53,12 @@ func daysIn(year, month int) int {
 	return 31
 }
 
+// isDate reports whether text is a date such as 2026-11-30.
+func isDate(text []byte) bool {
+	return len(text) == 10 && text[4] == '-' && text[7] == '-' &&
+		clock{year: digitsAt(text, 0, 4), month: digitsAt(text, 5, 2), day: digitsAt(text, 8, 2)}.valid()
+}
+
 // hms reads 13:55:36 into c.
 func (c *clock) hms(text []byte) bool {
 	if len(text) != 8 || text[2] != ':' || text[5] != ':' {
