@@ -13,6 +13,7 @@ package lambda
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -95,12 +96,30 @@ func (t *Transform) Apply(ctx context.Context, in *record.Batch, out *stage.Outp
 				out.Results = append(out.Results, failed(fault.CodeOf(err), err.Error()))
 			}
 		default:
-			return err
+			return &eventError{err, lo, errors.As(err, new(*taint))}
 		}
 		lo += n
 	}
 	return nil
 }
+
+// eventError is the error of one of a batch's events.
+type eventError struct {
+	cause   error
+	done    int
+	tainted bool
+}
+
+func (e *eventError) Error() string { return e.cause.Error() }
+func (e *eventError) Done() int     { return e.done }
+func (e *eventError) Tainted() bool { return e.tainted }
+func (e *eventError) Unwrap() error { return e.cause }
+
+// taint is an error of a process that has handled other events before.
+type taint struct{ cause error }
+
+func (t *taint) Error() string { return t.cause.Error() }
+func (t *taint) Unwrap() error { return t.cause }
 
 // Pauses between tries: half of a bound that doubles, and up to as much again.
 const (
@@ -124,7 +143,7 @@ func (t *Transform) ask(ctx context.Context, e *event, use func([]byte) error, r
 		case !unavailable(err):
 			// A lone record is asked about once more: its handler may have been killed for a reason that has nothing to do with it.
 			// Many records are asked about in smaller events in any case.
-			if again := records == 1 && try == 0 && t.cfg.Retries > 0 && fault.CodeOf(err) != CodeTimeout; !again {
+			if again := records == 1 && try == 0 && t.cfg.Retries > 0 && !stage.Fresh(ctx) && fault.CodeOf(err) != CodeTimeout; !again {
 				return err
 			}
 			continue

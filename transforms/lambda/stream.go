@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/stage"
 )
 
 // stream keeps processes running and gives each one event at a time.
@@ -31,6 +32,11 @@ type worker struct {
 func (s *stream) ask(ctx context.Context, e *event, use func([]byte) error) error {
 	for {
 		w, err := s.take(ctx)
+		if err == nil && w.answered > 0 && stage.Fresh(ctx) {
+			w.kill()
+			<-w.done()
+			w, err = s.start(ctx)
+		}
 		if err != nil {
 			return err
 		}
@@ -48,6 +54,9 @@ func (s *stream) ask(ctx context.Context, e *event, use func([]byte) error) erro
 		}
 		if ctx.Err() == nil || errors.Is(err, errTimeout) {
 			s.logger.Warn("the lambda handler is started again", "code", fault.CodeOf(err), "error", err)
+		}
+		if veteran {
+			return &taint{err}
 		}
 		return err
 	}
