@@ -18,18 +18,19 @@ import (
 
 // commands is the command line.
 type commands struct {
-	Run      runCmd      `cmd:"" help:"Run pipelines in the foreground."`
-	Serve    serveCmd    `cmd:"" help:"Answer the Kinesis API, and run the pipelines of a folder."`
-	Validate validateCmd `cmd:"" help:"Check pipeline files without running them."`
-	Test     testCmd     `cmd:"" help:"Run the tests inside pipeline files."`
-	DryRun   dryRunCmd   `cmd:"" help:"Show what pipelines would do with real records, and deliver nothing."`
-	Tap      tapCmd      `cmd:"" help:"Look at the records that pass a stage of a running pipeline."`
-	Audit    auditCmd    `cmd:"" help:"Prove from durable state that no record was lost or counted twice."`
-	Log      logCmd      `cmd:"" help:"Read logs offline."`
-	Stream   streamCmd   `cmd:"" help:"Work with the streams of a data directory offline."`
-	Schema   schemaCmd   `cmd:"" help:"Print the JSON schema of pipeline files."`
-	Bench    benchCmd    `cmd:"" help:"Measure this machine with leat and with a bare program."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
+	Run       runCmd       `cmd:"" help:"Run pipelines in the foreground."`
+	Serve     serveCmd     `cmd:"" help:"Answer the Kinesis API, and run the pipelines of a folder."`
+	Validate  validateCmd  `cmd:"" help:"Check pipeline files without running them."`
+	Test      testCmd      `cmd:"" help:"Run the tests inside pipeline files."`
+	DryRun    dryRunCmd    `cmd:"" help:"Show what pipelines would do with real records, and deliver nothing."`
+	Tap       tapCmd       `cmd:"" help:"Look at the records that pass a stage of a running pipeline."`
+	Transform transformCmd `cmd:"" help:"Make, build, test and measure transforms."`
+	Audit     auditCmd     `cmd:"" help:"Prove from durable state that no record was lost or counted twice."`
+	Log       logCmd       `cmd:"" help:"Read logs offline."`
+	Stream    streamCmd    `cmd:"" help:"Work with the streams of a data directory offline."`
+	Schema    schemaCmd    `cmd:"" help:"Print the JSON schema of pipeline files."`
+	Bench     benchCmd     `cmd:"" help:"Measure this machine with leat and with a bare program."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
 const about = `leat: durable streams, transforms and delivery in one binary.

@@ -157,7 +157,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 
 // helped are the commands that have a help page.
 var helped = []string{
-	"", "run", "serve", "validate", "test", "dry-run", "tap", "stream", "stream create", "stream list", "stream describe", "stream put",
+	"", "transform", "transform new", "transform build", "transform test", "transform bench", "run", "serve", "validate", "test", "dry-run", "tap", "stream", "stream create", "stream list", "stream describe", "stream put",
 	"audit", "log", "log verify", "log dump",
 	"stream get", "stream split", "stream merge", "stream delete", "schema", "bench", "bench log", "bench pipeline", "bench kinesis", "bench transforms", "version",
 }
@@ -180,7 +180,7 @@ func TestHelpPages(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if text := string(got); !strings.Contains(text, "Example") || command != "stream" && command != "log" && command != "bench" && !strings.Contains(text, "Exit codes") {
+			if text := string(got); !strings.Contains(text, "Example") || command != "transform" && command != "stream" && command != "log" && command != "bench" && !strings.Contains(text, "Exit codes") {
 				t.Errorf("a help page shows an example and the exit codes:\n%s", got)
 			}
 			golden := filepath.Join("testdata", "help", strings.TrimSuffix(name, "-")+".txt")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/leatstream/leat/core/codec"
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/pipelines/spec"
 )
 
@@ -20,6 +21,7 @@ const maxShown = 4 << 10
 type comparison struct {
 	test     *spec.Test
 	got      *outcome
+	fuel     func(stage string) (perByte float64, ok bool)
 	failures []*fault.Error
 }
 
@@ -36,7 +38,20 @@ func (c *comparison) run() {
 	if want := c.test.Dropped; want != nil && *want != c.got.dropped {
 		c.fail(c.test.PlaceOf("dropped"), CodeDropped, "%d records are dropped, want %d", c.got.dropped, *want)
 	}
+	if want := c.test.Unchanged; want != nil && *want != c.got.unchanged {
+		c.fail(c.test.PlaceOf("unchanged"), CodeUnchanged, "%d records are unchanged, want %d", c.got.unchanged, *want)
+	}
 	c.dead()
+	for i := range c.test.MaxFuel {
+		w := &c.test.MaxFuel[i]
+		got, ok := c.fuel(w.Stage)
+		switch {
+		case !ok:
+			c.fail(w.Place(), CodeFuel, "stage %s does not count its work", w.Stage).Hint = "give it the guard metered, and the test a record that reaches it"
+		case got > float64(w.PerByte):
+			c.fail(w.PlaceOf("per_byte"), CodeFuel, "stage %s spends %.0f units of fuel a byte, more than %d", w.Stage, got, w.PerByte)
+		}
+	}
 }
 
 // sink reports the first difference only: those behind it often follow from it.
@@ -45,7 +60,7 @@ func (c *comparison) sink(want *spec.TestOutput) {
 	for i := range want.Records {
 		w := &want.Records[i]
 		if i >= len(got) {
-			e := c.fail(w.Place(), CodeOutput, "sink %s gets %d records, want %d; the first that is missing is %s", want.Sink, len(got), len(want.Records), short(wanted(w)))
+			e := c.fail(w.Place(), CodeOutput, "sink %s gets %d records, want %d; the first that is missing is %s", want.Sink, len(got), len(want.Records), short(w.Bytes()))
 			if len(c.got.dead) > 0 {
 				e.Hint = "dead letters: " + c.got.dead[0].String()
 			}
@@ -57,6 +72,10 @@ func (c *comparison) sink(want *spec.TestOutput) {
 		}
 		if w.Key != nil && *w.Key != got[i].key {
 			c.fail(w.PlaceOf("key"), CodeOutput, "sink %s, record %d has the key %q, want %q", want.Sink, i, got[i].key, *w.Key)
+			return
+		}
+		if diff := differAttrs(w, got[i].attrs); w.Has("attrs") && diff != "" {
+			c.fail(w.PlaceOf("attrs"), CodeOutput, "sink %s, record %d has other attributes (-want +got):\n%s", want.Sink, i, diff)
 			return
 		}
 		if w.Prefix != nil && *w.Prefix != got[i].prefix {
@@ -108,17 +127,6 @@ func (d dead) String() string {
 	return fmt.Sprintf("input %d, in %s: %s (%s)", d.input, d.where, short([]byte(d.reason)), d.code)
 }
 
-func wanted(w *spec.TestRecord) []byte {
-	switch {
-	case w.Data != nil:
-		return []byte(*w.Data)
-	case w.Base64 != nil:
-		return *w.Base64
-	default:
-		return w.JSON
-	}
-}
-
 func short(b []byte) string {
 	if len(b) > maxShown {
 		b = append(b[:maxShown:maxShown], "…"...)
@@ -132,7 +140,7 @@ func short(b []byte) string {
 
 // differ returns "" if a sink's record is what the test wants.
 func differ(w *spec.TestRecord, got []byte) string {
-	want := wanted(w)
+	want := w.Bytes()
 	if bytes.Equal(want, got) {
 		return ""
 	}
@@ -154,4 +162,15 @@ func differ(w *spec.TestRecord, got []byte) string {
 		diff = strings.ToValidUTF8(diff[:maxShown], "") + "…"
 	}
 	return strings.TrimRight(diff, "\n")
+}
+
+func differAttrs(w *spec.TestRecord, got record.Attrs) string {
+	wanted, there := map[string]string{}, map[string]string{}
+	for _, a := range w.Attrs {
+		wanted[a.Name] = a.Value
+	}
+	for _, a := range got {
+		there[a.Name] = a.Value
+	}
+	return strings.TrimRight(cmp.Diff(wanted, there), "\n")
 }

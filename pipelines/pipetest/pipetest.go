@@ -11,6 +11,7 @@
 package pipetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -29,10 +30,12 @@ import (
 
 // Codes of failures.
 const (
-	CodeOutput  = "test.output"  // a sink gets something else
-	CodeDropped = "test.dropped" // another number of records is dropped
-	CodeDead    = "test.dead"    // other records are dead
-	CodeRun     = "test.run"     // the pipeline could not run
+	CodeOutput    = "test.output"    // a sink gets something else
+	CodeDropped   = "test.dropped"   // another number of records is dropped
+	CodeUnchanged = "test.unchanged" // another number of records comes out as it came
+	CodeDead      = "test.dead"      // other records are dead
+	CodeFuel      = "test.fuel"      // a stage does more work
+	CodeRun       = "test.run"       // the pipeline could not run
 )
 
 // Bounds of a batch, as a delivery cuts them for transforms.
@@ -123,6 +126,7 @@ func newSink(s *spec.Sink) (*sink, error) {
 // output is a record as a sink gets it.
 type output struct {
 	key, prefix string
+	attrs       record.Attrs
 	data        []byte // formatted
 }
 
@@ -137,6 +141,8 @@ type outcome struct {
 	outputs map[string][]output // by sink
 	dead    []dead
 	dropped int
+	// unchanged counts inputs whose only output has their data and key.
+	unchanged int
 }
 
 func runOne(ctx context.Context, t *spec.Test, sinks []*sink, open func(context.Context) (*stage.Chain, error)) []*fault.Error {
@@ -145,10 +151,14 @@ func runOne(ctx context.Context, t *spec.Test, sinks []*sink, open func(context.
 		return []*fault.Error{cannotRun(t, err)}
 	}
 	got, err := execute(ctx, t, sinks, chain)
+	fuel := func(stage string) (float64, bool) {
+		spent, bytes, ok := chain.Fuel(stage)
+		return float64(spent) / float64(max(bytes, 1)), ok
+	}
 	if err = errors.Join(err, chain.Close(context.WithoutCancel(ctx))); err != nil {
 		return []*fault.Error{cannotRun(t, err)}
 	}
-	c := &comparison{test: t, got: got}
+	c := &comparison{test: t, got: got, fuel: fuel}
 	c.run()
 	return c.failures
 }
@@ -174,7 +184,7 @@ func execute(ctx context.Context, t *spec.Test, sinks []*sink, chain *stage.Chai
 		}
 		err := chain.Run(ctx, batch, &final)
 		if err == nil {
-			got.add(t, first, &final, sinks)
+			got.add(t, first, batch, &final, sinks)
 		}
 		first += batch.Len()
 		final.Reset()
@@ -188,24 +198,19 @@ func execute(ctx context.Context, t *spec.Test, sinks []*sink, chain *stage.Chai
 
 func inputRecord(t *spec.Test, i int) record.Record {
 	in := &t.Input[i]
-	r := record.Record{Seq: uint64(i) + 1, Arrived: t.Clock.UnixNano(), Key: "test"}
-	switch {
-	case in.Data != nil:
-		r.Data = []byte(*in.Data)
-	case in.Base64 != nil:
-		r.Data = *in.Base64
-	default:
-		r.Data = in.JSON
-	}
+	r := record.Record{Seq: uint64(i) + 1, Arrived: t.Clock.UnixNano(), Key: "test", Data: in.Bytes()}
 	if in.Key != nil {
 		r.Key = *in.Key
+	}
+	for _, a := range in.Attrs {
+		r.Attrs.Set(a.Name, a.Value)
 	}
 	return r
 }
 
 // add takes what the chain made of one batch to every sink. As in a delivery, an input is dead for a sink as a whole if one of
 // its outputs is.
-func (o *outcome) add(t *spec.Test, first int, f *stage.Final, sinks []*sink) {
+func (o *outcome) add(t *spec.Test, first int, in *record.Batch, f *stage.Final, sinks []*sink) {
 	for i := range f.Roots {
 		root := &f.Roots[i]
 		if fail := root.Fail; fail != nil {
@@ -215,6 +220,9 @@ func (o *outcome) add(t *spec.Test, first int, f *stage.Final, sinks []*sink) {
 		if root.N == 0 {
 			o.dropped++
 			continue
+		}
+		if out, r := &f.Outs[root.First], &in.Records[i]; root.N == 1 && bytes.Equal(out.Data, r.Data) && out.Key == r.Key {
+			o.unchanged++
 		}
 		for _, s := range sinks {
 			var outs []output
@@ -255,5 +263,9 @@ func (s *sink) apply(out *stage.Out, at time.Time) (output, error) {
 	if err != nil {
 		return output{}, err
 	}
-	return output{key: strings.Clone(out.Key), prefix: p, data: data}, nil
+	attrs := make(record.Attrs, len(out.Attrs))
+	for i, a := range out.Attrs {
+		attrs[i] = record.Attr{Name: strings.Clone(a.Name), Value: strings.Clone(a.Value)}
+	}
+	return output{key: strings.Clone(out.Key), prefix: p, attrs: attrs, data: data}, nil
 }
