@@ -2,20 +2,10 @@ package s3
 
 import (
 	"cmp"
-	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"net"
-	"net/http"
-	"net/url"
-	"os"
-	"strings"
 	"time"
 
-	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/s3utils"
-
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/s3client"
 )
 
 // Defaults and limits of sizes, in bytes, and of ages.
@@ -27,7 +17,11 @@ const (
 	DefaultOrphanAge          = time.Hour
 )
 
-const defaultRegion = "us-east-1"
+// Credentials says where the keys come from.
+type Credentials = s3client.Credentials
+
+// Fixed returns a resolver of a value that does not change.
+func Fixed(value string) func() (string, error) { return s3client.Fixed(value) }
 
 // Config says where and how to write. The JSON form is what Destination gives.
 type Config struct {
@@ -56,109 +50,34 @@ type Config struct {
 	Credentials Credentials `json:"-"`
 }
 
-var lookups = map[string]minio.BucketLookupType{
-	"auto": minio.BucketLookupAuto, "path": minio.BucketLookupPath, "virtual": minio.BucketLookupDNS,
+// client is the part of c that is about the store.
+func (c Config) client() s3client.Config {
+	return s3client.Config{
+		Endpoint: c.Endpoint, Bucket: c.Bucket, Region: c.Region, Addressing: c.Addressing, CAFile: c.CAFile, Credentials: c.Credentials,
+	}
 }
 
 // URL is Endpoint, without a slash at its end, or if it is empty that of AWS in Region.
-func (c Config) URL() string {
-	if c.Endpoint != "" {
-		return strings.TrimSuffix(c.Endpoint, "/")
-	}
-	return "https://s3." + cmp.Or(c.Region, defaultRegion) + ".amazonaws.com"
-}
+func (c Config) URL() string { return c.client().URL() }
 
-// complete checks c and fills in defaults.
-func (c Config) complete() (Config, *url.URL, error) {
-	bad := func(hint, format string, args ...any) (Config, *url.URL, error) {
+// open makes a client, and checks c and fills in its defaults.
+func (c Config) open() (Config, *s3client.Client, error) {
+	client, err := s3client.New(c.client(), s3client.Owner{Code: "sink.s3", Text: "s3 sink"})
+	if err != nil {
+		return c, nil, err
+	}
+	bad := func(hint, format string, args ...any) (Config, *s3client.Client, error) {
 		return c, nil, fault.New(fault.Permanent, "sink.s3.bad_config", "s3 sink: "+format, args...).WithHint("%s", hint)
 	}
-	c.Endpoint, c.Region = c.URL(), cmp.Or(c.Region, defaultRegion)
-	u, err := url.Parse(c.Endpoint)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" ||
-		u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
-		// The URL is not repeated: it might hold a password.
-		return bad("as in https://s3.example.com or http://127.0.0.1:9000, without a path, a user or a bucket", "the endpoint is not the URL of a store")
-	}
-	if err := s3utils.CheckValidBucketName(c.Bucket); err != nil {
-		return bad("3 to 63 lower-case letters, digits, hyphens and dots", "bucket %q: %v", c.Bucket, err)
-	}
-	if c.Addressing == "" {
-		c.Addressing = "auto"
-	}
-	if _, ok := lookups[c.Addressing]; !ok {
-		return bad("auto, path or virtual", "addressing is %q", c.Addressing)
-	}
-	if c.MultipartThreshold == 0 {
-		c.MultipartThreshold = DefaultMultipartThreshold
-	}
+	c.Endpoint, c.Region, c.Addressing = client.Config.Endpoint, client.Config.Region, client.Config.Addressing
+	c.MultipartThreshold = cmp.Or(c.MultipartThreshold, DefaultMultipartThreshold)
 	if c.MultipartThreshold < 1 || c.MultipartThreshold > MaxPartSize {
 		return bad("1 byte to 5 GiB", "multipart_threshold is %d bytes", c.MultipartThreshold)
 	}
-	if c.PartSize == 0 {
-		c.PartSize = DefaultPartSize
-	}
+	c.PartSize = cmp.Or(c.PartSize, DefaultPartSize)
 	if c.PartSize < MinPartSize || c.PartSize > MaxPartSize {
 		return bad("5 MiB to 5 GiB", "part_size is %d bytes", c.PartSize)
 	}
-	if c.OrphanAge == 0 {
-		c.OrphanAge = DefaultOrphanAge
-	}
-	return c, u, c.Credentials.check()
-}
-
-// Limits of the HTTP client.
-const (
-	dialTimeout = 10 * time.Second
-	// headerTimeout is how long the store may think after it has the body. Completing a large upload takes a while.
-	headerTimeout = 2 * time.Minute
-	// stallTimeout is how long a connection may not take a byte of a body.
-	stallTimeout = time.Minute
-	idleTimeout  = time.Minute
-	maxIdle      = 16
-)
-
-func newTransport(c Config) (*http.Transport, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fault.New(fault.Permanent, "sink.s3.bad_ca_file", "s3 sink: ca_file: %w", err)
-		}
-		if config.RootCAs, err = x509.SystemCertPool(); err != nil {
-			config.RootCAs = x509.NewCertPool()
-		}
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fault.New(fault.Permanent, "sink.s3.bad_ca_file", "s3 sink: ca_file %s has no certificate in PEM form", c.CAFile)
-		}
-	}
-	dialer := &net.Dialer{Timeout: dialTimeout}
-	return &http.Transport{
-		Proxy: http.ProxyFromEnvironment,
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := dialer.DialContext(ctx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			return stallingConn{conn}, nil
-		},
-		TLSClientConfig:       config,
-		TLSHandshakeTimeout:   dialTimeout,
-		ResponseHeaderTimeout: headerTimeout,
-		ExpectContinueTimeout: time.Second,
-		IdleConnTimeout:       idleTimeout,
-		MaxIdleConns:          maxIdle,
-		MaxIdleConnsPerHost:   maxIdle,
-		DisableCompression:    true, // bodies are what they are
-	}, nil
-}
-
-// stallingConn fails a write that makes no progress, which http.Transport has no limit for.
-type stallingConn struct{ net.Conn }
-
-func (c stallingConn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(stallTimeout)); err != nil {
-		return 0, err
-	}
-	return c.Conn.Write(p)
+	c.OrphanAge = cmp.Or(c.OrphanAge, DefaultOrphanAge)
+	return c, client, nil
 }

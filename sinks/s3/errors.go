@@ -92,7 +92,7 @@ func (s *Sink) failed(key string, err error) error {
 	if errors.As(err, &r) {
 		m := s.meaningOf(r)
 		if m.class == fault.Unauthorized {
-			s.source.credentials.Expire()
+			s.client.Refused()
 		}
 		e := fault.New(m.class, m.code, "%s: %s (%w)", where, r.Code, err)
 		if m.hint != "" {

@@ -30,6 +30,7 @@ import (
 
 	"github.com/leatstream/leat/core/delivery"
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/s3client"
 )
 
 // Names of the user metadata of each object (x-amz-meta-…), as minio-go spells them when it reads them back.
@@ -40,35 +41,18 @@ const (
 
 // Sink writes to one bucket. All methods may be called concurrently.
 type Sink struct {
-	cfg       Config
-	core      minio.Core
-	source    *source
-	transport *http.Transport
+	cfg    Config
+	core   minio.Core
+	client *s3client.Client
 }
 
 // New returns a sink. It sends nothing: Probe and Start do.
 func New(cfg Config) (*Sink, error) {
-	cfg, endpoint, err := cfg.complete()
+	cfg, client, err := cfg.open()
 	if err != nil {
 		return nil, err
 	}
-	transport, err := newTransport(cfg)
-	if err != nil {
-		return nil, err
-	}
-	source := newSource(cfg.Credentials)
-	client, err := minio.New(endpoint.Host, &minio.Options{
-		Creds:        source.credentials,
-		Secure:       endpoint.Scheme == "https",
-		Transport:    transport,
-		Region:       cfg.Region,
-		BucketLookup: lookups[cfg.Addressing],
-		MaxRetries:   1, // one attempt: repeating is delivery's
-	})
-	if err != nil {
-		return nil, fault.New(fault.Permanent, "sink.s3.bad_config", "s3 sink: endpoint %s: %w", cfg.Endpoint, err)
-	}
-	return &Sink{cfg: cfg, core: minio.Core{Client: client}, source: source, transport: transport}, nil
+	return &Sink{cfg: cfg, core: client.Core, client: client}, nil
 }
 
 // Destination is the configuration without credentials. A sink that is opened from it needs those again.
@@ -82,7 +66,7 @@ func (s *Sink) Destination() delivery.Destination {
 
 // Close closes the connections that are not in use.
 func (s *Sink) Close(context.Context) error {
-	s.transport.CloseIdleConnections()
+	s.client.Close()
 	return nil
 }
 

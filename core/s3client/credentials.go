@@ -1,4 +1,4 @@
-package s3
+package s3client
 
 import (
 	"os"
@@ -38,9 +38,9 @@ func Fixed(value string) func() (string, error) {
 // reloadEvery is how long values of resolvers are used.
 const reloadEvery = 10 * time.Second
 
-func (c Credentials) check() error {
+func (c Credentials) check(o Owner) error {
 	if (c.AccessKey == nil) != (c.SecretKey == nil) || c.SessionToken != nil && c.AccessKey == nil {
-		return fault.New(fault.Permanent, "sink.s3.bad_config", "s3 sink: the credentials are not complete").
+		return o.fault(fault.Permanent, "bad_config", "the credentials are not complete").
 			WithHint("give access_key_id and secret_access_key together; a session_token needs both")
 	}
 	return nil
@@ -48,6 +48,7 @@ func (c Credentials) check() error {
 
 // source is where minio-go asks for credentials before each request.
 type source struct {
+	owner       Owner
 	from        Credentials
 	credentials *credentials.Credentials
 
@@ -60,8 +61,8 @@ type source struct {
 
 var _ credentials.Provider = (*source)(nil)
 
-func newSource(from Credentials) *source {
-	s := &source{from: from}
+func newSource(owner Owner, from Credentials) *source {
+	s := &source{owner: owner, from: from}
 	s.credentials = credentials.New(s)
 	return s
 }
@@ -91,7 +92,7 @@ func (s *source) RetrieveWithCredContext(cc *credentials.CredContext) (credentia
 		return value, err
 	}
 	if value.AccessKeyID == "" || value.SecretAccessKey == "" {
-		return value, fault.New(fault.Unauthorized, "sink.s3.no_credentials", "s3 sink: the access key or the secret key is empty").
+		return value, s.owner.fault(fault.Unauthorized, "no_credentials", "the access key or the secret key is empty").
 			WithHint("set both, as values or in the credentials file")
 	}
 	value.SignerType = credentials.SignatureV4
@@ -115,19 +116,19 @@ func (s *source) retrieve(cc *credentials.CredContext) (credentials.Value, error
 	if path == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return credentials.Value{}, missing(err)
+			return credentials.Value{}, s.missing(err)
 		}
 		path = filepath.Join(home, ".aws", "credentials")
 	}
 	// What is seen is from before the reading: a change in between is noticed next time.
 	seen, err := os.Stat(path)
 	if err != nil {
-		return credentials.Value{}, missing(err)
+		return credentials.Value{}, s.missing(err)
 	}
 	file := &credentials.FileAWSCredentials{Filename: path, Profile: s.from.Profile}
 	value, err := file.RetrieveWithCredContext(cc)
 	if err != nil {
-		return credentials.Value{}, missing(err)
+		return credentials.Value{}, s.missing(err)
 	}
 	s.path, s.seen, s.file = path, seen, file
 	return value, nil
@@ -150,13 +151,13 @@ func (s *source) resolve() (credentials.Value, error) {
 		}
 		var err error
 		if *v.to, err = v.from(); err != nil {
-			return value, fault.New(fault.Unauthorized, "sink.s3.no_credentials", "s3 sink: %s: %w", v.name, err)
+			return value, s.owner.fault(fault.Unauthorized, "no_credentials", "%s: %w", v.name, err)
 		}
 	}
 	return value, nil
 }
 
-func missing(err error) error {
-	return fault.New(fault.Unauthorized, "sink.s3.no_credentials", "s3 sink: no credentials: %w", err).
+func (s *source) missing(err error) error {
+	return s.owner.fault(fault.Unauthorized, "no_credentials", "no credentials: %w", err).
 		WithHint("give access_key_id and secret_access_key, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write a shared credentials file")
 }
