@@ -20,6 +20,8 @@
  * or, to have the C library, with wasi-libc and --target=wasm32-wasi -mexec-model=reactor instead of -nostdlib -Wl,--no-entry.
  * It is C99 and C++11 with the extensions of clang. One source file of a module has LEAT_EACH or LEAT_BATCH; any may include the header.
  *
+ * It also compiles natively, for tests: call the function with a leat_record of your own and look at the result.
+ *
  * What a transform keeps in static variables stays between calls, but leat runs several instances, each with its own. A trap, such
  * as a division by zero or leat_panic, fails the record that the function was called for, and no other: leat goes on with a new instance.
  *
@@ -30,6 +32,11 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#ifndef __wasm__ /* natively, for tests */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -142,10 +149,16 @@ LEAT__FN inline leat_result leat_emit(const leat_out *outs, size_t count) {
 
 /* ---- leat's side ---- */
 
+#ifdef __wasm__
 #define LEAT__IMPORT(name) __attribute__((import_module("leat"), import_name(name)))
 LEAT__IMPORT("log") void leat__log(int32_t level, const char *ptr, size_t len);
 LEAT__IMPORT("fail") void leat__fail(const char *ptr, size_t len);
 LEAT__IMPORT("count") void leat__count(const char *ptr, size_t len, int64_t n);
+#else /* lines go to the standard error, counters nowhere */
+LEAT__FN void leat__log(int32_t level, const char *ptr, size_t len) { fprintf(stderr, "%d %.*s\n", (int)level, (int)len, ptr); }
+LEAT__FN void leat__fail(const char *ptr, size_t len) { fprintf(stderr, "%.*s\n", (int)len, ptr); }
+LEAT__FN void leat__count(const char *ptr, size_t len, int64_t n) { (void)ptr, (void)len, (void)n; }
+#endif
 
 enum { LEAT_DEBUG = -4, LEAT_INFO = 0, LEAT_WARN = 4, LEAT_ERROR = 8 };
 
@@ -189,7 +202,21 @@ typedef struct leat__state {
 /* One for all source files of a module; so is the number of the record in work, which leat reads after a trap. */
 __attribute__((weak)) leat__state leat__s;
 __attribute__((weak, used)) uint32_t leat_cursor;
+
+#ifdef __wasm__
 __asm__(".export_name leat_cursor, leat_cursor\n");
+
+/* leat__more returns where so many more pages of 64 KiB begin, and leat__end where memory ends. */
+LEAT__FN char *leat__more(size_t pages) {
+    size_t old = __builtin_wasm_memory_grow(0, pages);
+    return old == (size_t)-1 ? NULL : (char *)(old << 16);
+}
+
+LEAT__FN inline char *leat__end(void) { return (char *)(__builtin_wasm_memory_size(0) << 16); }
+#else
+LEAT__FN char *leat__more(size_t pages) { return (char *)malloc(pages << 16); }
+LEAT__FN inline char *leat__end(void) { return NULL; }
+#endif
 
 /* leat__pages returns at least size bytes, from what was given back or new; none if the memory has reached its limit. Only pages of
  * its own are taken, so that malloc may work beside it. */
@@ -204,11 +231,8 @@ LEAT__FN leat__region leat__pages(size_t size) {
         }
     }
     size_t pages = (size >> 16) + ((size & 0xffff) != 0);
-    size_t old = __builtin_wasm_memory_grow(0, pages);
-    if (old != (size_t)-1) {
-        r.at = (char *)(old << 16);
-        r.size = pages << 16;
-    }
+    r.at = leat__more(pages);
+    r.size = r.at ? pages << 16 : 0;
     return r;
 }
 
@@ -221,9 +245,9 @@ LEAT__FN void leat__give_back(leat__region r) {
 
 /* leat__extend makes r have at least size bytes where it is, if nothing follows it. */
 LEAT__FN int leat__extend(leat__region *r, size_t size) {
-    if (r->size == 0 || (size_t)(r->at + r->size) != __builtin_wasm_memory_size(0) << 16) return 0;
+    if (r->size == 0 || r->at + r->size != leat__end()) return 0;
     size_t pages = ((size - r->size) >> 16) + 1;
-    if (__builtin_wasm_memory_grow(0, pages) == (size_t)-1) return 0;
+    if (leat__more(pages) == NULL) return 0;
     r->size += pages << 16;
     return 1;
 }
@@ -310,7 +334,7 @@ LEAT__FN leat_str leat_permanent_str(leat_str s) {
     return leat_strn(to, s.len);
 }
 
-#ifndef __wasi__ /* without a C library: what compilers call */
+#if defined(__wasm__) && !defined(__wasi__) /* without a C library: what compilers call */
 __attribute__((weak)) void *memmove(void *to, const void *from, size_t n) {
 #ifdef __wasm_bulk_memory__
     __builtin_memmove(to, from, n);
@@ -963,7 +987,7 @@ LEAT__FN uint32_t leat__configure(const char *json, uint32_t size, leat_config_f
     return 1;
 }
 
-#ifdef __wasi__ /* its C library has an _initialize of its own, with -mexec-model=reactor */
+#if defined(__wasi__) || !defined(__wasm__) /* wasi-libc has an _initialize of its own, with -mexec-model=reactor */
 #define LEAT__INITIALIZE
 #else
 void __wasm_call_ctors(void);
@@ -977,8 +1001,14 @@ void __wasm_call_ctors(void);
 #define LEAT__C
 #endif
 
-#define LEAT__EXPORT(as, type, name, params, ...)                   \
-    LEAT__C __attribute__((export_name(as), used)) type name params; \
+#ifdef __wasm__
+#define LEAT__AS(name) __attribute__((export_name(name), used))
+#else
+#define LEAT__AS(name) __attribute__((used))
+#endif
+
+#define LEAT__EXPORT(as, type, name, params, ...) \
+    LEAT__C LEAT__AS(as) type name params;        \
     LEAT__C type name params __VA_ARGS__
 
 #define LEAT__MODULE(each, batch, configure)                                                                                      \
