@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/pipelines/foreground"
 )
 
@@ -158,5 +159,26 @@ func printSummary(out io.Writer, reports []foreground.Report) {
 				break
 			}
 		}
+		for _, s := range r.Shadows {
+			printShadow(out, r.Pipeline, &s)
+		}
 	}
+}
+
+// printShadow writes what the shadow of a stage has found.
+func printShadow(out io.Writer, pipeline string, s *foreground.ShadowReport) {
+	text := "no differences"
+	if len(s.Different) > 0 {
+		var parts []string
+		for _, kind := range stage.Differences {
+			if n := s.Different[kind]; n > 0 {
+				parts = append(parts, fmt.Sprintf("%s %d", kind, n))
+			}
+		}
+		text = "differences: " + strings.Join(parts, ", ")
+	}
+	if s.Skipped > 0 {
+		text += fmt.Sprintf("; %d of the sample were skipped, for it was behind", s.Skipped)
+	}
+	fmt.Fprintf(out, "shadow of %s/%s: %d records compared, %s\n", pipeline, s.Stage, s.Compared, text)
 }

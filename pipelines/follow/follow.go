@@ -20,6 +20,7 @@ import (
 	"strings"
 
 	"github.com/leatstream/leat/pipelines/spec"
+	"github.com/leatstream/leat/transforms/builtin"
 )
 
 const (
@@ -30,7 +31,7 @@ const (
 )
 
 // Paths returns what a pipeline's transforms are made of, shadows included: every setting that is a path, and what the commands
-// of handlers name that is there.
+// of handlers name that is there. What built-in transforms read is not among them: they follow it themselves.
 func Paths(p *spec.Pipeline) []string {
 	var paths []string
 	for i := range p.Transforms {
@@ -50,6 +51,9 @@ func Paths(p *spec.Pipeline) []string {
 func inSettings(paths []string, v reflect.Value) []string {
 	switch v.Kind() {
 	case reflect.Pointer:
+		if _, native := v.Interface().(builtin.Config); native {
+			return paths
+		}
 		if !v.IsNil() && v.Type() != reflect.TypeFor[*spec.Shadow]() {
 			return inSettings(paths, v.Elem())
 		}

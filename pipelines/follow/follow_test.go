@@ -106,6 +106,7 @@ transforms:
   - { name: b, append_delimiter: {}, shadow: { wasm: { module: ./c } } }
   - { name: c, lambda: { command: [ python3, handler.py, --flag, none.py, /etc/passwd ] } }
   - { name: d, wasm: { module: ./a } }
+  - { name: e, enrich: { by: .a, file: ./airports.csv, key: code } }
 sinks: [ { name: out, file: { dir: ./out } } ]
 `), spec.Options{})
 	if err != nil {

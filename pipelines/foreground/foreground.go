@@ -15,6 +15,7 @@ import (
 	"github.com/leatstream/leat/core/engine"
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/observe"
+	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/pipelines/build"
 	"github.com/leatstream/leat/pipelines/control"
 	"github.com/leatstream/leat/pipelines/spec"
@@ -212,6 +213,14 @@ type Report struct {
 	Error       string       `json:"error,omitempty"`
 	DeadLetters string       `json:"dead_letters"`
 	Sinks       []SinkReport `json:"sinks"`
+	// Shadows is what the shadows of stages have found, in the present version.
+	Shadows []ShadowReport `json:"shadows,omitempty"`
+}
+
+// ShadowReport is what the shadow of one stage has found.
+type ShadowReport struct {
+	Stage string `json:"stage"`
+	stage.ShadowStats
 }
 
 // SinkReport is what one sink has done in this run. In is what it had to do: what was pending when the run began, and
@@ -249,6 +258,12 @@ func (m *member) report() Report {
 	}
 	r.Seconds = took.Seconds()
 	r.Sinks = m.sinks()
+	chain := m.ready.Deliveries[0].Chain
+	for i, name := range chain.Stages() {
+		if shadow := chain.Shadow(i); shadow != nil {
+			r.Shadows = append(r.Shadows, ShadowReport{name, shadow.Stats()})
+		}
+	}
 	return r
 }
 

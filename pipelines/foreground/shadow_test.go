@@ -115,6 +115,9 @@ sinks:
 			t.Errorf("the metrics have no %s", line)
 		}
 	}
+	if s := g.Report()[0].Shadows; len(s) != 1 || s[0].Stage != "t" || s[0].Compared != 11 {
+		t.Errorf("the report has %+v", s)
+	}
 	stop()
 	if err := <-ran; err != nil {
 		t.Error(err)

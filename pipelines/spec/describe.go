@@ -83,6 +83,8 @@ func (f *field) takes(t reflect.Type) string {
 		what = "a mapping of names to text or secrets"
 	case t == reflect.TypeFor[Base64]():
 		what = "base64"
+	case t == reflect.TypeFor[Shadow]():
+		what = "the path of a module, or a transform and `sample`"
 	case decodesItself(t):
 		what = "a mapping"
 	case t.Kind() == reflect.Int:

@@ -23,7 +23,7 @@ type Shadow struct {
 	Sample float64
 	// Module, if not empty, takes the place of the stage's own.
 	Module string
-	// Transform is what runs. It has the name of the stage; its on_error and shadow are without meaning.
+	// Transform is what runs. It has the name of the stage; its on_error, failures and shadow are without meaning.
 	Transform *Transform
 }
 
@@ -31,7 +31,7 @@ type Shadow struct {
 const defaultSample = "10%"
 
 // notInShadow are the keys of a transform that are not its shadow's.
-var notInShadow = []string{"name", "on_error", "shadow"}
+var notInShadow = []string{"name", "on_error", "failures", "shadow"}
 
 var samplePattern = regexp.MustCompile(`^[0-9]{1,3}(\.[0-9]{1,6})?%$`)
 
