@@ -76,7 +76,14 @@ func (c *checker) names(p *Pipeline) {
 		one("sink", p.Sinks[i].Name, p.Sinks[i].PlaceOf("name"))
 	}
 	for i := range p.Tests {
-		one("test", p.Tests[i].Name, p.Tests[i].PlaceOf("name"))
+		t := &p.Tests[i]
+		one("test", t.Name, t.PlaceOf("name"))
+		for j := range t.MaxFuel {
+			f := &t.MaxFuel[j]
+			if !slices.ContainsFunc(p.Transforms, func(t Transform) bool { return t.Name == f.Stage && t.Wasm != nil }) {
+				c.fail(f.PlaceOf("stage"), "spec.unknown_stage", "there is no stage %q that runs a module", f.Stage)
+			}
+		}
 	}
 }
 
