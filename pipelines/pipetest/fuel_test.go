@@ -24,7 +24,7 @@ type wrapped struct{ stage.Transform }
 func (w wrapped) Unwrap() stage.Transform { return w.Transform }
 
 func TestACeilingOfFuelIsChecked(t *testing.T) {
-	const tests = "  - { name: costs, input: [ a ], max_fuel: [ { stage: words, per_byte: 20 } ] }\n"
+	const tests = "  - { name: costs, input: [ { json: { part: 1 } } ], max_fuel: [ { stage: words, per_byte: 20 } ] }\n"
 	pipelines, err := spec.Parse("p.yaml", []byte(file+tests), spec.Options{})
 	if err != nil {
 		t.Fatal(spec.Render(err, false))
