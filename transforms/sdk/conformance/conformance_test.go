@@ -330,3 +330,19 @@ func TestABatchFunctionGetsAllRecordsOfACall(t *testing.T) {
 		}
 	})
 }
+
+func TestARecordThatDoesNotFitIsRefusedAndTheOthersGoOn(t *testing.T) {
+	each(t, func(t *testing.T, language string) {
+		if language == "go" {
+			t.Skip("Go's runtime ends the module when its memory ends")
+		}
+		m := open(t, "guests/"+language, wasm.Config{Instances: 1, MemoryLimit: 8 << 20})
+		for range 3 {
+			got := run(t, m, batch("upper a", "upper "+strings.Repeat("x", 9<<20), "upper b", "tail "+strings.Repeat("y", 400<<10)))
+			if !strings.HasPrefix(got[0], "UPPER A ") || !strings.HasPrefix(got[1], "failed "+wasm.CodeAllocRefused+": ") ||
+				!strings.HasPrefix(got[2], "UPPER B ") || !strings.HasPrefix(got[3], "yyy") {
+				t.Errorf("%.50q", got)
+			}
+		}
+	})
+}

@@ -30,15 +30,23 @@ func readCrate(s *source) (crate, error) {
 	if err != nil {
 		return c, fault.New(fault.Permanent, CodeNoFolder, "read the transform's source in %s: %w", s.given, err)
 	}
+	c.parse(string(b))
+	c.plain = c.plain && !s.has("build.rs") && s.has(c.root)
+	return c, nil
+}
+
+// parse takes what matters from the text of a manifest. What it does not know is not plain.
+func (c *crate) parse(manifest string) {
 	c.edition = "2015" // as for cargo, if the manifest does not say
 	section := ""
-	for line := range strings.Lines(string(b)) {
+	for line := range strings.Lines(manifest) {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		if strings.HasPrefix(line, "[") && !strings.Contains(line, "=") {
-			section = strings.TrimSpace(strings.Trim(line, "[]"))
+		if strings.HasPrefix(line, "[") {
+			section, _, _ = strings.Cut(line[1:], "]")
+			section = strings.TrimSpace(section)
 			c.plain = c.plain && slices.Contains([]string{"package", "lib", "dependencies", "dev-dependencies"}, section)
 			continue
 		}
@@ -58,6 +66,5 @@ func readCrate(s *source) (crate, error) {
 			c.plain = c.plain && key == "leat-transform" && !strings.Contains(value, "path") && !strings.Contains(value, "features")
 		}
 	}
-	c.plain = c.plain && !s.has("build.rs") && s.has(c.root) && !strings.ContainsAny(c.edition+c.root, " \"'#")
-	return c, nil
+	c.plain = c.plain && !strings.ContainsAny(c.edition+c.root, " \"'#")
 }

@@ -290,6 +290,18 @@ func TestCratesThatRustcAloneCanBuild(t *testing.T) {
 	}
 }
 
+func FuzzManifest(f *testing.F) {
+	f.Add("[package]\nedition = \"2021\"\n[lib]\npath='x.rs'\n[dependencies]\nleat-transform = \"0.1\"\n")
+	f.Add("[[bin]]\n[a=\n=\n]")
+	f.Fuzz(func(t *testing.T, manifest string) {
+		c := crate{plain: true, root: "src/lib.rs"}
+		c.parse(manifest)
+		if c.plain && (strings.Contains(manifest, "[dependencies.") || strings.ContainsAny(c.edition+c.root, " \"")) {
+			t.Errorf("%q is plain: %+v", manifest, c)
+		}
+	})
+}
+
 func TestMissingCompilersAreNamedWithWhatInstallsThem(t *testing.T) {
 	bin := t.TempDir()
 	t.Setenv("PATH", bin)
