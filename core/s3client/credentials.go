@@ -9,6 +9,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/setting"
 )
 
 // Credentials says where the keys come from: the first of these that is given.
@@ -33,6 +34,21 @@ type Credentials struct {
 // Fixed returns a resolver of a value that does not change.
 func Fixed(value string) func() (string, error) {
 	return func() (string, error) { return value, nil }
+}
+
+// Given are the credentials of a pipeline file; nil is none.
+func Given(c *setting.Credentials) Credentials {
+	if c == nil {
+		return Credentials{}
+	}
+	given := Credentials{File: c.File, Profile: c.Profile}
+	if !c.AccessKeyID.IsZero() {
+		given.AccessKey, given.SecretKey = c.AccessKeyID.Resolve, c.SecretAccessKey.Resolve
+	}
+	if !c.SessionToken.IsZero() {
+		given.SessionToken = c.SessionToken.Resolve
+	}
+	return given
 }
 
 // reloadEvery is how long values of resolvers are used.

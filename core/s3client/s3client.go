@@ -43,6 +43,17 @@ var lookups = map[string]minio.BucketLookupType{
 	"auto": minio.BucketLookupAuto, "path": minio.BucketLookupPath, "virtual": minio.BucketLookupDNS,
 }
 
+// Addressing is what Config.Addressing is for a setting path_style.
+func Addressing(pathStyle *bool) string {
+	switch {
+	case pathStyle == nil:
+		return "auto"
+	case *pathStyle:
+		return "path"
+	}
+	return "virtual"
+}
+
 // URL is Endpoint, without a slash at its end, or if it is empty that of AWS in Region.
 func (c Config) URL() string {
 	if c.Endpoint != "" {

@@ -10,6 +10,7 @@ import (
 	"github.com/leatstream/leat/core/codec"
 	"github.com/leatstream/leat/core/delivery"
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/s3client"
 	"github.com/leatstream/leat/pipelines/spec"
 	"github.com/leatstream/leat/sinks/file"
 	"github.com/leatstream/leat/sinks/s3"
@@ -82,26 +83,11 @@ type destination struct {
 }
 
 func s3Config(d *spec.S3) s3.Config {
-	cfg := s3.Config{
+	return s3.Config{
 		Endpoint: d.Endpoint, Bucket: d.Bucket, Region: d.Region, CAFile: d.CAFile,
 		MultipartThreshold: int64(d.MultipartThreshold), PartSize: int64(d.PartSize), StorageClass: d.StorageClass,
+		Addressing: s3client.Addressing(d.PathStyle), Credentials: s3client.Given(d.Credentials),
 	}
-	if d.PathStyle != nil {
-		cfg.Addressing = "virtual"
-		if *d.PathStyle {
-			cfg.Addressing = "path"
-		}
-	}
-	if c := d.Credentials; c != nil {
-		cfg.Credentials = s3.Credentials{File: c.File, Profile: c.Profile}
-		if !c.AccessKeyID.IsZero() {
-			cfg.Credentials.AccessKey, cfg.Credentials.SecretKey = c.AccessKeyID.Resolve, c.SecretAccessKey.Resolve
-		}
-		if !c.SessionToken.IsZero() {
-			cfg.Credentials.SessionToken = c.SessionToken.Resolve
-		}
-	}
-	return cfg
 }
 
 func (b *builder) open(d destination) (sink delivery.Sink, err error) {

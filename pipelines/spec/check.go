@@ -98,6 +98,9 @@ func (c *checker) limits(l *ShardLimits) {
 }
 
 func (c *checker) transform(t *Transform) {
+	if t.Enrich != nil && t.Enrich.S3 != nil {
+		c.credentials(t.Enrich.S3.Credentials)
+	}
 	key, native := t.Builtin()
 	if t.Lambda != nil {
 		key = "lambda"
@@ -176,7 +179,11 @@ func (c *checker) s3(s *S3) {
 	} else {
 		s.PartSize = min(s.PartSize, s.MultipartThreshold)
 	}
-	cr := s.Credentials
+	c.credentials(s.Credentials)
+}
+
+// credentials checks the keys of a store, which may be nil.
+func (c *checker) credentials(cr *Credentials) {
 	if cr == nil {
 		return
 	}

@@ -12,6 +12,7 @@ type (
 	Pairs    = setting.Pairs
 
 	SecretPairs = setting.SecretPairs
+	Credentials = setting.Credentials
 )
 
 // ParseBytes reads a size: a whole number and a unit, without a space.

@@ -255,16 +255,6 @@ type S3 struct {
 	StorageClass       string `yaml:"storage_class" match:"storage_class" doc:"Storage class, such as STANDARD_IA."`
 }
 
-// Credentials are given here, or read from a shared credentials file that is read again when it changes.
-type Credentials struct {
-	Node
-	AccessKeyID     Secret `yaml:"access_key_id,plain" doc:"Access key id; text or a secret."`
-	SecretAccessKey Secret `yaml:"secret_access_key" doc:"Secret access key."`
-	SessionToken    Secret `yaml:"session_token" doc:"Session token of temporary credentials."`
-	File            string `yaml:"file" path:"file" doc:"A shared credentials file as the AWS tools use it."`
-	Profile         string `yaml:"profile" doc:"Profile within the file. Default: default."`
-}
-
 // DeadLetters is where records go that no sink can take. Their objects are complete when the sink's buffer settings say so. A pipeline without it leaves the place to whoever runs it.
 type DeadLetters struct {
 	Node

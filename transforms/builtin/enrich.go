@@ -16,6 +16,7 @@ type Enrich struct {
 	setting.Node
 	By        string           `yaml:"by,required" doc:"What is looked up: a path such as .user.id, _key, _attrs.name, _data or _shard."`
 	File      string           `yaml:"file" oneof:"reference" path:"file" doc:"The reference: a file of rows."`
+	S3        *S3Object        `yaml:"s3" oneof:"reference" doc:"The reference: an object in an S3-compatible store. It is read when the first record comes."`
 	Format    string           `yaml:"format" default:"auto" enum:"auto|csv|json|parquet" doc:"What the reference is: CSV with a header; JSON, an array of objects or objects one after the other; Parquet. auto tells it by the name; CSV and JSON may be compressed with gzip."`
 	Key       string           `yaml:"key,required" doc:"The reference's column that is compared with what is looked up."`
 	Columns   []string         `yaml:"columns" items:"0..1000" doc:"Columns that records get. Default: all but the key."`
@@ -50,12 +51,14 @@ func (c *Enrich) Open(ctx context.Context, env Env) (stage.Transform, error) {
 		return nil, failed
 	}
 	t.lookup = lookup
-	if err := lookup.load(ctx); err != nil {
-		var f *fault.Error
-		if errors.As(err, &f) {
-			return nil, f.At(c.PlaceOf("file"))
+	if c.S3 == nil {
+		if err := lookup.load(ctx); err != nil {
+			var f *fault.Error
+			if errors.As(err, &f) {
+				return nil, f.At(c.PlaceOf("file"))
+			}
+			return nil, err
 		}
-		return nil, err
 	}
 	t.lookup.follow(c.Refresh.Std())
 	t.each = eachWith(func() *enriching { return new(enriching) }, t.apply)
@@ -69,14 +72,22 @@ func (c *Enrich) lookup(env Env) (*lookup, error) {
 		format: referenceFormat{name: c.Format, infer: c.Infer},
 		shape:  tableShape{key: c.Key, columns: c.Columns, whole: c.Into != "", most: int64(c.Memory)},
 	}
+	name, place := c.File, c.PlaceOf("file")
+	if c.S3 != nil {
+		object, err := c.S3.open(int64(c.Memory))
+		if err != nil {
+			return nil, err
+		}
+		l.from, name, place = object, c.S3.Key, c.S3.PlaceOf("key")
+	}
 	if c.Format == "auto" {
-		if l.format.name = formatOf(c.File); l.format.name == "" {
-			return nil, invalid(&c.Node, "file", "enrich.unknown_format", "the name %s does not tell the format of the reference", c.File).
-				WithHint("write format: csv, json or parquet")
+		if l.format.name = formatOf(name); l.format.name == "" {
+			return nil, fault.New(fault.Permanent, "enrich.unknown_format", "the name %s does not tell the format of the reference", name).
+				At(place).WithHint("write format: csv, json or parquet")
 		}
 	}
 	delimiter := c.Delimiter
-	if !c.Has("delimiter") && isTabbed(c.File) {
+	if !c.Has("delimiter") && isTabbed(name) {
 		delimiter = "\t"
 	}
 	character, ok := csvCharacter(delimiter)
@@ -137,6 +148,9 @@ func (t *enrich) Apply(ctx context.Context, in *record.Batch, out *stage.Output)
 // Close implements stage.Transform.
 func (t *enrich) Close(ctx context.Context) error {
 	t.lookup.close()
+	if object, ok := t.lookup.from.(*objectReference); ok {
+		object.client.Close()
+	}
 	return t.each.Close(ctx)
 }
 

@@ -155,10 +155,10 @@ func (l *lookup) table(ctx context.Context) (*table, error) {
 		return t, nil
 	}
 	if err := l.load(ctx); err != nil {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || fault.ClassOf(err) != fault.Permanent {
 			return nil, err
 		}
-		// Whatever it is, it is not the records' fault, and may be over soon.
+		// It is not the records' fault, and may be over when the reference changes.
 		return nil, fault.New(fault.Unavailable, "enrich.bad_reference", "%w", err)
 	}
 	return l.current.Load(), nil

@@ -1,0 +1,139 @@
+package builtin_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"go.uber.org/goleak"
+
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/core/setting"
+	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/sinks/sinktest/miniotest"
+	"github.com/leatstream/leat/transforms/builtin"
+)
+
+func TestMain(m *testing.M) {
+	code := miniotest.Run(m)
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func putObject(t *testing.T, server *miniotest.Server, bucket, key, content string) {
+	t.Helper()
+	_, err := server.Client(t).PutObject(t.Context(), bucket, key, strings.NewReader(content), int64(len(content)), minio.PutObjectOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// enriched gives a transform one record, and returns what became of it or the error about the batch.
+func enriched(t *testing.T, tr stage.Transform, data string) (string, error) {
+	t.Helper()
+	in := record.NewBatch()
+	defer in.Release()
+	in.Add(record.Record{Data: []byte(data)})
+	out := new(stage.Output)
+	out.Reset()
+	if err := tr.Apply(t.Context(), in, out); err != nil {
+		return "", err
+	}
+	if len(out.Outs) == 0 {
+		return fmt.Sprint(out.Results[0].Status, out.Results[0].Code), nil
+	}
+	return string(out.Outs[0].Data), nil
+}
+
+func TestAReferenceInAStore(t *testing.T) {
+	server := miniotest.Start(t)
+	bucket := server.Bucket(t)
+	var log safeBuffer
+	c := &builtin.Enrich{
+		By: ".id", Format: "auto", Key: "id", Overwrite: true, Missing: "keep", Delimiter: ",", Refresh: setting.Duration(50 * time.Millisecond), Memory: 1 << 20,
+		S3: &builtin.S3Object{Endpoint: server.URL(), Bucket: bucket, Key: "ref/v.csv.gz", Region: "us-east-1", Credentials: &setting.Credentials{
+			AccessKeyID: setting.PlainSecret(server.AccessKey, ""), SecretAccessKey: setting.PlainSecret(server.SecretKey, ""),
+		}},
+	}
+	tr, err := c.Open(t.Context(), builtin.Env{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := tr.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	// As long as there is none, nothing is blamed on records.
+	if _, err := enriched(t, tr, `{"id":1}`); fault.ClassOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "ref/v.csv.gz") {
+		t.Errorf("without an object: %v", err)
+	}
+	putObject(t, server, bucket, "ref/v.csv.gz", "id,v\n1\n")
+	if _, err := enriched(t, tr, `{"id":1}`); fault.ClassOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "wrong number of fields") {
+		t.Errorf("with a broken object: %v", err)
+	}
+	putObject(t, server, bucket, "ref/v.csv.gz", gzipped(t, "id,v\n1,one\n"))
+	if got, err := enriched(t, tr, `{"id":1}`); got != `{"id":1,"v":"one"}` {
+		t.Fatal(got, err)
+	}
+	becoming := func(want string) {
+		t.Helper()
+		deadline := time.Now().Add(10 * time.Second)
+		for {
+			got, err := enriched(t, tr, `{"id":1}`)
+			if got == want {
+				return
+			}
+			if err != nil || time.Now().After(deadline) {
+				t.Fatalf("got %s, %v, want %s\n%s", got, err, want, log.b.String())
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	putObject(t, server, bucket, "ref/v.csv.gz", "id,v\n1,uno\n")
+	becoming(`{"id":1,"v":"uno"}`)
+	putObject(t, server, bucket, "ref/v.csv.gz", "id,v\n1,"+strings.Repeat("x", 2<<20)+"\n")
+	for deadline := time.Now().Add(10 * time.Second); log.count("more than 1 MiB") == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing is said about an object that is too large")
+		}
+	}
+	becoming(`{"id":1,"v":"uno"}`)
+	putObject(t, server, bucket, "ref/v.csv.gz", "id,v\n1,eins\n")
+	becoming(`{"id":1,"v":"eins"}`)
+}
+
+func TestAReferenceInAStoreThatRefuses(t *testing.T) {
+	server := miniotest.Start(t)
+	bucket := server.Bucket(t)
+	putObject(t, server, bucket, "v.json", `{"id":1,"v":1.50}`)
+	secret := func(name string) string {
+		return "{ by: .id, key: id, s3: { endpoint: '" + server.URL() + "', bucket: " + bucket + ", key: v.json, credentials: { access_key_id: '" + server.AccessKey + "', secret_access_key: { secret: 'env:" + name + "' } } } }"
+	}
+	tr := open(t, "enrich", secret("SECRET")) // which is another one
+	if _, err := enriched(t, tr, `{"id":1}`); fault.ClassOf(err) != fault.Unauthorized {
+		t.Errorf("with a wrong key: %v", err)
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", server.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", server.SecretKey)
+	tr = open(t, "enrich", "{ by: .id, key: id, into: .r, s3: { endpoint: '"+server.URL()+"', bucket: "+bucket+", key: v.json } }")
+	if got, err := enriched(t, tr, `{"id":1}`); got != `{"id":1,"r":{"v":1.50}}` {
+		t.Error(got, err)
+	}
+	refused(t, "enrich", map[string]string{
+		"{ by: .id, key: id, s3: { bucket: b.., key: v.json } }":                                       "bucket",
+		"{ by: .id, key: id, s3: { bucket: bucket, key: v } }":                                         "does not tell the format",
+		"{ by: .id, key: id, s3: { bucket: bucket, key: v.json }, file: x.csv }":                       "only one",
+		"{ by: .id, key: id, s3: { bucket: bucket, key: v.json, credentials: { access_key_id: x } } }": "both access_key_id and secret_access_key",
+		"{ by: .id, key: id, s3: { bucket: bucket, key: v.json, ca_file: /nowhere } }":                 "ca_file",
+	})
+}
