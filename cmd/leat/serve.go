@@ -13,6 +13,7 @@ import (
 type serveCmd struct {
 	Pipelines string        `help:"Folder whose *.yaml and *.yml files are run; by default ./pipelines, which need not be there." placeholder:"DIR"`
 	Poll      spec.Duration `help:"Time between two looks at the folder." default:"2s"`
+	Watch     bool          `help:"Also follow the modules, scripts and folders of source that transforms are made of."`
 	apiFlags
 	hostFlags `set:"metrics=127.0.0.1:4568"`
 }
@@ -21,7 +22,7 @@ type serveCmd struct {
 func (serveCmd) Help() string {
 	return `AWS clients of Kinesis Data Streams work when their endpoint is http://127.0.0.1:4567, with any credentials: signatures are read but not verified. The Kinesis Producer Library and others that speak TLS alone use --tls-self-signed or --tls-cert, and https://127.0.0.1:4569. Streams that pipelines make are there too, and pipelines read those that clients make.
 
-A pipeline file that is added or changed takes effect at the second look after it, without a restart; a pipeline whose file is removed stops. A file with errors changes nothing: what ran before goes on, and the errors are in the log and in /healthz. A pipeline that cannot go on rests until its file changes; the others do not notice. The answer of /healthz is 200 while the API is answered and a version of every pipeline runs, with the status degraded if a newer one does not, and 503 when one of them does not.
+A pipeline file that is added or changed takes effect at the second look after it, without a restart; a pipeline whose file is removed stops. A file with errors changes nothing: what ran before goes on, and the errors are in the log and in /healthz. A pipeline that cannot go on rests until its file changes; the others do not notice. With --watch, so does a change of what a pipeline's transforms are made of, and a new version is built and passes the tests in its file before the one that runs is stopped for it. The answer of /healthz is 200 while the API is answered and a version of every pipeline runs, with the status degraded if a newer one does not, and 503 when one of them does not.
 
 Logs go to standard error: by default one line for each event that matters. On SIGINT and SIGTERM requests under way are answered, subscriptions end, and pipelines stop as in leat run. What is not in a sealed object yet is read from the stream again by the next process; so one that dies again and again, before a buffer is full or as old as its interval, delivers nothing meanwhile. The stream holds everything.
 
@@ -51,7 +52,7 @@ func (c *serveCmd) Run(a *app) (err error) {
 	defer func() { err = errors.Join(err, h.close()) }()
 	pipelines, err := serve.New(serve.Options{
 		Dir: cmp.Or(c.Pipelines, defaultPipelines), Optional: c.Pipelines == "", Poll: c.Poll.Std(), Health: h.health, Build: h.options,
-		Control: h.control,
+		Control: h.control, Watch: c.Watch,
 	})
 	if err != nil {
 		return errors.Join(&exitError{exitUsage, err}, api.Stop())

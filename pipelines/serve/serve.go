@@ -58,8 +58,13 @@ type Options struct {
 	// Control lets others look at the pipelines while they run; nil: nobody can.
 	Control *control.Server
 
-	// build is a seam for tests; nil is build.Pipeline.
+	// Watch also follows what the transforms are made of, such as folders of source. A change is then built and tested before
+	// what runs is stopped for it.
+	Watch bool
+
+	// build and check are seams for tests; nil are build.Pipeline and good.
 	build func(context.Context, *spec.Pipeline, build.Options) (*engine.Pipeline, error)
+	check func(context.Context, *spec.Pipeline, build.Options) error
 }
 
 // Server runs the pipelines of a folder. Its life: New, then Run once.
@@ -81,6 +86,7 @@ type file struct {
 	seen, taken [sha256.Size]byte
 	missing     bool // at the last look
 	names       []string
+	made        sources
 	unregister  func()
 
 	mu  sync.Mutex
@@ -100,6 +106,9 @@ func New(o Options) (*Server, error) {
 	}
 	if o.build == nil {
 		o.build = build.Pipeline
+	}
+	if o.check == nil {
+		o.check = good
 	}
 	if info, err := os.Stat(o.Dir); !(o.Optional && os.IsNotExist(err)) && (err != nil || !info.IsDir()) {
 		e := fault.New(fault.Permanent, "serve.no_folder", "the folder for pipelines %s is not there", o.Dir).
@@ -187,8 +196,9 @@ func (s *Server) scan(ctx context.Context, first bool) {
 			s.files[path] = f
 		}
 		steady := first || f.seen == sum
+		made := s.opts.Watch && f.made.changed()
 		f.seen = sum
-		if steady && (f.taken != sum || released && f.check() != nil) {
+		if steady && (f.taken != sum || made || released && f.check() != nil) {
 			f.taken = sum
 			released = s.load(ctx, path, f, found[path]) || released
 		}
@@ -242,6 +252,15 @@ func (s *Server) load(ctx context.Context, path string, f *file, src []byte) (re
 		if owner, ok := s.owners[p.Name]; ok && owner != path {
 			err = fault.New(fault.Permanent, "serve.duplicate_name", "the pipeline %q is also in %s, which was first", p.Name, owner).
 				At(p.PlaceOf("pipeline"))
+		}
+	}
+	if s.opts.Watch && err == nil {
+		changed := f.made.take(src, pipelines)
+		if len(f.names) > 0 && f.check() == nil && !changed {
+			return false
+		}
+		if len(f.names) > 0 {
+			err = s.try(ctx, pipelines)
 		}
 	}
 	f.mu.Lock()

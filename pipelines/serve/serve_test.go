@@ -29,11 +29,14 @@ type bench struct {
 	t        *testing.T
 	dir      string
 	optional bool
+	watch    bool
+	refuse   error // what a check of a new version says
 	health   observe.Health
 	server   *Server
 	stop     context.CancelFunc
 
 	mu      sync.Mutex
+	started int
 	running map[string]int     // by pipeline and prefix, which tells versions apart
 	most    map[string]int     // at a time, by pipeline
 	fails   map[string]error   // what Run returns, by prefix
@@ -50,7 +53,7 @@ func start(t *testing.T, files map[string]string) *bench {
 }
 
 func (b *bench) serve() {
-	server, err := New(Options{Dir: b.dir, Optional: b.optional, Health: &b.health, build: b.build})
+	server, err := New(Options{Dir: b.dir, Optional: b.optional, Health: &b.health, build: b.build, Watch: b.watch, check: b.check})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -117,6 +120,7 @@ type feeder struct {
 func (f feeder) Run(ctx context.Context) error {
 	key := f.name + " " + f.prefix
 	f.b.mu.Lock()
+	f.b.started++
 	f.b.running[key]++
 	f.b.running[f.name]++
 	f.b.most[f.name] = max(f.b.most[f.name], f.b.running[f.name])
