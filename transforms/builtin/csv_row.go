@@ -39,7 +39,7 @@ type csvField struct {
 }
 
 func (c *csvRow) fill(row []byte) {
-	c.line = append(c.line[:0], row...)
+	c.line = append(reuse(c.line), row...)
 	for range csvMargin {
 		c.line = append(c.line, c.delimiter)
 	}
@@ -49,7 +49,7 @@ func (c *csvRow) fill(row []byte) {
 // object puts the object of a row into c.buf.
 func (c *csvRow) object(row []byte) failure {
 	c.fill(row)
-	c.buf = c.buf[:0]
+	c.buf = reuse(c.buf)
 	bad := c.fields()
 	// Text in another encoding is the cause of other faults, so it is reported first.
 	if (c.seen&highs != 0 || bad.code != "") && !utf8.Valid(row) {
@@ -174,7 +174,7 @@ func (c *csvRow) unquoted(f *csvField) []byte {
 	if !f.doubled {
 		return f.text
 	}
-	c.text = c.text[:0]
+	c.text = reuse(c.text)
 	for i := 0; i < len(f.text); i++ {
 		c.text = append(c.text, f.text[i])
 		if f.text[i] == c.quote {

@@ -55,8 +55,12 @@ type csvColumn struct {
 	prefix []byte
 }
 
-// maxCSVColumns bounds the columns of a header row.
-const maxCSVColumns = 2000
+const (
+	// maxCSVColumns bounds the columns of a header row.
+	maxCSVColumns = 2000
+	// maxCSVRows bounds the rows of one record.
+	maxCSVRows = 100_000
+)
 
 // csvFormat is a configuration, ready for rows.
 type csvFormat struct {
@@ -162,7 +166,10 @@ func (c *csvRows) convert(r *record.Record, w *writer) {
 	for len(data) > 0 {
 		var row []byte
 		row, data = c.cutRow(data)
-		number++
+		if number++; number > maxCSVRows {
+			w.fail("csv_to_json.too_many_rows", "the record has more than %d rows", maxCSVRows)
+			return
+		}
 		if row = trimLineEnd(row); len(row) == 0 {
 			continue
 		}
@@ -248,6 +255,7 @@ func (c *CSVToJSON) Doc() Doc {
 			{"csv_to_json.not_a_number", "A field is not a number."},
 			{"csv_to_json.not_a_boolean", "A field is none of true, false, t, f, yes, no, y, n, 1 and 0, in small or capital letters."},
 			{"csv_to_json.not_a_date", "A field is not a date such as 2026-11-30."},
+			{"csv_to_json.too_many_rows", "A record has more than 100,000 rows."},
 			{"csv_to_json.bad_header", "The header has too many columns, or one without a name or with that of another."},
 			{"csv_to_json.invalid_utf8", "The row is not UTF-8."},
 		},

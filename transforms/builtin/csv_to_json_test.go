@@ -84,6 +84,7 @@ func TestARecordOfManyRows(t *testing.T) {
 		"x,1\ny,no\n", `csv_to_json.not_an_integer: row 2: column b: "no" is not an integer of 64 bits`,
 		"x,1\n\"y,2\nz,3\n", `csv_to_json.bad_quote: row 2: column a: no closing quote: "\"y,2\nz,3"`,
 		"\n\n", "dropped", "", "dropped",
+		strings.Repeat("x,1\n", 100_001), "csv_to_json.too_many_rows: the record has more than 100000 rows",
 	)
 	becomes(t, "csv_to_json", `{ columns: [ { name: n, type: integer }, { name: "odd \"one\"", type: ignore } ], header: true }`,
 		"id,n\na,1\nb,2\n", `[{"id":"a","n":1} {"id":"b","n":2}]`,

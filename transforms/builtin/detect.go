@@ -20,6 +20,8 @@ const (
 	someDash
 	someUpper
 	someEscape // a backslash, or what is not ASCII
+
+	allNeeds = 1<<iota - 1
 )
 
 // classes are the classes of each byte.
@@ -45,21 +47,22 @@ var classes = func() (c [256]needs) {
 	return c
 }()
 
-// detectors are the kinds that redact knows.
+// detectors are the kinds that redact knows. A text of fewer bytes than least holds nothing of a kind.
 var detectors = []struct {
 	name   string
 	needs  needs
+	least  int
 	detect detector
 }{
-	{"email", someAt | someDot, detectEmail},
-	{"credit_card", someDigit, detectCard},
-	{"ipv4", someDigit | someDot, detectIPv4},
-	{"ipv6", someColon, detectIPv6},
-	{"mac", 0, detectMAC},
-	{"iban", someDigit | someUpper, detectIBAN},
-	{"us_ssn", someDigit | someDash, detectSSN},
-	{"jwt", someDot | someUpper, detectJWT},
-	{"aws_access_key_id", someUpper, detectAccessKey},
+	{"email", someAt | someDot, 5, detectEmail},
+	{"credit_card", someDigit, 13, detectCard},
+	{"ipv4", someDigit | someDot, 7, detectIPv4},
+	{"ipv6", someColon, 3, detectIPv6},
+	{"mac", 0, 17, detectMAC},
+	{"iban", someDigit | someUpper, 15, detectIBAN},
+	{"us_ssn", someDigit | someDash, 11, detectSSN},
+	{"jwt", someDot | someUpper, 5, detectJWT},
+	{"aws_access_key_id", someUpper, 20, detectAccessKey},
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }

@@ -32,8 +32,16 @@ type writer struct {
 
 var writers = sync.Pool{New: func() any { return new(writer) }}
 
-// keepScratch is the largest scratch, in bytes, that a pooled writer keeps.
+// keepScratch is the largest memory of one kind, in bytes, that is kept from record to record: that of a rare large one goes.
 const keepScratch = 1 << 20
+
+// reuse returns memory to append to, without what is in it.
+func reuse(b []byte) []byte {
+	if cap(b) > keepScratch {
+		return nil
+	}
+	return b[:0]
+}
 
 // Apply implements stage.Transform.
 func (fn each) Apply(ctx context.Context, in *record.Batch, out *stage.Output) error {

@@ -73,7 +73,7 @@ func (c *Join) record(r *record.Record, w *writer) {
 		w.keep()
 		return
 	}
-	w.scratch = c.appendLines(w.scratch[:0], r.Data)
+	w.scratch = c.appendLines(reuse(w.scratch), r.Data)
 	w.data(r, w.scratch)
 }
 
@@ -109,7 +109,7 @@ func (j *joiner) join(r *record.Record, w *writer) {
 		w.fail("join.not_json", "%v", err)
 		return
 	}
-	j.text, j.parts = j.text[:0], 0
+	j.text, j.parts = reuse(j.text), 0
 	switch first := j.from[0]; {
 	case j.config.Lines != "":
 		text, ok := first.Text()

@@ -12,7 +12,7 @@ func (w *writer) edited(r *record.Record, doc *leatjson.Doc, code string) {
 		w.keep()
 		return
 	}
-	patched, err := doc.AppendPatched(w.scratch[:0])
+	patched, err := doc.AppendPatched(reuse(w.scratch))
 	if err != nil {
 		w.fail(code, "%v", err)
 		return

@@ -78,7 +78,7 @@ type jsonRows struct {
 
 // row writes a row to w.scratch.
 func (f *jsonRows) row(values []jsonpath.Value, w *writer) failure {
-	row := w.scratch[:0]
+	row := reuse(w.scratch)
 	for i, v := range values {
 		if i > 0 {
 			row = append(row, f.delimiter)

@@ -123,7 +123,7 @@ func (p *parser) run(format parseFormat, text []byte, r *record.Record) failure 
 
 // merged is the record with the members of p.object behind its own, without those of the same names. p.names has the names.
 func (p *parser) merged() []byte {
-	p.text = append(p.text[:0], '{')
+	p.text = append(reuse(p.text), '{')
 	for key, value := range p.root.Value().Members() {
 		name, _ := key.Text()
 		if p.names.has(name) {

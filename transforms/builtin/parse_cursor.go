@@ -117,7 +117,7 @@ func (p *parser) unescaped(text []byte) []byte {
 	if bytes.IndexByte(text, '\\') < 0 {
 		return text
 	}
-	p.text = p.text[:0]
+	p.text = reuse(p.text)
 	for i := 0; i < len(text); i++ {
 		c := text[i]
 		if c == '\\' && i+1 < len(text) {

@@ -179,7 +179,7 @@ func (p *parser) sdValue(text []byte) []byte {
 	if bytes.IndexByte(text, '\\') < 0 {
 		return text
 	}
-	p.text = p.text[:0]
+	p.text = reuse(p.text)
 	for i := 0; i < len(text); i++ {
 		if text[i] == '\\' && i+1 < len(text) && bytes.IndexByte([]byte(`"\]`), text[i+1]) >= 0 {
 			i++

@@ -1,6 +1,8 @@
 package builtin_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -8,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/stage"
 )
 
@@ -259,11 +262,19 @@ func TestParsingTakesTimeInProportion(t *testing.T) {
 	}
 }
 
-// inProportion compares the times of texts of one size and of eight times the size: beginnings of heads, and then two parts again and
-// again.
+// inProportion fails if a transform takes out of proportion longer for longer texts.
 func inProportion(t *testing.T, tr stage.Transform, heads, parts []string, rounds int) {
 	t.Helper()
 	seed := rand.Uint64()
+	for _, bad := range disproportions(t, tr, heads, parts, rounds, seed) {
+		t.Errorf("seed %d: %s", seed, bad)
+	}
+}
+
+// disproportions compares the times of texts of one size and of eight times the size: beginnings of heads, and then two parts again
+// and again.
+func disproportions(t *testing.T, tr stage.Transform, heads, parts []string, rounds int, seed uint64) (bad []string) {
+	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 1))
 	for range rounds {
 		head := heads[random.IntN(len(heads))]
@@ -281,8 +292,32 @@ func inProportion(t *testing.T, tr stage.Transform, heads, parts []string, round
 		}
 		small, large := took(32<<10), took(256<<10)
 		if large > 30*small+20*time.Millisecond {
-			t.Errorf("seed %d: %q and then %q again and again: 32 KiB take %v, 256 KiB %v", seed, head, part, small, large)
+			bad = append(bad, fmt.Sprintf("%q and then %q again and again: 32 KiB take %v, 256 KiB %v", head, part, small, large))
 		}
+	}
+	return bad
+}
+
+// quadratic is what parsers must not be: for each quote it looks for something in all that follows.
+type quadratic struct{}
+
+func (quadratic) Apply(_ context.Context, in *record.Batch, out *stage.Output) error {
+	for _, r := range in.Records {
+		for i, c := range r.Data {
+			if c == '"' && bytes.Contains(r.Data[i:], []byte("none")) {
+				break
+			}
+		}
+		out.Results = append(out.Results, stage.Result{Status: stage.Unchanged})
+	}
+	return nil
+}
+
+func (quadratic) Close(context.Context) error { return nil }
+
+func TestTimeOutOfProportionIsNoticed(t *testing.T) {
+	if len(disproportions(t, quadratic{}, []string{"x"}, []string{`"xxxxxxxxxxxxxxx`}, 1, 1)) == 0 {
+		t.Error("a transform whose time grows with the square of the text passes")
 	}
 }
 

@@ -52,7 +52,7 @@ func (c *Redact) Open(context.Context, Env) (stage.Transform, error) {
 		return nil, invalid(&c.Node, "format", "redact.no_fields", "a record that is text has no fields")
 	}
 	open := func() *redactor {
-		x := &redactor{config: c, textFinder: *finds, looks: looks}
+		x := &redactor{config: c, textFinder: finds, looks: looks}
 		x.root = x.one.Field()
 		for _, keys := range fields {
 			x.fields = append(x.fields, x.doc.Field(keys...))
@@ -68,7 +68,7 @@ func (c *Redact) Open(context.Context, Env) (stage.Transform, error) {
 				w.keep()
 				return
 			}
-			w.scratch = x.appendRedacted(w.scratch[:0], r.Data)
+			w.scratch = x.appendRedacted(reuse(w.scratch), r.Data)
 			w.data(r, w.scratch)
 		}), nil
 	}
@@ -91,7 +91,8 @@ func (c *Redact) paths(key string, texts []string) (paths [][]string, err *fault
 
 // textFinder finds what detectors and patterns find.
 type textFinder struct {
-	wanted   []int // indices into detectors
+	// wanted are indices into detectors: those that may find something in a text with such classes of bytes.
+	wanted   [allNeeds + 1][]int
 	patterns []*regexp.Regexp
 }
 
@@ -103,7 +104,12 @@ func (c *Redact) finder() (*textFinder, error) {
 		for i := range detectors {
 			names = append(names, detectors[i].name)
 			if detectors[i].name == name {
-				f.wanted, found = append(f.wanted, i), true
+				found = true
+				for has := range needs(len(f.wanted)) {
+					if detectors[i].needs&^has == 0 {
+						f.wanted[has] = append(f.wanted[has], i)
+					}
+				}
 			}
 		}
 		if !found {

@@ -12,7 +12,7 @@ import (
 
 // redactor is the memory of one goroutine that redacts.
 type redactor struct {
-	textFinder
+	*textFinder
 	config *Redact
 	// looks says that there are detectors or patterns.
 	looks          bool
@@ -23,6 +23,9 @@ type redactor struct {
 	spans          []textSpan
 	text, out      []byte
 }
+
+// maxSpans is how many spans' memory is kept from text to text.
+const maxSpans = 10_000
 
 // textSpan is a part of a text.
 type textSpan struct{ start, end int }
@@ -41,7 +44,7 @@ func (x *redactor) redact(r *record.Record, w *writer) {
 	}
 	for _, field := range x.within {
 		var changed bool
-		if x.out, changed = x.walk(x.out[:0], field.Raw()); changed {
+		if x.out, changed = x.walk(reuse(x.out), field.Raw()); changed {
 			if err := field.SetRaw(x.out); err != nil {
 				w.fail("redact.not_json", "%v", err)
 				return
@@ -62,7 +65,7 @@ func (x *redactor) redact(r *record.Record, w *writer) {
 		data = patched
 	}
 	var changed bool
-	if w.scratch, changed = x.walk(w.scratch[:0], data); changed {
+	if w.scratch, changed = x.walk(reuse(w.scratch), data); changed {
 		w.data(r, w.scratch)
 	} else {
 		w.edited(r, &x.doc, "redact.not_json")
@@ -79,7 +82,7 @@ func (x *redactor) whole(field leatjson.Field) {
 		if !ok {
 			text = field.Raw()
 		}
-		x.text = x.appendMasked(x.text[:0], text)
+		x.text = x.appendMasked(reuse(x.text), text)
 		field.SetText(x.text)
 	default:
 		field.SetString(x.config.Replacement)
@@ -109,7 +112,7 @@ func (x *redactor) walk(dst, raw []byte) (_ []byte, changed bool) {
 		}
 		if found {
 			dst = append(dst, raw[done:start]...)
-			x.text = x.appendRedacted(x.text[:0], text)
+			x.text = x.appendRedacted(reuse(x.text), text)
 			dst = leatjson.AppendText(dst, x.text)
 			done = i
 		}
@@ -153,11 +156,14 @@ func (x *redactor) findInString(raw []byte, has needs) (text []byte, found bool)
 
 // find puts what is to be redacted of a text into x.spans, in order and without overlaps.
 func (x *redactor) find(text []byte, has needs) bool {
+	if cap(x.spans) > maxSpans {
+		x.spans = nil
+	}
 	x.spans = x.spans[:0]
 	kinds := 0
-	for _, i := range x.wanted {
+	for _, i := range x.wanted[has] {
 		d := &detectors[i]
-		if d.needs&^has != 0 {
+		if len(text) < d.least {
 			continue
 		}
 		n := len(x.spans)

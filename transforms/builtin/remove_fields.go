@@ -97,7 +97,7 @@ func keepOnly(paths [][]string) stage.Transform {
 			w.fail("remove_fields.not_an_object", "the record is %v, and no field of it can be kept", e.root.Kind())
 			return
 		}
-		w.scratch = tree.appendKept(w.scratch[:0], e.root.Value())
+		w.scratch = tree.appendKept(reuse(w.scratch), e.root.Value())
 		w.data(r, w.scratch)
 	})
 }

@@ -18,7 +18,7 @@ type Split struct {
 	Array      string `yaml:"array" oneof:"at" doc:"Make a record of each element of the array at this path; a lone dot is a record that is an array itself."`
 	KeepRecord bool   `yaml:"keep_record" default:"false" doc:"With array: each output is the whole record with one element in place of the array, rather than the element."`
 	KeepEmpty  bool   `yaml:"keep_empty" default:"false" doc:"With delimiter: empty parts become records too, but for one after the last delimiter."`
-	Max        int    `yaml:"max" default:"10000" range:"1..1000000" doc:"A record of more parts fails."`
+	Max        int    `yaml:"max" default:"10000" range:"1..100000" doc:"A record of more parts fails."`
 }
 
 // Open implements Config.
@@ -99,12 +99,12 @@ func (s *splitter) elements(r *record.Record, w *writer) {
 			w.data(r, element.Raw())
 			continue
 		}
-		if len(r.Data)*n > maxSplit && n > 1 {
-			w.fail("split.too_large", "the outputs of %d elements would have more than %d bytes together", n, maxSplit)
+		if n > 1 && len(r.Data)*n > max(maxSplit, 2*len(r.Data)) {
+			w.fail("split.too_large", "the outputs of %d elements have more than %d bytes together", n, maxSplit)
 			return
 		}
 		s.array.SetValue(element)
-		patched, err := s.doc.AppendPatched(w.scratch[:0])
+		patched, err := s.doc.AppendPatched(reuse(w.scratch))
 		if err != nil {
 			w.fail("split.not_json", "%v", err)
 			return
@@ -114,8 +114,9 @@ func (s *splitter) elements(r *record.Record, w *writer) {
 	}
 }
 
-// maxSplit bounds what copies of one record take together, in bytes: their sum grows with the square of its size.
-const maxSplit = 64 << 20
+// maxSplit bounds what copies of one record take together, in bytes, unless it is twice the record: their sum grows with the square of its
+// size. It is what a module may return.
+const maxSplit = 6 << 20
 
 // Doc implements Config.
 func (c *Split) Doc() Doc {
@@ -125,7 +126,7 @@ func (c *Split) Doc() Doc {
 			"If a later stage fails one of the outputs the record is dead as a whole: its dead letter, sent in again, makes each output once.",
 		Codes: []Code{
 			{"split.too_many", "The record has more than `max` parts."},
-			{"split.too_large", "With `keep_record`: the copies of the record have more than 64 MiB together."},
+			{"split.too_large", "With `keep_record`: the outputs have more than 6 MiB together, and more than twice the record."},
 			{"split.not_json", "With `array`: the record is not JSON."},
 			{"split.not_an_array", "With `array`: there is none."},
 		},
