@@ -13,7 +13,7 @@ const (
 	maxParams        = 1000 // and results
 	maxLocals        = 50_000
 	maxFunctionBytes = 7_654_321
-	maxBranchTargets = 1 << 20
+	maxBranchTargets = 65_520
 	// maxItems bounds what the section's length bounds already.
 	maxItems = 1 << 30
 
