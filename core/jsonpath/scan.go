@@ -263,57 +263,86 @@ func (s *Scan) next(end byte) (more, ok bool) {
 	return false, false
 }
 
-// plainText returns where the first byte from i on is that ends a string or is not plain. It looks at eight at a time.
-func plainText(data []byte, i int) int {
-	const ones, tops = 0x0101010101010101, 0x8080808080808080
-	for ; i+8 <= len(data); i += 8 {
-		w := binary.LittleEndian.Uint64(data[i:])
-		quote, slash := w^ones*'"', w^ones*'\\'
-		// The lowest marked byte is right; a borrow may mark wrong ones above it.
-		if found := ((w-ones*' ')&^w | (quote-ones)&^quote | (slash-ones)&^slash | w) & tops; found != 0 {
-			return i + bits.TrailingZeros64(found)/8
-		}
-	}
-	return i
+// Eight bytes at a time: each of these words has the byte in every place.
+const (
+	ones   = 0x0101010101010101
+	tops   = 0x8080808080808080
+	quotes = ones * '"'
+	slopes = ones * '\\'
+	spaces = ones * ' '
+)
+
+// specials marks the bytes of a string that end a plain run: quotes, backslashes, control characters. A byte above a marked one may be
+// marked too; the lowest mark is right.
+func specials(w uint64) uint64 {
+	return (((w ^ quotes) - ones) | ((w ^ slopes) - ones) | (w - spaces)) &^ w & tops
 }
 
 // str reads a string. plain says that it is ASCII without escapes.
 func (s *Scan) str() (plain, ok bool) {
-	plain = true
-	for i := plainText(s.data, s.pos+1); i < len(s.data); i++ {
-		switch c := s.data[i]; {
-		case c == '"':
+	data, i := s.data, s.pos+1
+	escaped, seen := false, uint64(0) // all bytes of the string, one over the other
+	for i+8 <= len(data) {
+		w := binary.LittleEndian.Uint64(data[i:])
+		found := specials(w)
+		if found == 0 {
+			seen |= w
+			i += 8
+			continue
+		}
+		n := bits.TrailingZeros64(found) >> 3
+		seen |= w & (1<<(8*n) - 1)
+		i += n
+		if data[i] == '"' {
 			s.pos = i + 1
-			return plain, true
-		case c < ' ':
+			return !escaped && seen&tops == 0, true
+		}
+		escaped = true
+		if i, ok = escape(data, i); !ok {
 			s.pos = i
 			return false, false
-		case c >= 0x80:
-			plain = false
-		case c == '\\':
-			plain = false
-			i++
-			if i >= len(s.data) {
-				break
-			}
-			switch s.data[i] {
-			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-			case 'u':
-				for range 4 {
-					i++
-					if i >= len(s.data) || !isHex(s.data[i]) {
-						s.pos = i
-						return false, false
-					}
-				}
-			default:
+		}
+	}
+	for i < len(data) {
+		switch c := data[i]; {
+		case c == '"':
+			s.pos = i + 1
+			return !escaped && seen&tops == 0, true
+		case c < ' ' || c == '\\':
+			escaped = true
+			if i, ok = escape(data, i); !ok {
 				s.pos = i
 				return false, false
 			}
+		default:
+			seen |= uint64(c)
+			i++
 		}
 	}
-	s.pos = len(s.data)
+	s.pos = len(data)
 	return false, false
+}
+
+// escape returns the place behind the escape sequence at i, or that of the byte at fault.
+func escape(data []byte, i int) (int, bool) {
+	if data[i] != '\\' {
+		return i, false
+	}
+	if i++; i >= len(data) {
+		return i, false
+	}
+	switch data[i] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return i + 1, true
+	case 'u':
+		for range 4 {
+			if i++; i >= len(data) || !isHex(data[i]) {
+				return min(i, len(data)), false
+			}
+		}
+		return i + 1, true
+	}
+	return i, false
 }
 
 func isHex(c byte) bool {
