@@ -14,7 +14,8 @@ import (
 )
 
 // codesIn returns the codes in the source of built-in transforms, by the transform's key: texts that begin with it and a dot. Those
-// of settings, in calls that take the configuration's node, and those in Doc are left out. Under the empty key are the ends of codes that
+// of settings, in calls that take the configuration's node, those of errors that are not about a record, in calls of fault.New, and those
+// in Doc are left out. Under the empty key are the ends of codes that
 // several transforms share: texts that begin with the dot.
 func codesIn(t *testing.T, pattern string, keys []string) map[string][]string {
 	t.Helper()
@@ -36,7 +37,10 @@ func codesIn(t *testing.T, pattern string, keys []string) map[string][]string {
 			case *ast.FuncDecl:
 				return n.Name.Name != "Doc"
 			case *ast.CallExpr:
-				return len(n.Args) == 0 || !isNode(n.Args[0])
+				return (len(n.Args) == 0 || !isNode(n.Args[0])) && !isFault(n.Fun)
+			case *ast.KeyValueExpr: // of the settings of another package
+				id, ok := n.Key.(*ast.Ident)
+				return !ok || id.Name != "Code"
 			case *ast.BasicLit:
 				text, err := strconv.Unquote(n.Value)
 				key, _, ok := strings.Cut(text, ".")
@@ -58,6 +62,16 @@ func isNode(arg ast.Expr) bool {
 	}
 	id, ok := arg.(*ast.Ident)
 	return ok && id.Name == "n"
+}
+
+// isFault reports whether a function is fault.New.
+func isFault(fun ast.Expr) bool {
+	sel, ok := fun.(*ast.SelectorExpr)
+	if !ok || sel.Sel.Name != "New" {
+		return false
+	}
+	id, ok := sel.X.(*ast.Ident)
+	return ok && id.Name == "fault"
 }
 
 func isCode(text string) bool {

@@ -1,7 +1,6 @@
 package builtin_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -298,13 +297,20 @@ func disproportions(t *testing.T, tr stage.Transform, heads, parts []string, rou
 	return bad
 }
 
-// quadratic is what parsers must not be: for each quote it looks for something in all that follows.
+// quadratic is what parsers must not be: for each quote it looks at all that follows.
 type quadratic struct{}
 
 func (quadratic) Apply(_ context.Context, in *record.Batch, out *stage.Output) error {
 	for _, r := range in.Records {
 		for i, c := range r.Data {
-			if c == '"' && bytes.Contains(r.Data[i:], []byte("none")) {
+			if c != '"' {
+				continue
+			}
+			n := 0
+			for _, c := range r.Data[i:] {
+				n += int(c)
+			}
+			if n == 0 {
 				break
 			}
 		}
@@ -316,7 +322,7 @@ func (quadratic) Apply(_ context.Context, in *record.Batch, out *stage.Output) e
 func (quadratic) Close(context.Context) error { return nil }
 
 func TestTimeOutOfProportionIsNoticed(t *testing.T) {
-	if len(disproportions(t, quadratic{}, []string{"x"}, []string{`"xxxxxxxxxxxxxxx`}, 1, 1)) == 0 {
+	if len(disproportions(t, quadratic{}, []string{"x"}, []string{`"` + strings.Repeat("x", 63)}, 1, 1)) == 0 {
 		t.Error("a transform whose time grows with the square of the text passes")
 	}
 }
