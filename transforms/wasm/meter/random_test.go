@@ -253,7 +253,7 @@ func TestRandomProgramsDoTheSame(t *testing.T) {
 		if round%2 == 0 {
 			rc = wazero.NewRuntimeConfigCompiler()
 		}
-		if compact(t, rc, seed, round, module, rewritten, uint64(rnd.IntN(20))) {
+		if runBoth(t, rc, seed, round, module, rewritten, uint64(rnd.IntN(20))) {
 			ended++
 		} else {
 			stopped++
@@ -265,7 +265,7 @@ func TestRandomProgramsDoTheSame(t *testing.T) {
 	}
 }
 
-func compact(t *testing.T, rc wazero.RuntimeConfig, seed uint64, round int, module, rewritten []byte, arg uint64) (ended bool) {
+func runBoth(t *testing.T, rc wazero.RuntimeConfig, seed uint64, round int, module, rewritten []byte, arg uint64) (ended bool) {
 	ctx := context.Background()
 	run := func(wasm []byte) (*guest, func()) {
 		r := wazero.NewRuntimeWithConfig(ctx, rc)
@@ -296,7 +296,11 @@ func compact(t *testing.T, rc wazero.RuntimeConfig, seed uint64, round int, modu
 	defer close()
 	plain, close := run(module)
 	defer close()
-	if want, got := plain.outcome("f", arg, 5), again.outcome("f", arg, 5); want != got {
+	want, got := plain.outcome("f", arg, 5), again.outcome("f", arg, 5)
+	if strings.Contains(want, "stack overflow") && strings.Contains(got, "stack overflow") {
+		return true // at a depth of the interpreter's own, where the helpers of metering count too
+	}
+	if want != got {
 		t.Fatalf("seed %d, round %d: got %s, want %s: %x", seed, round, got, want, module)
 	}
 	return true
