@@ -124,10 +124,11 @@ export class Json {
     return this.isI64 ? I64.parseInt(this.rawText()) : 0;
   }
 
-  /** The number; NaN if it is none. */
+  /** The number; NaN if it is none, or too large. */
   f64(): f64 {
     const c = this.from < this.end ? load<u8>(this.from) : 0;
-    return c == 0x2d || (c >= 0x30 && c <= 0x39) ? F64.parseFloat(this.rawText()) : NaN;
+    const n = c == 0x2d || (c >= 0x30 && c <= 0x39) ? F64.parseFloat(this.rawText()) : NaN;
+    return isFinite(n) ? n : NaN;
   }
 
   /** Whether it is true. */

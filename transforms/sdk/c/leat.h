@@ -15,7 +15,7 @@
  *
  * leat builds a folder of such source by itself. By hand, with clang 13 or newer and lld:
  *
- *     clang --target=wasm32 -O3 -mbulk-memory -nostdlib -Wl,--no-entry -o shout.wasm shout.c
+ *     clang --target=wasm32 -O3 -mbulk-memory -msimd128 -nostdlib -Wl,--no-entry -o shout.wasm shout.c
  *
  * or, to have the C library, with wasi-libc and --target=wasm32-wasi -mexec-model=reactor instead of -nostdlib -Wl,--no-entry.
  * It is C99 and C++11 with the extensions of clang. One source file of a module has LEAT_EACH or LEAT_BATCH; any may include the header.
@@ -897,39 +897,41 @@ LEAT__FN int leat_json_i64(leat_str raw, int64_t *n) {
     return 1;
 }
 
-/* leat_json_f64 sets x to the number that raw is; 0 if it is none. Up to 15 digits and exponents up to 22 are exact, which is what most data has;
- * with more, the last bits of x may be off. With a C library, strtod is exact. */
+/* leat_json_f64 sets x to the number that raw is; 0 if it is none, or too large. Up to 15 digits and 22 places are exact, which is what most
+ * data has; with more, the last bits of x may be off. With a C library, strtod is exact. */
 LEAT__FN int leat_json_f64(leat_str raw, double *x) {
+    static const double tens[] = {1,    1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                  1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     const char *p = raw.ptr, *end = p + raw.len;
-    int neg = p < end && *p == '-', digits = 0, exp = 0, e = 0;
-    double v = 0, ten = 10;
-    p += neg;
+    int negative = p < end && *p == '-', exp = 0, e = 0;
+    uint64_t digits = 0;
+    p += negative;
     if (p == end || *p < '0' || *p > '9' || (*p == '0' && p + 1 < end && p[1] >= '0' && p[1] <= '9')) return 0;
-    for (; p < end && *p >= '0' && *p <= '9'; p++) v = 10 * v + (*p - '0');
-    if (p < end && *p == '.') {
-        for (p++; p < end && *p >= '0' && *p <= '9'; p++, digits++) {
-            if (digits >= 17) continue;
-            v = 10 * v + (*p - '0');
-            exp--;
+    for (int point = 0; p < end && ((*p >= '0' && *p <= '9') || (*p == '.' && !point)); p++) {
+        if (*p == '.') {
+            point = 1;
+            continue;
         }
-        if (digits == 0) return 0;
+        if (digits < UINT64_MAX / 10 - 1) digits = 10 * digits + (uint64_t)(*p - '0');
+        else exp++; /* more than there is room for */
+        exp -= point;
     }
+    if (p[-1] == '.') return 0;
     if (p < end && (*p == 'e' || *p == 'E')) {
         int minus = ++p < end && *p == '-';
         if (p < end && (*p == '-' || *p == '+')) p++;
         if (p == end) return 0;
-        for (; p < end && *p >= '0' && *p <= '9'; p++) e = e < 9999 ? 10 * e + (*p - '0') : e;
+        for (; p < end && *p >= '0' && *p <= '9'; p++) e = e < 100000000 ? 10 * e + (*p - '0') : e;
         if (p[-1] < '0' || p[-1] > '9') return 0;
         exp += minus ? -e : e;
     }
     if (p != end) return 0;
-    double scale = 1;
-    for (unsigned n = (unsigned)(exp < 0 ? -exp : exp); n && v != 0; n >>= 1, ten *= ten)
-        if (n & 1) scale *= ten;
-    if (exp < -300) v /= 1e150, v /= scale / 1e150;
-    else v = exp < 0 ? v / scale : v * (v == 0 ? 1 : scale);
-    *x = neg ? -v : v;
-    return 1;
+    double v = (double)digits;
+    if (exp > 400) exp = 400; /* as good as without end */
+    for (; exp < 0 && v != 0; exp += exp < -22 ? 22 : -exp) v /= tens[exp < -22 ? 22 : -exp];
+    for (; exp > 0; exp -= exp > 22 ? 22 : exp) v *= tens[exp > 22 ? 22 : exp];
+    *x = negative ? -v : v;
+    return v <= 1.7976931348623157e308;
 }
 
 /* leat_json_bool sets b to 1 or 0; 0 is returned if raw is neither true nor false. */

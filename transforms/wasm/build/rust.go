@@ -41,7 +41,7 @@ var (
 // rustArgs are the flags of rustc for a module; the crate of the SDK has all but the first two.
 var rustArgs = []string{
 	"-Clto=fat", "-Cstrip=symbols",
-	"-Copt-level=3", "-Ccodegen-units=1", "-Cpanic=abort", "-Ctarget-feature=+bulk-memory,+nontrapping-fptoint",
+	"-Copt-level=3", "-Ccodegen-units=1", "-Cpanic=abort", "-Ctarget-feature=+bulk-memory,+nontrapping-fptoint,+simd128",
 }
 
 // rustTargets are the names of WASI preview 1, of later and earlier compilers, and the target without a system, whose println! does

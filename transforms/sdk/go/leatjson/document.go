@@ -146,13 +146,18 @@ func (d *Doc) Parse(data []byte) error {
 	}
 	d.buf = d.buf[:need]
 	copy(d.buf, data)
-	for i := len(data); i < need; i += 8 {
-		binary.LittleEndian.PutUint64(d.buf[i:], 0)
+	end := d.buf[len(data):]
+	for i := 0; i < pad; i += 8 {
+		binary.LittleEndian.PutUint64(end[i:], 0)
 	}
 	d.size = len(data)
 	d.doubles = d.doubles[:0]
-	d.texts = reuse(d.texts)
-	d.forget()
+	if len(d.texts) > 0 {
+		d.texts = reuse(d.texts)
+	}
+	if len(d.edited) > 0 {
+		d.forget()
+	}
 	d.round++
 	if d.round == 0 { // after 4 thousand million documents
 		for i := range d.nodes {

@@ -88,9 +88,9 @@ impl<'a> Value<'a> {
         self.number()?.parse().ok()
     }
 
-    /// The number; None if it is none.
+    /// The number; None if it is none, or too large.
     pub fn f64(&self) -> Option<f64> {
-        self.number()?.parse().ok()
+        self.number()?.parse().ok().filter(|n: &f64| n.is_finite())
     }
 
     /// Text that Rust's parsers take, if JSON does too.

@@ -1,6 +1,7 @@
 /*
  * Runs frames from the standard input, each behind its length, through the header as a native program, where an address sanitizer watches: memory of
- * just the frame's size, and a function that touches all there is. Prints what became of each frame.
+ * just the frame's size, and a function that touches all there is. Prints what became of each frame. With an argument, the lines of the standard input are
+ * numbers instead.
  */
 #include "leat.h"
 
@@ -42,8 +43,23 @@ static void batch(const leat_record *records, size_t count, leat_result *results
     for (size_t i = 0; i < count; i++) results[i] = each(&records[i]);
 }
 
-int main(void) {
+static int numbers(void) {
+    char line[400];
+    double x;
+    while (fgets(line, sizeof line, stdin)) {
+        size_t n = strcspn(line, "\n");
+        char *text = malloc(n); /* so that nothing may be read behind it */
+        memcpy(text, line, n);
+        if (leat_json_f64(leat_strn(text, n), &x)) printf("%a\n", x);
+        else printf("-\n");
+        free(text);
+    }
+    return 0;
+}
+
+int main(int argc, char **argv) {
     uint32_t size;
+    if (argc > 1) return strcmp(argv[1], "numbers") ? 1 : numbers();
     while (fread(&size, sizeof size, 1, stdin) == 1) {
         for (int all = 0; all < 2; all++) {
             char *frame = malloc(size);
