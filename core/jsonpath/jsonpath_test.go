@@ -1,7 +1,9 @@
 package jsonpath
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"reflect"
 	"strings"
 	"testing"
@@ -112,5 +114,44 @@ func TestValuesOneAfterTheOther(t *testing.T) {
 	Items([]byte("[1,2,3]"), func([]byte) bool { n++; return n < 2 })
 	if n != 2 {
 		t.Errorf("%d items after the second was enough", n)
+	}
+}
+
+// byJSON is what encoding/json makes of data.
+func byJSON(data []byte) (v any, ok bool) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		return nil, false
+	}
+	_, err := d.Token()
+	return v, err == io.EOF
+}
+
+func asNumber(text []byte) any { return json.Number(text) }
+
+func FuzzDecode(f *testing.F) {
+	for _, s := range []string{`{"a":[1,{"b":"\u0041"}],"a":2,"":{}}`, "[1e5,-0.1,[],true,false,null]", `"x\ud800"`, "nul", "\"\xff\"", " {} ", "01", `{"a":1,}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		got, at, ok := Decode(data, asNumber)
+		want, valid := byJSON(data)
+		if ok != valid || !reflect.DeepEqual(got, want) && valid {
+			t.Fatalf("%q: %v, %v, encoding/json: %v, %v", data, got, ok, want, valid)
+		}
+		var s Scan
+		if place, _ := s.Run(NewSet(), data); !ok && place != at {
+			t.Fatalf("%q: byte %d, a scan says %d", data, at, place)
+		}
+	})
+}
+
+func TestNestingHasAnEnd(t *testing.T) {
+	for depth, want := range map[int]bool{10_000: true, 10_001: false} {
+		data := []byte(strings.Repeat("[", depth) + strings.Repeat("]", depth))
+		if _, _, ok := Decode(data, asNumber); ok != want {
+			t.Errorf("%d deep: %v", depth, ok)
+		}
 	}
 }

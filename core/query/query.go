@@ -3,15 +3,15 @@
 package query
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/itchyny/gojq"
+
+	"github.com/leatstream/leat/core/jsonpath"
 )
 
 const (
@@ -36,18 +36,36 @@ func Compile(text string, variables ...string) (*gojq.Code, error) {
 	return gojq.Compile(parsed, gojq.WithVariables(variables))
 }
 
-// Decode reads data as one JSON value whose numbers keep their text.
+// Decode reads data as one JSON value for queries: numbers keep their text. The value may share memory with data.
 func Decode(data []byte) (any, error) {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		return nil, err
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("more follows the first value")
+	v, at, ok := jsonpath.Decode(data, number)
+	if !ok {
+		return nil, fmt.Errorf("byte %d does not belong there", at)
 	}
 	return v, nil
+}
+
+// number is an int where that has the same text, and else the text.
+func number(text []byte) any {
+	const safe = 15 // digits
+	digits := text
+	if text[0] == '-' {
+		digits = text[1:]
+	}
+	if len(digits) > safe || text[0] == '-' && digits[0] == '0' {
+		return json.Number(text)
+	}
+	n := 0
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return json.Number(text)
+		}
+		n = n*10 + int(c-'0')
+	}
+	if text[0] == '-' {
+		n = -n
+	}
+	return n
 }
 
 // Run hands the results of a query over input to visit, until it returns false. Errors are about the record: the query's own, of

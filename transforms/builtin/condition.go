@@ -283,11 +283,7 @@ func (e *evaluation) holds(c *conditions, i int, r *record.Record) (holds bool, 
 			return false, codeNotJSON, fmt.Sprintf("the record is not one JSON value: byte %d does not belong there", at)
 		}
 		for i, name := range c.names {
-			v, err := goValue(e.scan.Values[i])
-			if err != nil {
-				return false, codeNotJSON, fmt.Sprintf("%s: %v", name, err)
-			}
-			e.env[name] = v
+			e.env[name] = goValue(e.scan.Values[i])
 		}
 		e.loaded = true
 	}

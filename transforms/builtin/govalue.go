@@ -1,8 +1,6 @@
 package builtin
 
 import (
-	"bytes"
-	"encoding/json"
 	"strconv"
 
 	"github.com/leatstream/leat/core/jsonpath"
@@ -11,24 +9,19 @@ import (
 
 // goValue makes a value of Go of one that a scan has found: nil, bool, int, float64, string, []any or map[string]any. Text shares memory with the
 // record. Whole numbers are ints as far as 64 bits hold them.
-func goValue(v jsonpath.Value) (any, error) {
+func goValue(v jsonpath.Value) any {
 	switch v.Kind {
 	case jsonpath.Text:
-		return record.StringOf(v.Text()), nil
+		return record.StringOf(v.Text())
 	case jsonpath.Number:
-		return goNumber(v.Raw), nil
+		return goNumber(v.Raw)
 	case jsonpath.Boolean:
-		return v.Raw[0] == 't', nil
+		return v.Raw[0] == 't'
 	case jsonpath.Composite:
-		d := json.NewDecoder(bytes.NewReader(v.Raw))
-		d.UseNumber()
-		var out any
-		if err := d.Decode(&out); err != nil {
-			return nil, err
-		}
-		return goNumbers(out), nil
+		v, _, _ := jsonpath.Decode(v.Raw, goNumber) // the scan has checked it
+		return v
 	}
-	return nil, nil
+	return nil
 }
 
 // goNumber reads a number of JSON. One beyond float64 is the infinity of its sign.
@@ -63,21 +56,4 @@ func smallInt(text []byte) (n int, ok bool) {
 		n = -n
 	}
 	return n, true
-}
-
-// goNumbers replaces the numbers in a decoded value, in place.
-func goNumbers(v any) any {
-	switch v := v.(type) {
-	case json.Number:
-		return goNumber([]byte(v))
-	case []any:
-		for i := range v {
-			v[i] = goNumbers(v[i])
-		}
-	case map[string]any:
-		for k := range v {
-			v[k] = goNumbers(v[k])
-		}
-	}
-	return v
 }

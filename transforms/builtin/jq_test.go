@@ -10,8 +10,8 @@ func TestEachResultOfAQueryIsARecord(t *testing.T) {
 	becomes(t, "jq", `query: '.a'`,
 		`{"a":1.50,"b":2}`, "[1.50]", ` {"a": {"z":1,"b":"<é>"}} `, `[{"b":"<é>","z":1}]`, `{}`, "[null]", `{"a":"x"}`, `["x"]`,
 		`[]`, "jq.failed: expected an object but got: array ([])",
-		`{"a":1}{"a":2}`, "jq.not_json: the record is not one JSON value: more follows the first value",
-		``, "jq.not_json: the record is not one JSON value: EOF",
+		`{"a":1}{"a":2}`, "jq.not_json: the record is not one JSON value: byte 7 does not belong there",
+		``, "jq.not_json: the record is not one JSON value: byte 0 does not belong there",
 		`{"a":"`+"\xff"+`"}`, `["`+"\uFFFD"+`"]`)
 	becomes(t, "jq", `query: '.[]'`, `[1,"a",{}]`, `[1 "a" {}]`, `[]`, "dropped")
 	becomes(t, "jq", `{ query: '.[]', raw: true }`, `[1,"a b"]`, `[1 a b]`)
