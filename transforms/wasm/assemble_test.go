@@ -68,10 +68,11 @@ func section(id byte, body []byte) []byte {
 	return slices.Concat([]byte{id}, uleb(len(body)), body)
 }
 
-// function is a function of a module. Its locals, after the parameters, are all i32.
+// function is a function of a module. Its locals, after the parameters, are i32.
 type function struct {
 	signature
 	locals int
+	extra  []byte // one more group of locals
 	body   []byte
 }
 
@@ -160,7 +161,11 @@ func (a *assembly) bytes() []byte {
 	add := func(f function) int {
 		types = append(types, funcType(f.signature))
 		funcs = append(funcs, uleb(len(types)-1))
-		body := slices.Concat(vec(slices.Concat(uleb(f.locals), []byte{i32})), f.body, []byte{opEnd})
+		groups := [][]byte{slices.Concat(uleb(f.locals), []byte{i32})}
+		if f.extra != nil {
+			groups = append(groups, f.extra)
+		}
+		body := slices.Concat(vec(groups...), f.body, []byte{opEnd})
 		bodies = append(bodies, append(uleb(len(body)), body...))
 		return len(a.imports) + len(funcs) - 1
 	}

@@ -174,6 +174,7 @@ func TestALoneRecordMayBeTenMebibytesAndNotMore(t *testing.T) {
 
 func TestCallsThatFailSayWhy(t *testing.T) {
 	hasty := open(t, Config{Path: guest(t, "probe"), Timeout: 300 * time.Millisecond, Fuel: Fuel{Base: 1e15}, Instances: 1})
+	patient := open(t, Config{Path: guest(t, "probe"), Timeout: time.Minute, Fuel: Fuel{Base: 1e15}, Instances: 1})
 	interrupted := open(t, Config{Path: guest(t, "probe"), Timeout: 300 * time.Millisecond, Guard: Interrupt, Instances: 1})
 	small := open(t, Config{Path: guest(t, "probe"), Timeout: time.Minute, MemoryLimit: 32 << 20, Instances: 1})
 	for _, c := range []struct {
@@ -183,7 +184,7 @@ func TestCallsThatFailSayWhy(t *testing.T) {
 		{small, "exit", CodeExit, "code 3: probe says goodbye"},
 		{hasty, "spin", CodeTimeout, "longer than 300ms"},
 		{hasty, "sleep", CodeTimeout, "longer than 300ms"},
-		{hasty, "recurse", CodeTooDeep, "more than 4 MiB of stack"},
+		{patient, "recurse", CodeTooDeep, "more than 4 MiB of stack"},
 		{interrupted, "spin", CodeTimeout, "longer than 300ms"},
 		{interrupted, "sleep", CodeTimeout, "longer than 300ms"},
 		{small, "spin", CodeFuel, "spent its fuel of 10"},
