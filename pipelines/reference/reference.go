@@ -192,13 +192,22 @@ func choice(s *spec.Setting) string {
 	return how + strings.Join(s.Group, ", ")
 }
 
-// cell escapes what would end the cell of a table.
+// cell escapes what would end the cell of a table and, outside of code, what Markdown takes for HTML.
 func cell(s string) string {
-	s = strings.ReplaceAll(strings.TrimSpace(s), "\n", " ")
-	if strings.Contains(s, `\|`) {
-		return s
+	var b strings.Builder
+	code := false
+	for i, r := range strings.TrimSpace(s) {
+		switch {
+		case r == '\n':
+			r = ' '
+		case r == '`':
+			code = !code
+		case r == '|' && (i == 0 || s[i-1] != '\\'), r == '<' && !code:
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
 	}
-	return strings.ReplaceAll(s, "|", `\|`)
+	return b.String()
 }
 
 // visible writes control characters as YAML and JSON do.

@@ -12,7 +12,7 @@ type KeyValueText struct {
 	setting.Node
 	FieldDelimiter    string `yaml:"field_delimiter" default:" " doc:"What separates pairs, at most 16 bytes; with a space any white space does."`
 	KeyValueDelimiter string `yaml:"key_value_delimiter" default:"=" doc:"What stands between key and value, at most 16 bytes."`
-	Bare              string `yaml:"bare_keys" default:"true" enum:"true|ignore|fail" doc:"What becomes of a key without a value: the boolean true, nothing, or the record fails."`
+	Bare              string `yaml:"bare_keys" default:"keep" enum:"keep|ignore|fail" doc:"What becomes of a key without a value: it is kept with the boolean true, left out, or the record fails."`
 }
 
 const (
