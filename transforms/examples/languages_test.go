@@ -8,10 +8,14 @@ import (
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/internal/testenv"
+	pipelines "github.com/leatstream/leat/pipelines/build"
+	"github.com/leatstream/leat/pipelines/pipetest"
+	"github.com/leatstream/leat/pipelines/spec"
+	"github.com/leatstream/leat/pipelines/workbench"
 	"github.com/leatstream/leat/transforms/wasm/build"
 )
 
-func TestTheExamplesInOtherLanguagesPassTheTestsInTheirPipelines(t *testing.T) {
+func TestTheExamplesInOtherLanguagesPassTheirTests(t *testing.T) {
 	for _, language := range []string{"rust", "c", "as"} {
 		files, err := filepath.Glob(language + "-*/pipeline.yaml")
 		if err != nil || len(files) == 0 {
@@ -23,6 +27,15 @@ func TestTheExamplesInOtherLanguagesPassTheTestsInTheirPipelines(t *testing.T) {
 					testenv.Missing(t, "%v", err)
 				}
 				passes(t, file)
+				tables := 0
+				err := workbench.Test(t.Context(), filepath.Dir(file), pipelines.Options{}, nil, func(r *pipetest.Result) {
+					if tables++; !r.Passed() {
+						t.Error(spec.Render(r.Err(), false))
+					}
+				})
+				if err != nil || tables == 0 {
+					t.Errorf("%d tests in tables, %v", tables, err)
+				}
 			})
 		}
 	}
