@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/itchyny/gojq"
@@ -22,6 +23,8 @@ const (
 	// MemoryLimit is how much the heap of the process may grow, in bytes, while the queries of one record run. It is looked at every
 	// few milliseconds, so that what one step takes at once (text times a number makes up to 2 GiB) passes it.
 	MemoryLimit = 256 << 20
+	// maxDigits is the longest text of a number, in bytes, that keeps it: to calculate with longer ones takes time that nothing limits.
+	maxDigits = 4096
 )
 
 // Compile compiles a query. variables are names with a dollar sign, whose values each run gives in this order.
@@ -36,7 +39,7 @@ func Compile(text string, variables ...string) (*gojq.Code, error) {
 	return gojq.Compile(parsed, gojq.WithVariables(variables))
 }
 
-// Decode reads data as one JSON value for queries: numbers keep their text. The value may share memory with data.
+// Decode reads data as one JSON value for queries: numbers of up to 4096 bytes keep their text. The value may share memory with data.
 func Decode(data []byte) (any, error) {
 	v, at, ok := jsonpath.Decode(data, number)
 	if !ok {
@@ -45,8 +48,12 @@ func Decode(data []byte) (any, error) {
 	return v, nil
 }
 
-// number is an int where that has the same text, and else the text.
+// number is an int where that has the same text, and else the text; the nearest float64 if that is too long.
 func number(text []byte) any {
+	if len(text) > maxDigits {
+		f, _ := strconv.ParseFloat(string(text), 64) // out of range is ±Inf, which gojq writes as the largest
+		return f
+	}
 	const safe = 15 // digits
 	digits := text
 	if text[0] == '-' {

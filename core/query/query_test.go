@@ -96,3 +96,20 @@ func TestWhatDoesNotCompile(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Each step of a calculation with a number of millions of digits would take seconds.
+func TestLongNumbersAreRounded(t *testing.T) {
+	g := NewGuard(time.Second, MemoryLimit)
+	long := "1" + strings.Repeat("0", 3_000_000)
+	for _, c := range []struct{ data, want string }{
+		{long, "1.7976931348623157e+308"}, {"-" + long, "-1.7976931348623157e+308"}, {"0." + long, "0.1"}, {"123456789012345678901234567890", "123456789012345678901234567890"}, {"-0", "-0"}, {"1.50", "1.50"},
+	} {
+		got, err := run(t, g, t.Context(), "tojson", c.data)
+		if err != nil || len(got) != 1 || got[0] != c.want {
+			t.Errorf("%.20s: %.40v, %v", c.data, got, err)
+		}
+	}
+	if _, err := run(t, g, t.Context(), ". * . * . * .", long); err != nil {
+		t.Error(err)
+	}
+}
