@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/pipelines/spec"
@@ -17,9 +18,10 @@ import (
 const patience = 10 * time.Minute
 
 // lambda opens a handler that is written for Firehose.
-func (b *builder) lambda(t *spec.Transform) (stage.Transform, error) {
+func (b *builder) lambda(t *spec.Transform, metrics *observe.TransformMetrics, link *stage.Link) error {
 	env := lambda.Env{
 		Pipeline: b.spec.Name, Stage: t.Name, Logger: b.logger().With("pipeline", b.spec.Name, "stage", t.Name), Dir: b.spec.Dir,
+		Count: metrics.Count,
 		SequenceNumber: func(r *record.Record) string {
 			if b.number == nil {
 				return ""
@@ -34,7 +36,7 @@ func (b *builder) lambda(t *spec.Transform) (stage.Transform, error) {
 	if path := t.Lambda.WASI; path != "" {
 		info, err := os.Stat(path)
 		if err != nil {
-			return nil, fault.New(fault.Permanent, "build.no_module", "lambda handler: %w", err).At(t.Lambda.PlaceOf("wasi")).
+			return fault.New(fault.Permanent, "build.no_module", "lambda handler: %w", err).At(t.Lambda.PlaceOf("wasi")).
 				WithHint("wasi is a .wasm file or a folder of Go source, relative to the pipeline file")
 		}
 		if info.IsDir() {
@@ -44,14 +46,15 @@ func (b *builder) lambda(t *spec.Transform) (stage.Transform, error) {
 				}
 			}})
 			if err != nil {
-				return nil, placed(t.Lambda.PlaceOf("wasi"), err)
+				return placed(t.Lambda.PlaceOf("wasi"), err)
 			}
 		}
 	}
 	tr, err := t.Lambda.Open(b.ctx, env)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	b.closers = append(b.closers, tr.Close)
-	return tr, nil
+	link.Transform, link.Digest = tr, tr.Digest()
+	return nil
 }

@@ -26,8 +26,7 @@ func (b *builder) transform(t *spec.Transform) (stage.Link, error) {
 		link.Transform, err = b.native(t, native)
 		err = placed(t.PlaceOf(key), err)
 	case t.Lambda != nil:
-		link.Transform, err = b.lambda(t)
-		err = placed(t.PlaceOf("lambda"), err)
+		err = placed(t.PlaceOf("lambda"), b.lambda(t, metrics, &link))
 	default:
 		err = b.wasm(t, metrics, &link)
 	}

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -119,6 +120,7 @@ func TestOpeningWhatCannotRunSaysWhy(t *testing.T) {
 
 // A handler that stops working while the pipeline runs, as after a bad deployment, costs no record.
 func TestAHandlerThatDoesNotStartAnyMoreBlamesNoRecord(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{Stream, Once} {
 		dir := t.TempDir()
 		broken := filepath.Join(dir, "broken")
@@ -353,8 +355,16 @@ func (s *syncBuffer) String() string {
 
 // Handlers are killed again and again, in the middle of events and between them. Each record comes out once, in its place.
 func TestKillingHandlersLosesAndDoublesNothing(t *testing.T) {
+	t.Parallel()
 	var logged syncBuffer
-	tr := open(t, childConfig(Stream), Env{Logger: slog.New(slog.NewTextHandler(&logged, nil))})
+	var restarts atomic.Int64
+	tr := open(t, childConfig(Stream), Env{
+		Logger: slog.New(slog.NewTextHandler(&logged, nil)), Count: func(name string, n int64) {
+			if name == "restarts" {
+				restarts.Add(n)
+			}
+		},
+	})
 	stop, killed := make(chan struct{}), 0
 	pids := make(chan int, 100)
 	var killer sync.WaitGroup
@@ -405,7 +415,7 @@ func TestKillingHandlersLosesAndDoublesNothing(t *testing.T) {
 	workers.Wait()
 	close(stop)
 	killer.Wait()
-	if n := strings.Count(logged.String(), "started again"); n == 0 || killed < 5 {
+	if n := strings.Count(logged.String(), "started again"); n == 0 || killed < 5 || restarts.Load() != int64(n) {
 		t.Errorf("%d kills, %d restarts in the log", killed, n)
 	}
 }
@@ -434,6 +444,7 @@ func TestNoMoreProcessesRunThanWorkers(t *testing.T) {
 }
 
 func TestCancellationEndsAnEventAtOnce(t *testing.T) {
+	t.Parallel()
 	for _, tp := range transports[:4] {
 		tr := open(t, tp.cfg(t), Env{})
 		ctx, cancel := context.WithCancel(context.Background())

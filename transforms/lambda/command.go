@@ -55,7 +55,7 @@ func (t *Transform) programmed(ctx context.Context, p program) (handler, error) 
 	if t.cfg.Mode == Once {
 		return &once{program: p, timeout: t.cfg.Timeout.Std()}, nil
 	}
-	s := &stream{program: p, timeout: t.cfg.Timeout.Std(), logger: t.env.Logger}
+	s := &stream{program: p, timeout: t.cfg.Timeout.Std(), logger: t.env.Logger, count: t.env.Count}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.close(context.WithoutCancel(ctx)))
 	}

@@ -70,6 +70,8 @@ type Env struct {
 	Region, DeliveryStream, Source string
 	// SequenceNumber renders a record's sequence number as the stream's API does; nil and "" are its position in the shard.
 	SequenceNumber func(*record.Record) string
+	// Count gets how often a program was started again (restarts) and an event was sent again (retries); nil discards it.
+	Count func(name string, n int64)
 	// Patience is how long Apply waits for a handler that cannot be asked before it returns an error; 0 does not wait after the retries.
 	Patience time.Duration
 	// Lookup reads leat's own environment; nil is os.LookupEnv.
@@ -84,6 +86,9 @@ func (c *Config) check(env *Env) error {
 		c.Workers = runtime.GOMAXPROCS(0)
 	}
 	env.Logger = cmp.Or(env.Logger, slog.New(slog.DiscardHandler))
+	if env.Count == nil {
+		env.Count = func(string, int64) {}
+	}
 	env.Region = cmp.Or(env.Region, "us-east-1")
 	env.DeliveryStream = cmp.Or(env.DeliveryStream, "arn:aws:firehose:"+env.Region+":000000000000:deliverystream/"+env.Pipeline)
 	for _, p := range c.Env {

@@ -223,6 +223,7 @@ func TestEveryRuleOfTheContractHoldsOverEveryTransport(t *testing.T) {
 	}
 	for _, tp := range transports {
 		t.Run(tp.name, func(t *testing.T) {
+			t.Parallel()
 			cfg := tp.cfg(t)
 			patient := open(t, cfg, Env{})
 			if cfg.URL == "" {

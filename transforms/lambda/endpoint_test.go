@@ -114,6 +114,7 @@ func TestAnEndpointIsTriedAgainAsOftenAsConfigured(t *testing.T) {
 
 // With when_unavailable: wait, records wait for an endpoint that is down: none fails, and none is lost.
 func TestRecordsWaitForAnEndpoint(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

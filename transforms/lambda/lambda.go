@@ -30,6 +30,7 @@ type Transform struct {
 	env     Env
 	events  *writer
 	handler handler
+	digest  string
 	slots   chan struct{} // one element for each event under way
 	memory  sync.Pool     // of *event
 	// complained is when it was last logged that the handler cannot be asked, in nanoseconds since the Unix epoch.
@@ -70,6 +71,9 @@ func (c *Config) Open(ctx context.Context, env Env) (*Transform, error) {
 	}
 	return t, nil
 }
+
+// Digest names a WebAssembly program by its bytes, sha256:HEX; empty for any other handler, of which leat sees no bytes.
+func (t *Transform) Digest() string { return t.digest }
 
 // Close ends the handler's processes or connections. Apply must have returned.
 func (t *Transform) Close(ctx context.Context) error { return t.handler.close(ctx) }
@@ -150,6 +154,7 @@ func (t *Transform) ask(ctx context.Context, e *event, use func([]byte) error, r
 		case try >= t.cfg.Retries && (t.cfg.WhenUnavailable == Fail || time.Since(began) >= t.env.Patience):
 			return err
 		}
+		t.env.Count("retries", 1)
 		pause := backOff(try)
 		if try >= t.cfg.Retries {
 			t.complain(err, try+1, pause)

@@ -17,6 +17,7 @@ type stream struct {
 	program program
 	timeout time.Duration
 	logger  *slog.Logger
+	count   func(name string, n int64)
 	mu      sync.Mutex
 	idle    []*worker
 }
@@ -49,11 +50,11 @@ func (s *stream) ask(ctx context.Context, e *event, use func([]byte) error) erro
 		<-w.done()
 		// A process that ended while it waited took no event with it, and says nothing about whether the program starts.
 		if veteran && fault.CodeOf(err) == CodeStartFailed {
-			s.logger.Warn("the lambda handler ended while it waited for an event; it is started again", "error", err)
+			s.abandoned("the lambda handler ended while it waited for an event; it is started again", "error", err)
 			continue
 		}
 		if ctx.Err() == nil || errors.Is(err, errTimeout) {
-			s.logger.Warn("the lambda handler is started again", "code", fault.CodeOf(err), "error", err)
+			s.abandoned("the lambda handler is started again", "code", fault.CodeOf(err), "error", err)
 		}
 		if veteran {
 			return &taint{err}
@@ -121,7 +122,7 @@ func (s *stream) take(ctx context.Context) (*worker, error) {
 		select {
 		case <-w.done():
 			how, _ := w.end()
-			s.logger.Warn("the lambda handler ended while it waited for an event; it is started again", "end", how, "stderr", w.said())
+			s.abandoned("the lambda handler ended while it waited for an event; it is started again", "end", how, "stderr", w.said())
 			w.kill()
 			continue
 		default:
@@ -130,11 +131,17 @@ func (s *stream) take(ctx context.Context) (*worker, error) {
 			return w, nil
 		}
 		extra, _ := w.out.Peek(w.out.Buffered())
-		s.logger.Warn("the lambda handler printed something after its response; it is started again", "text", excerpt(extra),
+		s.abandoned("the lambda handler printed something after its response; it is started again", "text", excerpt(extra),
 			"hint", "standard output is for responses alone, one line each")
 		w.kill()
 		<-w.done()
 	}
+}
+
+// abandoned notes that a process is given up, and another will take its place.
+func (s *stream) abandoned(why string, attrs ...any) {
+	s.count("restarts", 1)
+	s.logger.Warn(why, attrs...)
 }
 
 func (s *stream) start(ctx context.Context) (*worker, error) {

@@ -38,6 +38,7 @@ func (t *Transform) openWASI(ctx context.Context) (handler, error) {
 		}
 		return nil, err
 	}
+	t.digest = p.Digest()
 	return t.programmed(ctx, &wasi{p, printed.NewLog(t.env.Logger)})
 }
 

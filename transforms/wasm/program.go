@@ -87,6 +87,9 @@ func (p *Program) check(ctx context.Context) error {
 	return nil
 }
 
+// Digest names the program by its bytes: sha256:HEX.
+func (p *Program) Digest() string { return p.m.Digest() }
+
 // Close frees the compiled code. All processes must have ended.
 func (p *Program) Close(ctx context.Context) error { return p.m.closeRuntime(ctx) }
 
