@@ -45,7 +45,14 @@ func (c *runCmd) Run(a *app) error {
 	if c.Watch && c.UntilIdle {
 		return wrong("--watch goes on until it is told to stop, and --until-idle until everything is delivered: use one of them")
 	}
-	pipelines, err := c.load()
+	var pipelines []*spec.Pipeline
+	var seen *foreground.Seen
+	var err error
+	if c.Watch {
+		pipelines, seen, err = foreground.See(c.Files, c.load)
+	} else {
+		pipelines, err = c.load()
+	}
 	if err != nil {
 		return err
 	}
@@ -79,7 +86,7 @@ func (c *runCmd) Run(a *app) error {
 		showProgress(watched, h.status, group)
 	}()
 	if c.Watch {
-		err = c.watch(a, h, group)
+		err = c.watch(a, h, group, seen)
 	} else {
 		err = group.Run(h.ctx, foreground.RunOptions{UntilIdle: c.UntilIdle, Drain: c.Drain, Control: h.control})
 	}

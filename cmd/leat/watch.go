@@ -9,9 +9,9 @@ import (
 )
 
 // watch runs the pipelines and follows their files.
-func (c *runCmd) watch(a *app, h *host, group *foreground.Group) error {
+func (c *runCmd) watch(a *app, h *host, group *foreground.Group, seen *foreground.Seen) error {
 	return group.Watch(h.ctx, foreground.WatchOptions{
-		Files: c.Files, Load: func() ([]*spec.Pipeline, error) { return c.load() }, Build: h.options, Drain: c.Drain, Control: h.control,
+		Files: c.Files, Load: c.load, Seen: seen, Build: h.options, Drain: c.Drain, Control: h.control,
 		Tell: func(change foreground.Change) {
 			h.status.Clear()
 			c.tell(a, h, &change)

@@ -112,6 +112,9 @@ func NewShadow(cfg ShadowConfig) *Shadow {
 	return s
 }
 
+// Digest is the digest of the module of the i-th stage; empty if it runs none.
+func (c *Chain) Digest(i int) string { return c.links[i].Digest }
+
 // Shadow is the shadow of the i-th stage, or nil.
 func (c *Chain) Shadow(i int) *Shadow { return c.links[i].Shadow }
 

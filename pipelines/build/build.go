@@ -11,6 +11,7 @@ import (
 	"github.com/leatstream/leat/core/datadir"
 	"github.com/leatstream/leat/core/engine"
 	"github.com/leatstream/leat/core/observe"
+	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/pipelines/spec"
 )
 
@@ -70,6 +71,9 @@ func Prepare(ctx context.Context, p *spec.Pipeline, o Options) (*Prepared, error
 	}
 	return &Prepared{b, ready}, nil
 }
+
+// Chain is the first sink's.
+func (p *Prepared) Chain() *stage.Chain { return p.pipeline.Deliveries[0].Chain }
 
 // Pipeline makes what was prepared ready to run, or closes it. No other version of the pipeline runs any more.
 func (p *Prepared) Pipeline(ctx context.Context) (*engine.Pipeline, error) {

@@ -30,9 +30,61 @@ const (
 	maxBytes = 256 << 20
 )
 
-// Paths returns what a pipeline's transforms are made of, shadows included: every setting that is a path, and what the commands
+// Set is what is looked at.
+type Set struct {
+	paths []string
+	// except are the files and folders, or patterns of them, below paths that do not count: what the pipelines themselves read and
+	// write, which often lies beside their source.
+	except []string
+}
+
+// Files is the set of some pipeline files; of a folder, of those in it.
+func Files(names ...string) Set {
+	var s Set
+	for _, name := range names {
+		if info, err := os.Stat(name); err != nil || !info.IsDir() {
+			s.paths = append(s.paths, name)
+			continue
+		}
+		for _, ext := range []string{".yaml", ".yml"} {
+			found, _ := filepath.Glob(filepath.Join(escape(name), "[^.]*"+ext))
+			s.paths = append(s.paths, found...)
+		}
+	}
+	return s
+}
+
+// escape makes a path a pattern that only it matches.
+func escape(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+// With adds what the transforms of a pipeline are made of.
+func (s Set) With(p *spec.Pipeline) Set {
+	s.paths = append(slices.Clip(s.paths), paths(p)...)
+	slices.Sort(s.paths)
+	s.paths = slices.Compact(s.paths)
+	s.except = slices.Clip(s.except)
+	for i := range p.Source.Files {
+		s.except = append(s.except, p.Source.Files[i].Path)
+	}
+	for i := range p.Sinks {
+		if f := p.Sinks[i].File; f != nil {
+			s.except = append(s.except, escape(f.Dir))
+		}
+	}
+	if d := p.DeadLetters; d != nil && d.File != nil {
+		s.except = append(s.except, escape(d.File.Dir))
+	}
+	return s
+}
+
+// Empty reports whether there is nothing to look at.
+func (s Set) Empty() bool { return len(s.paths) == 0 }
+
+// paths returns what a pipeline's transforms are made of, shadows included: every setting that is a path, and what the commands
 // of handlers name that is there. What built-in transforms read is not among them: they follow it themselves.
-func Paths(p *spec.Pipeline) []string {
+func paths(p *spec.Pipeline) []string {
 	var paths []string
 	for i := range p.Transforms {
 		t := &p.Transforms[i]
@@ -43,8 +95,7 @@ func Paths(p *spec.Pipeline) []string {
 		}
 		paths = inCommand(paths, p.Dir, t)
 	}
-	slices.Sort(paths)
-	return slices.Compact(paths)
+	return paths
 }
 
 // inSettings adds the fields of a configuration that have a path tag.
@@ -95,12 +146,12 @@ func inCommand(paths []string, dir string, t *spec.Transform) []string {
 	return paths
 }
 
-// Glance is what a look at paths sees without reading: names, kinds, sizes and times. Two that are equal mean that nothing
-// has changed, as far as the file system tells.
-func Glance(paths []string) string {
+// glance is what a look sees without reading: names, kinds, sizes and times. Two that are equal mean that nothing has changed,
+// as far as the file system tells.
+func (s Set) glance() string {
 	h := sha256.New()
-	for _, path := range paths {
-		each(h, path, func(name string, info fs.FileInfo) error {
+	for _, path := range s.paths {
+		s.each(h, path, func(name string, info fs.FileInfo) error {
 			_, err := fmt.Fprintf(h, "%q %d %d\n", name, info.Size(), info.ModTime().UnixNano())
 			return err
 		})
@@ -108,12 +159,21 @@ func Glance(paths []string) string {
 	return string(h.Sum(nil))
 }
 
-// Digest is of the contents of paths. What cannot be read is part of it as such.
-func Digest(paths []string) string {
+// Digests are those of single paths.
+func (s Set) Digests() map[string]string {
+	all := make(map[string]string, len(s.paths))
+	for _, path := range s.paths {
+		all[path] = Set{paths: []string{path}, except: s.except}.Digest()
+	}
+	return all
+}
+
+// Digest is of all contents. What cannot be read is part of it as such.
+func (s Set) Digest() string {
 	h := sha256.New()
-	for _, path := range paths {
+	for _, path := range s.paths {
 		left := int64(maxBytes)
-		each(h, path, func(name string, info fs.FileInfo) error {
+		s.each(h, path, func(name string, info fs.FileInfo) error {
 			f, err := os.Open(name)
 			if err != nil {
 				return err
@@ -128,17 +188,18 @@ func Digest(paths []string) string {
 }
 
 // each calls see with each file of a path, and writes into h what is wrong with it. In a folder, hidden files count for nothing, nor do
-// folders in which tools keep what they have made or fetched.
-func each(h hash.Hash, path string, see func(name string, info fs.FileInfo) error) {
+// folders in which tools keep what they have made or fetched, and leat its data.
+func (s Set) each(h hash.Hash, path string, see func(name string, info fs.FileInfo) error) {
+	root := path
 	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+		root = real
 	}
 	files := 0
-	err := filepath.WalkDir(path, func(name string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		if name != path && (strings.HasPrefix(d.Name(), ".") || d.IsDir() && made(name)) {
+		if name != root && (strings.HasPrefix(d.Name(), ".") || d.IsDir() && made(name) || s.excepted(filepath.Join(path, strings.TrimPrefix(name, root)))) {
 			if d.IsDir() {
 				return fs.SkipDir
 			}
@@ -158,9 +219,20 @@ func each(h hash.Hash, path string, see func(name string, info fs.FileInfo) erro
 	}
 }
 
-// made reports whether a folder holds what tools have made: packages of npm, and the output of cargo and of the compiler of
-// AssemblyScript.
+// excepted reports whether a file or folder does not count.
+func (s Set) excepted(name string) bool {
+	return slices.ContainsFunc(s.except, func(pattern string) bool {
+		match, _ := filepath.Match(pattern, name)
+		return match
+	})
+}
+
+// made reports whether a folder holds what tools have made: leat's data, packages of npm, and the output of cargo and of the
+// compiler of AssemblyScript.
 func made(dir string) bool {
+	if version, err := os.ReadFile(filepath.Join(dir, "VERSION")); err == nil && strings.HasPrefix(string(version), "leat data directory") {
+		return true
+	}
 	beside := func(pattern string) bool {
 		found, _ := filepath.Glob(filepath.Join(filepath.Dir(dir), pattern))
 		return len(found) > 0
@@ -180,14 +252,14 @@ func made(dir string) bool {
 type Watcher struct{ seen, taken string }
 
 // Take says that what is there now is known.
-func (w *Watcher) Take(paths []string) {
-	w.seen = Glance(paths)
+func (w *Watcher) Take(s Set) {
+	w.seen = s.glance()
 	w.taken = w.seen
 }
 
 // Changed reports, once, that there is something new which was there at the last look already.
-func (w *Watcher) Changed(paths []string) bool {
-	now := Glance(paths)
+func (w *Watcher) Changed(s Set) bool {
+	now := s.glance()
 	steady := now == w.seen
 	w.seen = now
 	if !steady || now == w.taken {

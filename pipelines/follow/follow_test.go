@@ -25,7 +25,8 @@ func TestAChangeCountsOnceItLasts(t *testing.T) {
 	file, source := filepath.Join(dir, "p.yaml"), filepath.Join(dir, "src")
 	write(t, file, "one")
 	write(t, filepath.Join(source, "main.go"), "package main")
-	paths := []string{file, source, filepath.Join(dir, "missing.wasm")}
+	missing := filepath.Join(dir, "missing.wasm")
+	paths := Set{paths: []string{file, source, missing}}
 	var w Watcher
 	w.Take(paths)
 	quiet := func(what string) {
@@ -66,7 +67,7 @@ func TestAChangeCountsOnceItLasts(t *testing.T) {
 		t.Fatal(err)
 	}
 	changed("a removed file")
-	write(t, paths[2], "module")
+	write(t, missing, "module")
 	changed("a module that is there at last")
 	for _, name := range []string{".main.go.swp", ".git/index", "node_modules/x/y.js"} {
 		write(t, filepath.Join(source, name), "x")
@@ -84,13 +85,13 @@ func TestADigestIsOfContentsAlone(t *testing.T) {
 	dir := t.TempDir()
 	a := filepath.Join(dir, "a")
 	write(t, a, "one")
-	first := Digest([]string{dir})
+	first := (Set{paths: []string{dir}}).Digest()
 	write(t, a, "one")
-	if Digest([]string{dir}) != first {
+	if (Set{paths: []string{dir}}).Digest() != first {
 		t.Error("the same content has another digest")
 	}
 	write(t, a, "two")
-	if Digest([]string{dir}) == first {
+	if (Set{paths: []string{dir}}).Digest() == first {
 		t.Error("another content has the same digest")
 	}
 }
@@ -113,10 +114,64 @@ sinks: [ { name: out, file: { dir: ./out } } ]
 		t.Fatal(spec.Render(err, false))
 	}
 	var got []string
-	for _, p := range Paths(all[0]) {
+	for _, p := range (Set{}).With(all[0]).paths {
 		got = append(got, strings.TrimPrefix(p, dir+"/"))
 	}
 	if want := []string{"a", "b.wasm", "c", "handler.py"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// Of a folder that holds everything, only what the transform is made of counts: neither what leat keeps there nor what the pipeline
+// reads and writes, however often these change.
+func TestAFolderMayHoldMoreThanSource(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "p.yaml"), `version: 1
+pipeline: p
+source: { stream: s, files: [ { path: "./*.log" } ] }
+transforms: [ { name: t, wasm: { module: . } } ]
+sinks: [ { name: out, file: { dir: ./out } } ]
+dead_letters: { file: { dir: ./bad } }
+`)
+	write(t, filepath.Join(dir, "main.go"), "package main")
+	for _, at := range []string{dir, link} {
+		all, err := spec.Load(filepath.Join(at, "p.yaml"), spec.Options{})
+		if err != nil {
+			t.Fatal(spec.Render(err, false))
+		}
+		set := Files(at).With(all[0])
+		var w Watcher
+		w.Take(set)
+		digest := set.Digest()
+		write(t, filepath.Join(dir, "in.log"), strings.Repeat("x", len(at)))
+		write(t, filepath.Join(dir, "out", "2026", at[len(at)-3:]), "x")
+		write(t, filepath.Join(dir, "bad", at[len(at)-3:]), "x")
+		write(t, filepath.Join(dir, "leat-data", "VERSION"), "leat data directory 1\n")
+		write(t, filepath.Join(dir, "leat-data", "state", at[len(at)-3:]), "x")
+		if w.Changed(set) || w.Changed(set) || set.Digest() != digest {
+			t.Errorf("%s: what is no source is a change", at)
+		}
+		write(t, filepath.Join(dir, "table.json"), at)
+		if w.Changed(set); !w.Changed(set) || set.Digest() == digest {
+			t.Errorf("%s: a file that source may embed is none", at)
+		}
+	}
+}
+
+func TestOfAFolderOfPipelinesItsFilesAreLookedAt(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "odd [name]")
+	for _, name := range []string{"a.yaml", "b.yml", ".hidden.yaml", "notes.txt", "sub/c.yaml"} {
+		write(t, filepath.Join(dir, name), "x")
+	}
+	var got []string
+	for _, p := range Files(dir, "other.yaml").paths {
+		got = append(got, strings.TrimPrefix(p, dir+"/"))
+	}
+	if want := []string{"a.yaml", "b.yml", "other.yaml"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

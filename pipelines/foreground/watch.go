@@ -24,6 +24,8 @@ type WatchOptions struct {
 	// Files are the pipeline files, or folders of them, and Load reads them anew.
 	Files []string
 	Load  func() ([]*spec.Pipeline, error)
+	// Seen is what the pipelines that run first were made of, by See.
+	Seen *Seen
 	// Build is what the pipelines were opened with.
 	Build build.Options
 	// Poll is the time between two looks; 0 is 200 ms.
@@ -34,6 +36,26 @@ type WatchOptions struct {
 	// Tell is called with what comes of changes; it may be nil.
 	Tell func(Change)
 }
+
+// Seen is what pipelines were made of when their files were read.
+type Seen struct {
+	files   map[string]string // digests of pipeline files, by path
+	sources map[string]string // digests of what transforms are made of, by pipeline
+}
+
+// See loads pipelines and remembers what they are made of. Digests are taken before what they are of is read, so that a change in
+// between shows as one later.
+func See(files []string, load func() ([]*spec.Pipeline, error)) ([]*spec.Pipeline, *Seen, error) {
+	s := &Seen{files: follow.Files(files...).Digests(), sources: map[string]string{}}
+	pipelines, err := load()
+	for _, p := range pipelines {
+		s.sources[p.Name] = follow.Set{}.With(p).Digest()
+	}
+	return pipelines, s, err
+}
+
+// identity changes with the file of a pipeline, and with what its transforms are made of.
+func (s *Seen) identity(p *spec.Pipeline) string { return s.files[p.File] + s.sources[p.Name] }
 
 // Change is what came of a change.
 type Change struct {
@@ -61,17 +83,23 @@ func (g *Group) Watch(ctx context.Context, o WatchOptions) error {
 		o.Tell = func(Change) {}
 	}
 	w := &watch{group: g, opts: &o, ctx: ctx, running: map[string]*running{}}
+	w.files.Take(w.set())
+	moved := false
 	for _, m := range g.list() {
 		m.begin()
-		w.start(m, identity(m.spec))
+		w.start(m, o.Seen)
+		now := Seen{follow.Files(m.spec.File).Digests(), map[string]string{m.name: follow.Set{}.With(m.spec).Digest()}}
+		moved = moved || now.identity(m.spec) != o.Seen.identity(m.spec)
 	}
-	w.files.Take(w.paths())
+	if moved { // while the first versions were built
+		w.reload()
+	}
 	tick := time.NewTicker(o.Poll)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			if w.files.Changed(w.paths()) {
+			if w.files.Changed(w.set()) {
 				w.reload()
 			}
 		case <-ctx.Done():
@@ -99,7 +127,9 @@ type watch struct {
 // running is a version that runs, or has failed.
 type running struct {
 	member   *member
+	seen     *Seen
 	identity string
+	effect   string // see effect; empty if unknown
 	shown    *control.Running
 	stop     context.CancelCauseFunc
 	ended    chan struct{}
@@ -125,21 +155,30 @@ func (r *running) failed() bool {
 	}
 }
 
-// paths is all that is looked at.
-func (w *watch) paths() []string {
-	paths := slices.Clone(w.opts.Files)
+// set is all that is looked at.
+func (w *watch) set() follow.Set {
+	s := follow.Files(w.opts.Files...)
 	for _, m := range w.group.list() {
-		paths = append(paths, follow.Paths(m.spec)...)
+		s = s.With(m.spec)
 	}
-	slices.Sort(paths)
-	return slices.Compact(paths)
+	return s
 }
 
-// identity changes with the file of a pipeline, and with what its transforms are made of.
-func identity(p *spec.Pipeline) string { return follow.Digest(append(follow.Paths(p), p.File)) }
+// effect is the same for versions that do the same: with the same file and the same modules. It is empty if there is more to a version,
+// a handler outside of leat or a shadow.
+func effect(p *spec.Pipeline, seen *Seen, c *stage.Chain) string {
+	text := seen.files[p.File]
+	for i := range p.Transforms {
+		if t := &p.Transforms[i]; t.Lambda != nil || t.Shadow != nil {
+			return ""
+		}
+		text += c.Digest(i)
+	}
+	return text
+}
 
 // start starts the version that the member has adopted.
-func (w *watch) start(m *member, identity string) {
+func (w *watch) start(m *member, seen *Seen) {
 	r := w.running[m.name]
 	if r == nil {
 		r = &running{member: m, shown: w.opts.Control.Add(m.name)}
@@ -147,7 +186,8 @@ func (w *watch) start(m *member, identity string) {
 	}
 	ctx, stop := context.WithCancelCause(w.ctx)
 	ended := make(chan struct{})
-	r.identity, r.stop, r.ended = identity, stop, ended
+	r.seen, r.stop, r.ended = seen, stop, ended
+	r.identity, r.effect = seen.identity(m.spec), effect(m.spec, seen, m.ready.Deliveries[0].Chain)
 	w.live.Go(func() {
 		defer close(ended)
 		defer stop(nil)
@@ -168,7 +208,7 @@ func (w *watch) tell(c Change) {
 
 // reload takes what has changed.
 func (w *watch) reload() {
-	pipelines, err := w.opts.Load()
+	pipelines, seen, err := See(w.opts.Files, w.opts.Load)
 	if err != nil {
 		w.tell(Change{Err: err})
 		return
@@ -176,9 +216,8 @@ func (w *watch) reload() {
 	named := map[string]bool{}
 	for _, p := range pipelines {
 		named[p.Name] = true
-		now := identity(p)
-		if r := w.running[p.Name]; r == nil || r.identity != now || r.failed() {
-			w.renew(p, now)
+		if r := w.running[p.Name]; r == nil || r.identity != seen.identity(p) || r.failed() {
+			w.renew(p, seen)
 		}
 	}
 	for name, r := range w.running {
@@ -195,7 +234,7 @@ func (w *watch) reload() {
 var errTests = errors.New("its tests fail")
 
 // renew builds and tests a version, and lets it take over.
-func (w *watch) renew(p *spec.Pipeline, identity string) {
+func (w *watch) renew(p *spec.Pipeline, seen *Seen) {
 	next, err := build.Prepare(w.ctx, p, w.opts.Build)
 	if err != nil {
 		w.tell(Change{Pipeline: p.Name, Err: err})
@@ -207,6 +246,13 @@ func (w *watch) renew(p *spec.Pipeline, identity string) {
 		return
 	}
 	before := w.running[p.Name]
+	if e := effect(p, seen, next.Chain()); before != nil && !before.failed() && e != "" && e == before.effect {
+		before.identity = seen.identity(p)
+		if err := next.Close(context.WithoutCancel(w.ctx)); err != nil {
+			w.tell(Change{Pipeline: p.Name, Err: err})
+		}
+		return
+	}
 	m := w.member(p.Name)
 	began := time.Now()
 	if before != nil {
@@ -214,13 +260,13 @@ func (w *watch) renew(p *spec.Pipeline, identity string) {
 	}
 	if err := w.adopt(m, p, next.Pipeline); err != nil {
 		c := Change{Pipeline: p.Name, Tests: results, Err: err, Stopped: true}
-		if before != nil && w.goBack(m, before.identity) == nil {
+		if before != nil && w.goBack(m, before.seen) == nil {
 			c.Stopped, c.Gap = false, time.Since(began)
 		}
 		w.tell(c)
 		return
 	}
-	w.start(m, identity)
+	w.start(m, seen)
 	w.tell(Change{Pipeline: p.Name, Tests: results, Gap: time.Since(began)})
 }
 
@@ -238,11 +284,11 @@ func (w *watch) adopt(m *member, p *spec.Pipeline, ready func(context.Context) (
 }
 
 // goBack starts the version before again, as far as what it was made of is still there.
-func (w *watch) goBack(m *member, identity string) error {
+func (w *watch) goBack(m *member, seen *Seen) error {
 	old := m.spec
 	err := w.adopt(m, old, func(ctx context.Context) (*engine.Pipeline, error) { return build.Pipeline(ctx, old, w.opts.Build) })
 	if err == nil {
-		w.start(m, identity)
+		w.start(m, seen)
 	}
 	return err
 }

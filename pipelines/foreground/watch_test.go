@@ -19,6 +19,41 @@ import (
 	"github.com/leatstream/leat/pipelines/spec"
 )
 
+// A change that comes while the first versions are being built is not forgotten.
+func TestAChangeBeforeTheStartIsTaken(t *testing.T) {
+	p := newPlace(t)
+	p.write("in.txt", "one\n")
+	p.replace("p.yaml", fmt.Sprintf(marking, " v0"))
+	file := filepath.Join(p.dir, "p.yaml")
+	load := func() ([]*spec.Pipeline, error) { return spec.Load(file, spec.Options{}) }
+	pipelines, seen, err := See([]string{file}, load)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.replace("p.yaml", fmt.Sprintf(marking, " v1"))
+	o := build.Options{Data: p.data, Logger: slog.New(slog.DiscardHandler)}
+	g, err := Open(t.Context(), pipelines, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	told := make(chan Change, 10)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- g.Watch(ctx, WatchOptions{Files: []string{file}, Load: load, Seen: seen, Build: o, Tell: func(c Change) { told <- c }})
+	}()
+	if c := <-told; c.Err != nil || c.Pipeline != "p" {
+		t.Errorf("%+v", c)
+	}
+	if got := p.delivered("out", 1); got != "one v1\n" {
+		t.Errorf("delivered: %q", got)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 // watched is a group that follows p.yaml.
 type watched struct {
 	*place
@@ -48,7 +83,7 @@ func watchFile(t *testing.T, p *place, text string) *watched {
 	p.replace("p.yaml", text)
 	file := filepath.Join(p.dir, "p.yaml")
 	load := func() ([]*spec.Pipeline, error) { return spec.Load(file, spec.Options{}) }
-	pipelines, err := load()
+	pipelines, seen, err := See([]string{file}, load)
 	if err != nil {
 		t.Fatal(spec.Render(err, false))
 	}
@@ -61,7 +96,7 @@ func watchFile(t *testing.T, p *place, text string) *watched {
 	w := &watched{place: p, group: g, told: make(chan Change, 100), stop: stop, ended: make(chan error, 1)}
 	go func() {
 		w.ended <- g.Watch(ctx, WatchOptions{
-			Files: []string{file}, Load: load, Build: o, Poll: 10 * time.Millisecond, Tell: func(c Change) { w.told <- c },
+			Files: []string{file}, Load: load, Seen: seen, Build: o, Poll: 10 * time.Millisecond, Tell: func(c Change) { w.told <- c },
 		})
 	}()
 	t.Cleanup(func() { stop() })
@@ -252,6 +287,12 @@ func TestOnlyWhatIsGoodTakesOver(t *testing.T) {
 	}
 
 	p.replace("mark/main.go", fmt.Sprintf(guest, "second")) // the same again
+	p.replace("mark/README.md", "no part of the module")
+	select {
+	case c := <-w.told:
+		t.Errorf("what makes no difference: %+v", c)
+	case <-time.After(time.Second):
+	}
 	p.replace("p.yaml", fmt.Sprintf(guested, "second")+"---\n"+strings.NewReplacer("pipeline: p", "pipeline: q", "./out", "./other", "stream: s", "stream: q").Replace(fmt.Sprintf(marking, " q")))
 	names := w.taken().Pipeline + w.taken().Pipeline
 	if names != "pq" && names != "qp" {

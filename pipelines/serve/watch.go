@@ -14,23 +14,23 @@ import (
 
 // sources is what the transforms of a file's pipelines are made of.
 type sources struct {
-	paths   []string
+	set     follow.Set
 	watcher follow.Watcher
 	digest  [sha256.Size]byte // of the file and of them, as they were when they were taken
 }
 
 // changed reports, once, that they are others than those that were taken.
-func (s *sources) changed() bool { return len(s.paths) > 0 && s.watcher.Changed(s.paths) }
+func (s *sources) changed() bool { return !s.set.Empty() && s.watcher.Changed(s.set) }
 
 // take makes the content of a file and what its pipelines are made of the present one. It reports whether there is anything new.
 func (s *sources) take(content []byte, pipelines []*spec.Pipeline) bool {
-	s.paths = nil
+	s.set = follow.Set{}
 	for _, p := range pipelines {
-		s.paths = append(s.paths, follow.Paths(p)...)
+		s.set = s.set.With(p)
 	}
-	s.watcher.Take(s.paths)
+	s.watcher.Take(s.set)
 	before := s.digest
-	s.digest = sha256.Sum256(append([]byte(follow.Digest(s.paths)), content...))
+	s.digest = sha256.Sum256(append([]byte(s.set.Digest()), content...))
 	return s.digest != before
 }
 
