@@ -18,6 +18,11 @@ import (
 // use. An error about a call is permanent, keeps the results of the calls before it ([stage.Partial]) and, mostly, names its
 // record ([stage.Culprit]): a module that does not say which record it works on gets those of the failed call one by one.
 func (m *Module) Apply(ctx context.Context, in *record.Batch, out *stage.Output) (err error) {
+	if stage.Fresh(ctx) && len(in.Records) == 1 {
+		if err := m.guilty(ctx, in.Records); err != nil {
+			return err
+		}
+	}
 	i, err := m.take(ctx, stage.Fresh(ctx))
 	if err != nil {
 		return err
@@ -53,6 +58,10 @@ func (m *Module) apply(ctx context.Context, i *instance, recs []record.Record, l
 		return i, err
 	}
 	if i == nil {
+		if at, found := m.search(ctx, recs[failed.done:hi]); errors.As(found, new(*callError)) {
+			failed.record = failed.done + at
+			return nil, err
+		}
 		if i, err = m.obtain(ctx, false); err != nil {
 			return nil, err
 		}

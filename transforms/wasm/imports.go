@@ -48,7 +48,10 @@ func text(mod api.Module, ptr, n uint64, limit int) string {
 
 func hostLog(ctx context.Context, mod api.Module, stack []uint64) {
 	level := slog.Level(max(-4, min(8, int32(stack[0]))))
-	calling(ctx).m.log.write(level, "transform", text(mod, stack[1], stack[2], maxLogLine))
+	line := text(mod, stack[1], stack[2], maxLogLine)
+	if i := calling(ctx); !i.quiet {
+		i.m.log.write(level, "transform", line)
+	}
 }
 
 func hostFail(ctx context.Context, mod api.Module, stack []uint64) {
@@ -56,5 +59,8 @@ func hostFail(ctx context.Context, mod api.Module, stack []uint64) {
 }
 
 func hostCount(ctx context.Context, mod api.Module, stack []uint64) {
-	calling(ctx).m.counts.add(text(mod, stack[0], stack[1], maxName), int64(stack[2]))
+	name := text(mod, stack[0], stack[1], maxName)
+	if i := calling(ctx); !i.quiet {
+		i.m.counts.add(name, int64(stack[2]))
+	}
 }

@@ -30,6 +30,7 @@ type instance struct {
 	start int64  // bytes of memory when it was ready
 	grown int64  // bytes of memory after the last call
 	worn  string // why it is to be replaced; see renew
+	quiet bool   // what it logs and counts is passed over
 
 	gauge gauge // if the module is metered
 

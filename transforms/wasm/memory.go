@@ -11,6 +11,10 @@ import "github.com/tetratelabs/wazero/experimental"
 type linearMemory interface {
 	experimental.LinearMemory
 	release()
+	// keep makes the memory, of size bytes, what forget puts back, at the cost of the pages that were written to in between. It
+	// is false where the system has no such thing. forget is told the size that the memory has now; what is new is zero.
+	keep(size int) bool
+	forget(size int) error
 }
 
 // allocator notes the memory that wazero asks for in the instance that it is for.
@@ -33,5 +37,7 @@ func (h *heapMemory) Reallocate(size uint64) []byte {
 	return h.bytes
 }
 
-func (h *heapMemory) Free()    {}
-func (h *heapMemory) release() {}
+func (h *heapMemory) Free()            {}
+func (h *heapMemory) release()         {}
+func (h *heapMemory) keep(int) bool    { return false }
+func (h *heapMemory) forget(int) error { return nil }

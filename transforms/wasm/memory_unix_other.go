@@ -3,3 +3,6 @@
 package wasm
 
 func adviseHuge([]byte) {}
+
+func (m *mappedMemory) keep(int) bool    { return false }
+func (m *mappedMemory) forget(int) error { return nil }

@@ -20,14 +20,14 @@ import (
 func (m *Module) useMetered(ctx context.Context, folder string) error {
 	path := ""
 	if folder != "" {
-		path = filepath.Join(folder, fmt.Sprintf("metered-%d", meter.Version))
+		path = filepath.Join(folder, fmt.Sprintf("metered-%d-restorable", meter.Version))
 		if b, ok := readMetered(path); ok {
 			m.cfg.Bytes = b
 			return nil
 		}
 	}
 	// The rewriter first: it is the one that bounds what a hostile module makes others allocate.
-	b, _, err := meter.Rewrite(m.cfg.Bytes)
+	b, _, err := meter.Rewrite(restorable(m.cfg.Bytes))
 	var refused *meter.Error
 	var unknown *meter.Unsupported
 	switch {

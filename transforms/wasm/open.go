@@ -42,6 +42,9 @@ type Module struct {
 	// fuel and fuelBytes are the sums that Fuel returns.
 	fuel, fuelBytes atomic.Uint64
 	size            callLimit
+	judge           judge
+	// variables is how many exported globals hold the state of the module, -1 if it cannot be put back.
+	variables int
 	// warm is the making of instances in the background, with the context background, which stop ends.
 	warm       sync.WaitGroup
 	background context.Context
@@ -97,6 +100,7 @@ func (m *Module) start(ctx context.Context) error {
 	if err := m.check(); err != nil {
 		return err
 	}
+	m.variables = m.variablesOf()
 	first, err := m.instantiate(ctx)
 	if err != nil {
 		return err

@@ -68,33 +68,51 @@ func TestWhateverBreaksACallFailsItsRecordsAlone(t *testing.T) {
 		if !cursor {
 			a.withoutCursor()
 		}
-		m := open(t, Config{Bytes: a.bytes(), Guard: Interrupt, Timeout: 30 * time.Millisecond, Instances: 1})
-		chain := stage.NewChain(stage.Link{Name: "s", Transform: m, Digest: m.Digest()})
-		for _, c := range misbehaviours {
-			for _, places := range [][]int{{0}, {59}, {30}, {0, 1, 2, 58, 59}, {7, 29, 31}} {
-				data := make([]string, 60)
-				for i := range data {
-					data[i] = fmt.Sprint("fine ", i)
-				}
-				for _, p := range places {
-					data[p] = string(c.letter) + fmt.Sprint(p)
-				}
-				var f stage.Final
-				if err := chain.Run(context.Background(), batch(data...), &f); err != nil {
-					t.Fatalf("%s: %v", c.name, err)
-				}
-				for i, r := range f.Roots {
-					if guilty := data[i][0] == c.letter; !guilty {
-						if r.Fail != nil || r.N != 1 || string(f.Outs[r.First].Data) != data[i] {
-							t.Errorf("%s, cursor %v, at %v: record %d: %+v", c.name, cursor, places, i, r)
-						}
-					} else if r.N != 0 || r.Fail == nil || r.Fail.Code != c.code || !strings.Contains(r.Fail.Reason, c.says) ||
-						string(r.Fail.Input.Data) != data[i] || r.Fail.Input.Seq != uint64(100+i) || r.Fail.Digest != m.Digest() {
-						t.Errorf("%s, cursor %v, at %v: the guilty record %d: %+v", c.name, cursor, places, i, r.Fail)
-					}
-				}
-				f.Release()
+		for _, guard := range []Guard{Interrupt, Metered} {
+			cfg := Config{Bytes: a.bytes(), Guard: guard, Timeout: 30 * time.Millisecond, Instances: 1}
+			if guard == Metered {
+				cfg.Timeout, cfg.Fuel = time.Minute, Fuel{Base: 10_000_000, PerByte: 100}
 			}
+			m := open(t, cfg)
+			for _, c := range misbehaviours {
+				if c.code == CodeTimeout && guard == Metered {
+					c.code, c.says = CodeFuel, "spent its fuel"
+				}
+				for _, places := range [][]int{{0}, {59}, {30}, {0, 1, 2, 58, 59}, {7, 29, 31}} {
+					data := make([]string, 60)
+					for i := range data {
+						data[i] = fmt.Sprint("fine ", i)
+					}
+					for _, p := range places {
+						data[p] = string(c.letter) + fmt.Sprint(p)
+					}
+					checkFates(t, m, data, func(i int) bool { return data[i][0] == c.letter }, c.code, c.says)
+				}
+			}
+			if judged := m.judge.i != nil; judged != (guard == Metered) {
+				t.Errorf("guard %s: there is a judge: %v", guard, judged)
+			}
+		}
+	}
+}
+
+// checkFates runs a batch through a chain of a module that keeps records, and fails the guilty ones for a reason.
+func checkFates(t *testing.T, m *Module, data []string, guilty func(int) bool, code, says string) {
+	t.Helper()
+	var f stage.Final
+	defer f.Release()
+	chain := stage.NewChain(stage.Link{Name: "s", Transform: m, Digest: m.Digest()})
+	if err := chain.Run(context.Background(), batch(data...), &f); err != nil {
+		t.Fatalf("%s: %v", code, err)
+	}
+	for i, r := range f.Roots {
+		if !guilty(i) {
+			if r.Fail != nil || r.N != 1 || string(f.Outs[r.First].Data) != data[i] {
+				t.Errorf("%s: record %d of %q: %+v", code, i, data, r)
+			}
+		} else if r.N != 0 || r.Fail == nil || r.Fail.Code != code || !strings.Contains(r.Fail.Reason, says) ||
+			string(r.Fail.Input.Data) != data[i] || r.Fail.Input.Seq != uint64(100+i) || r.Fail.Digest != m.Digest() {
+			t.Errorf("%s: the guilty record %d of %q: %+v", code, i, data, r.Fail)
 		}
 	}
 }
@@ -108,12 +126,15 @@ func TestOnlyTheCallThatFailedIsMadeAgain(t *testing.T) {
 	data[guilty] = "Poison"
 	for _, c := range []struct {
 		module      *assembly
+		guard       Guard
 		done, calls int
 	}{
-		{newAssembly(), 2 * MaxBatchRecords, calls},
-		{newAssembly().withoutCursor(), guilty, calls + 251}, // the third call's records one by one
+		{newAssembly(), None, 2 * MaxBatchRecords, calls},
+		{newAssembly().withoutCursor(), None, guilty, calls + 251}, // the third call's records one by one
+		{newAssembly(), Metered, 2 * MaxBatchRecords, calls},
+		{newAssembly().withoutCursor(), Metered, 2 * MaxBatchRecords, calls + 251}, // by the judge
 	} {
-		m := open(t, Config{Bytes: c.module.bytes(), Instances: 1})
+		m := open(t, Config{Bytes: c.module.bytes(), Instances: 1, Guard: c.guard})
 		_, out, err := apply(t, m, data...)
 		failed, ok := errors.AsType[*callError](err)
 		if !ok || failed.Record() != guilty || failed.Done() != c.done || len(out.Results) != c.done || !failed.Tainted() {
@@ -161,7 +182,14 @@ func remembering() []byte {
 }
 
 func TestARecordThatMeetsABrokenStateDoesNotFail(t *testing.T) {
-	m := open(t, Config{Bytes: remembering(), Instances: 1})
+	for _, guard := range []Guard{None, Metered} {
+		meetBrokenState(t, guard)
+	}
+}
+
+func meetBrokenState(t *testing.T, guard Guard) {
+	t.Helper()
+	m := open(t, Config{Bytes: remembering(), Instances: 1, Guard: guard})
 	chain := stage.NewChain(stage.Link{Name: "s", Transform: m})
 	for _, data := range [][]string{{"X"}, {"innocent"}, {"X"}, {"a", "b", "c"}, {"X", "d"}, {"X", "e"}, {"f"}} {
 		var f stage.Final

@@ -9,7 +9,7 @@ import (
 	"github.com/leatstream/leat/core/fault"
 )
 
-// spares is how many instances more than calls a module may have at a time. They are made in the background once instances
+// spares is how many instances more than calls a module may have at a time, the judge's apart. They are made in the background once instances
 // get lost or worn, so that the next batch does not wait for a replacement: a poison record costs two, one that it breaks
 // together with others and one that it breaks alone.
 const spares = 2
@@ -250,5 +250,5 @@ func (m *Module) closeInstances(ctx context.Context) error {
 		errs = append(errs, i.close(ctx))
 	}
 	p.idle, p.live = nil, p.live-len(p.idle)
-	return errors.Join(errs...)
+	return errors.Join(append(errs, m.judge.dismiss(ctx))...)
 }
