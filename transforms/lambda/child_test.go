@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -120,38 +119,40 @@ func TestOpeningWhatCannotRunSaysWhy(t *testing.T) {
 
 // A handler that stops working while the pipeline runs, as after a bad deployment, costs no record.
 func TestAHandlerThatDoesNotStartAnyMoreBlamesNoRecord(t *testing.T) {
-	t.Parallel()
 	for _, mode := range []string{Stream, Once} {
-		dir := t.TempDir()
-		broken := filepath.Join(dir, "broken")
-		// cat answers with the event itself, which is {"records": […]} with data and without results: unknown_result.
-		cfg := shell(mode, "if test -e broken; then sleep 0.2; echo the disk is full >&2; exit 1; fi; if test $MODE = once; then exec cat; fi; read x; echo \"$x\"")
-		cfg.Env, cfg.Retries = setting.SecretPairs{{Name: "MODE", Value: setting.PlainSecret(mode, "")}}, 1
-		if mode == Stream {
-			cfg.Workers = 1
-		}
-		tr := open(t, cfg, Env{Dir: dir, Patience: time.Minute})
-		if got := show(apply(t, tr, "a")); got[0] != "!"+CodeUnknownResult {
-			t.Fatal(got)
-		}
-		if err := os.WriteFile(broken, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		tr.env.Patience = 0
-		out, err := ask(tr, "a", "b", "c")
-		if fault.CodeOf(err) != CodeStartFailed || fault.ClassOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "the disk is full") || len(out.Results) != 0 {
-			t.Fatalf("%s: %v", mode, err)
-		}
-		tr.cfg.WhenUnavailable = Fail
-		if out, err = ask(tr, "a", "b"); err != nil || len(out.Results) != 2 || out.Results[1].Code != CodeStartFailed {
-			t.Fatalf("%s: %v, %+v", mode, err, out.Results)
-		}
-		tr.cfg.WhenUnavailable, tr.env.Patience = Wait, time.Minute
-		repair := time.AfterFunc(time.Second, func() { _ = os.Remove(broken) })
-		defer repair.Stop()
-		if got := show(apply(t, tr, "a")); got[0] != "!"+CodeUnknownResult { // it waited
-			t.Errorf("%s: %v", mode, got)
-		}
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			broken := filepath.Join(dir, "broken")
+			// cat answers with the event itself, which is {"records": […]} with data and without results: unknown_result.
+			cfg := shell(mode, "if test -e broken; then sleep 0.2; echo the disk is full >&2; exit 1; fi; if test $MODE = once; then exec cat; fi; read x; echo \"$x\"")
+			cfg.Env, cfg.Retries = setting.SecretPairs{{Name: "MODE", Value: setting.PlainSecret(mode, "")}}, 1
+			if mode == Stream {
+				cfg.Workers = 1
+			}
+			tr := open(t, cfg, Env{Dir: dir, Patience: time.Minute})
+			if got := show(apply(t, tr, "a")); got[0] != "!"+CodeUnknownResult {
+				t.Fatal(got)
+			}
+			if err := os.WriteFile(broken, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			tr.env.Patience = 0
+			out, err := ask(tr, "a", "b", "c")
+			if fault.CodeOf(err) != CodeStartFailed || fault.ClassOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "the disk is full") || len(out.Results) != 0 {
+				t.Fatalf("%s: %v", mode, err)
+			}
+			tr.cfg.WhenUnavailable = Fail
+			if out, err = ask(tr, "a", "b"); err != nil || len(out.Results) != 2 || out.Results[1].Code != CodeStartFailed {
+				t.Fatalf("%s: %v, %+v", mode, err, out.Results)
+			}
+			tr.cfg.WhenUnavailable, tr.env.Patience = Wait, time.Minute
+			repair := time.AfterFunc(time.Second, func() { _ = os.Remove(broken) })
+			defer repair.Stop()
+			if got := show(apply(t, tr, "a")); got[0] != "!"+CodeUnknownResult { // it waited
+				t.Errorf("%s: %v", mode, got)
+			}
+		})
 	}
 }
 
@@ -178,160 +179,40 @@ func TestStrayOutputIsExplained(t *testing.T) {
 // Handlers that misuse their pipes neither block the pipeline nor fill the memory.
 func TestHostileProgramsAreEnded(t *testing.T) {
 	large := strings.Repeat("x", 700<<10) // more than a pipe holds
-	var before, after runtime.MemStats
 	for _, c := range []struct{ name, mode, script, code string }{
 		{"output without end, without a newline", Stream, "exec cat /dev/zero", CodeResponseTooLarge},
 		{"output without end", Once, "exec cat /dev/zero", CodeResponseTooLarge},
 		{"errors without end", Stream, "cat /dev/zero >&2", CodeTimeout},
 		{"nothing is read", Stream, "exec sleep 1000", CodeTimeout},
-		{"nothing is read", Once, "exec sleep 1000", CodeTimeout},
+		{"nothing is read, once", Once, "exec sleep 1000", CodeTimeout},
 		{"the input is closed", Stream, "exec sleep 1000 <&-", CodeTimeout},
 		{"the output is closed", Stream, "read x; exec sleep 1000 >&-", CodeExited},
 		{"a part is read", Stream, "head -c 1000 >/dev/null; exit 7", CodeExited},
 		{"the response comes before the event is read", Stream, `echo '{"records":[]}'; exec sleep 1000`, CodeBadResponse},
 		{"children stay behind", Once, "sleep 1000 & cat >/dev/null; exit 3", CodeExited},
 	} {
-		cfg := shell(c.mode, c.script)
-		cfg.Timeout, cfg.Retries = setting.Duration(500*time.Millisecond), 0
-		if c.code == CodeExited || c.code == CodeBadResponse {
-			cfg.Timeout = setting.Duration(time.Minute)
-		}
-		tr := open(t, cfg, Env{})
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		_, err := ask(tr, large, "b")
-		runtime.ReadMemStats(&after)
-		if fault.CodeOf(err) != c.code || fault.ClassOf(err) != fault.Permanent {
-			t.Errorf("%s, %s: %v", c.name, c.mode, err)
-		}
-		if grown := int64(after.TotalAlloc - before.TotalAlloc); grown > 40<<20 {
-			t.Errorf("%s, %s: %d MiB allocated", c.name, c.mode, grown>>20)
-		}
-	}
-}
-
-// alive reports whether a process exists and is no zombie.
-func alive(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return false
-	}
-	_, rest, _ := bytes.Cut(stat, []byte(") "))
-	return len(rest) > 0 && rest[0] != 'Z'
-}
-
-func waitGone(t *testing.T, pid int) {
-	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); alive(pid); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("process %d lives on", pid)
-		}
-	}
-}
-
-func needProc(t *testing.T) {
-	if _, err := os.Stat("/proc/self/stat"); err != nil {
-		t.Skip("there is no /proc")
-	}
-}
-
-func TestNothingThatAHandlerStartedOutlivesIt(t *testing.T) {
-	needProc(t)
-	for _, mode := range []string{Stream, Once} {
-		dir := t.TempDir()
-		cfg := shell(mode, `sleep 1000 & echo $! >> pids; if test -n "$STREAM"; then while read x; do echo '{"records":[]}'; done; else cat >/dev/null; echo '{"records":[]}'; fi`)
-		if mode == Stream {
-			cfg.Env = setting.SecretPairs{{Name: "STREAM", Value: setting.PlainSecret("1", "")}}
-		}
-		tr, err := cfg.Open(context.Background(), Env{Dir: dir})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := ask(tr, "a"); err != nil {
-			t.Fatal(err)
-		}
-		if err := tr.Close(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-		pids, err := os.ReadFile(filepath.Join(dir, "pids"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, line := range strings.Fields(string(pids)) {
-			pid, err := strconv.Atoi(line)
-			if err != nil {
-				t.Fatal(err)
+		t.Run(c.name, func(t *testing.T) {
+			floods := strings.Contains(c.script, "/dev/zero")
+			if !floods { // those are measured, one at a time
+				t.Parallel()
 			}
-			waitGone(t, pid)
-		}
-	}
-}
-
-const asLeat = "LEAT_TEST_LAMBDA_LEAT"
-
-// leat stands for a leat that is about to be killed: it runs handlers in dir that write their process ids there.
-func leat(dir string) error {
-	for _, script := range []string{
-		"echo $$ > deaf; exec sleep 1000", // it never sees the end of its input
-		`"$0"; true`,                      // it is not leat's own child that reads
-		"trap '' TERM INT HUP; echo $$ > stubborn; read x;:", // it does see it
-	} {
-		cfg := childConfig(Stream)
-		cfg.Workers, cfg.Command = 1, []string{"sh", "-c", script, os.Args[0]}
-		tr, err := cfg.Open(context.Background(), Env{Dir: dir})
-		if err != nil {
-			return err
-		}
-		if !strings.Contains(script, "$0") {
-			continue
-		}
-		out, err := ask(tr, "pid")
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(dir, "behind"), out.Outs[0].Data, 0o600); err != nil {
-			return err
-		}
-	}
-	fmt.Println("ready")
-	select {}
-}
-
-func TestNoHandlerOutlivesLeatThatIsKilled(t *testing.T) {
-	needProc(t)
-	dir := t.TempDir()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), asLeat+"="+dir)
-	cmd.Stderr = os.Stderr
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var ready string
-	if _, err := fmt.Fscan(stdout, &ready); err != nil {
-		t.Fatal(err)
-	}
-	var pids []int
-	for _, name := range []string{"deaf", "behind", "stubborn"} {
-		text, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-		if err != nil || !alive(pid) {
-			t.Fatalf("%s does not run: %v", name, err)
-		}
-		pids = append(pids, pid)
-	}
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait() // killed
-	for _, pid := range pids {
-		waitGone(t, pid)
+			cfg := shell(c.mode, c.script)
+			cfg.Timeout, cfg.Retries = setting.Duration(time.Minute), 0
+			if c.code == CodeTimeout {
+				cfg.Timeout = setting.Duration(500 * time.Millisecond)
+			}
+			tr := open(t, cfg, Env{})
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := ask(tr, large, "b")
+			runtime.ReadMemStats(&after)
+			if fault.CodeOf(err) != c.code || fault.ClassOf(err) != fault.Permanent {
+				t.Errorf("%v", err)
+			}
+			if grown := int64(after.TotalAlloc - before.TotalAlloc); floods && grown > 40<<20 {
+				t.Errorf("%d MiB allocated", grown>>20)
+			}
+		})
 	}
 }
 
