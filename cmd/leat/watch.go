@@ -57,6 +57,6 @@ func (c *runCmd) tell(a *app, h *host, change *foreground.Change) {
 		if passed > 0 {
 			text = fmt.Sprintf("; %s passed", plural(passed, "test"))
 		}
-		fmt.Fprintf(h.status, "leat: pipeline %s: the new version runs, after %v without one%s\n", name, change.Gap.Round(time.Millisecond), text)
+		fmt.Fprintf(h.status, "leat: pipeline %s: the new version runs, after %v without one%s\n", name, change.Gap.Round(100*time.Microsecond), text)
 	}
 }

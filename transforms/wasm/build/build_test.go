@@ -67,7 +67,11 @@ func TestAFolderIsBuiltOnceForEachVersionOfItsSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for file, text := range map[string]string{"main_test.go": "package main", ".hidden": "x"} { // not part of a build
+	if err := os.Mkdir(filepath.Join(dir, "leat-data"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	notPart := map[string]string{"main_test.go": "package main", ".hidden": "x", "leat-data/VERSION": "leat data directory 1\n", "leat-data/x": "y"}
+	for file, text := range notPart {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

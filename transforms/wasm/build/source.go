@@ -64,7 +64,7 @@ func (s *source) list() error {
 		if err != nil {
 			return err
 		}
-		if hidden := name != s.dir && strings.HasPrefix(d.Name(), "."); hidden && d.IsDir() || d.IsDir() && d.Name() == "node_modules" {
+		if hidden := name != s.dir && strings.HasPrefix(d.Name(), "."); hidden && d.IsDir() || d.IsDir() && (d.Name() == "node_modules" || isData(name)) {
 			return fs.SkipDir
 		} else if hidden || strings.HasSuffix(name, "_test.go") {
 			return nil
@@ -91,6 +91,12 @@ func (s *source) list() error {
 		return fault.New(fault.Permanent, CodeNoFolder, "read the transform's source in %s: %w", s.given, err)
 	}
 	return nil
+}
+
+// isData reports whether a folder is a data directory: leat makes one where it is started, which is often beside the source.
+func isData(dir string) bool {
+	version, err := os.ReadFile(filepath.Join(dir, "VERSION"))
+	return err == nil && strings.HasPrefix(string(version), "leat data directory")
 }
 
 // read digests the files.
