@@ -7,6 +7,7 @@
 //	spool/<pipeline>/<sink>/<stream>/    sealed objects on their way (package delivery)
 //	dead-letters/<pipeline>/             dead letters of pipelines that name no other place
 //	tls/                                 the certificate that leat has made for itself (package wire)
+//	control/leat.sock                    where commands look into the process that uses the directory (pipelines/control)
 package datadir
 
 import (
