@@ -53,7 +53,7 @@ const (
 	wordNull = 'n' | 'u'<<8 | 'l'<<16 | 'l'<<24
 )
 
-// spot is what the scan knows of a node. Spot 0 is nobody's.
+// spot is what the scan knows of a node. Spot 0 is nobody's: the places of values that no field has go there.
 type spot struct {
 	// sieve has a bit for each class that the name of a child is of.
 	sieve uint64
@@ -77,8 +77,7 @@ type event int
 const (
 	done    event = iota
 	blanks        // there is white space, or the document ends, in a place that cursor.next tells
-	hit           // the key from cursor.key to the quote at cursor.i may be that of a field
-	apart         // no colon follows the key's quote at cursor.i at once
+	hit           // the key in cursor.key and cursor.i may be that of a field; after it comes the colon
 	wrong         // there is a fault
 	tooDeep       // containers are nested too deeply
 )
@@ -91,8 +90,8 @@ const (
 	anElement
 	aKey
 	aMember
+	aColon
 	anEnd
-	aColon  // where it never enters, nor the next two
 	aString // it has begun
 	aNumber // likewise
 )
@@ -128,12 +127,8 @@ var escapes = [256]uint8{'"': 2, '\\': 2, '/': 2, 'b': 2, 'f': 2, 'n': 2, 'r': 2
 // scan checks the document and notes where the fields are. It returns the place of the first fault and what is wrong, or -1.
 func (d *Doc) scan() (int, string) {
 	s := &d.cursor
-	s.spots, s.levels = unsafe.Pointer(unsafe.SliceData(d.spots)), unsafe.Pointer(&d.levels)
 	s.i, s.depth, s.in, s.owner, s.sieve, s.next = 0, 0, atTop, root, 0, aValue
-	if d.buf[0] <= ' ' {
-		s.i = space(d.buf, 0)
-	}
-	d.spots[root].start = int32(s.i)
+	s.spots, s.levels = unsafe.Pointer(unsafe.SliceData(d.spots)), unsafe.Pointer(&d.levels)
 	for {
 		switch d.advance() {
 		case done:
@@ -143,15 +138,8 @@ func (d *Doc) scan() (int, string) {
 			return -1, ""
 		case hit:
 			s.owner = d.found(s.in, s.key, s.i)
-			fallthrough
-		case apart:
-			s.i = space(d.buf, s.i+1)
-			if d.buf[s.i] != ':' {
-				return s.i, "there should be " + expected[aColon]
-			}
-			s.i = space(d.buf, s.i+1)
-			d.spots[s.owner].start = int32(s.i)
-			s.next = aValue
+			s.i++
+			s.next = aColon
 		case blanks:
 			i := space(d.buf, s.i)
 			if i == s.i {
@@ -179,18 +167,13 @@ func space(b []byte, i int) int {
 }
 
 // advance goes on from the cursor to the next event.
-//
-// It looks at the bytes behind a quote or a value as parts of one word: a load takes a dozen instructions of the machine, with the check
-// that it is within the memory.
 func (d *Doc) advance() event {
 	var (
-		s      = (*cursor)(unsafe.Add(unsafe.Pointer(d), unsafe.Offsetof(d.cursor))) // which is not nil, as the compiler knows then
-		p      = unsafe.Pointer(unsafe.SliceData(d.buf))
-		i      = s.i
-		owner  = s.owner
-		c      = at(p, i)
-		m, x   uint64
-		key, n int
+		s    = (*cursor)(unsafe.Add(unsafe.Pointer(d), unsafe.Offsetof(d.cursor))) // which is not nil, as the compiler knows then
+		p    = unsafe.Pointer(unsafe.SliceData(d.buf))
+		i    = s.i
+		c    = at(p, i)
+		m, x uint64
 	)
 	switch s.next {
 	case aKey:
@@ -205,6 +188,8 @@ func (d *Doc) advance() event {
 			goto closed
 		}
 		goto value
+	case aColon:
+		goto colon
 	case anEnd:
 		goto after
 	default:
@@ -213,57 +198,69 @@ func (d *Doc) advance() event {
 
 key: // i is where a key must begin, with c
 	if c != '"' {
-		s.i, s.owner, s.next = i, 0, aKey
+		s.i, s.next = i, aKey
 		return blanks
 	}
 	i++
-	key = i
-	x = load(p, i)
-	if m = specials(x); m != 0 {
-		n = bits.TrailingZeros64(m) &^ 7
-		i += n >> 3
-		m = x >> n & 0xff
-	} else {
-		i = plainEnd(p, i+8)
-		m = at(p, i)
+	s.key = i
+	m = specials(load(p, i))
+	if m == 0 {
+		for {
+			i += 8
+			if m = specials(load(p, i)); m != 0 {
+				break
+			}
+		}
 	}
-	if m != '"' {
-		s.key, s.inKey = key, true
+	i += bits.TrailingZeros64(m) >> 3
+	if at(p, i) != '"' {
+		s.inKey = true
 		goto odd
 	}
-	if s.sieve>>(sum(x&0xff, i-key)&63)&1 != 0 {
-		s.i, s.key = i, key
+
+keyEnd: // i is at the closing quote of a key
+	if s.sieve>>(sum(at(p, s.key), i-s.key)&63)&1 != 0 {
+		s.i = i
 		return hit
 	}
+	s.owner = 0
+	i++
+	c = at(p, i)
 
-colon: // i is at the closing quote of a key that is no field's
-	owner = 0
-	x = load(p, i)
-	if x>>8&0xff != ':' {
-		s.i, s.owner = i, 0
-		return apart
+colon:
+	if c != ':' {
+		s.i, s.next = i, aColon
+		return blanks
 	}
-	c = x >> 16 & 0xff
+	i++
 	m = 0
-	if c == ' ' {
+	if at(p, i) == ' ' {
 		m = 1
 	}
-	i += 2 + int(m)
-	c = x >> (16 + 8*m) & 0xff
+	i += int(m)
+	c = at(p, i)
 
 value: // i is where a value begins, with c
+	s.spot(s.owner).start = int32(i)
 	if c == '"' {
 		i++
-		x = load(p, i)
-		if m = specials(x); m != 0 {
-			n = bits.TrailingZeros64(m) &^ 7
-			i += n >> 3
-			m = x >> n & 0xff
-		} else {
-			i = plainEnd(p, i+8)
-			m = at(p, i)
+		m = specials(load(p, i))
+		if m == 0 {
+			for {
+				m, x = specials(load(p, i+8)), specials(load(p, i+16))
+				if m|x != 0 {
+					break
+				}
+				i += 16
+			}
+			i += 8
+			if m == 0 {
+				i += 8
+				m = x
+			}
 		}
-		if m != '"' {
+		i += bits.TrailingZeros64(m) >> 3
+		if at(p, i) != '"' {
 			s.inKey = false
 			goto odd
 		}
@@ -280,31 +277,29 @@ other: // c begins a value that is no string
 			s.i = i
 			return tooDeep
 		}
-		*s.level(s.depth) = int64(owner)<<32 | int64(uint32(s.in))
+		*s.level(s.depth) = int64(s.owner)<<32 | int64(uint32(s.in))
 		s.depth++
 		i++
 		if c == '{' {
-			n = int(s.spot(owner).within)
-			s.in = n
-			s.sieve = s.spot(n).sieve
-			owner = 0
+			s.in = int(s.spot(s.owner).within)
+			s.sieve = s.spot(s.in).sieve
 			c = at(p, i)
 			if c == '"' {
 				goto key
 			}
 			if c != '}' {
-				s.i, s.owner, s.next = i, 0, aMember
+				s.i, s.next = i, aMember
 				return blanks
 			}
 			goto closed
 		}
-		s.in, owner = inArray, 0
+		s.in, s.owner = inArray, 0
 		c = at(p, i)
 		if c == ']' {
 			goto closed
 		}
 		if c <= ' ' {
-			s.i, s.owner, s.next = i, 0, anElement
+			s.i, s.next = i, anElement
 			return blanks
 		}
 		goto value
@@ -318,7 +313,7 @@ other: // c begins a value that is no string
 		goto after
 	}
 	if c != '-' {
-		s.i, s.owner, s.next = i, owner, aValue
+		s.i, s.next = i, aValue
 		return blanks
 	}
 	i++
@@ -329,38 +324,37 @@ other: // c begins a value that is no string
 	}
 
 number: // i is at its first digit, c
-	key = i
-	x = load(p, i)
-	if m = nonDigits(x); m != 0 {
-		n = bits.TrailingZeros64(m) &^ 7
-		i += n >> 3
-		x = x >> n & 0xff
-	} else {
-		i = digitsEnd(p, i+8)
-		x = at(p, i)
+	i++
+	if c != '0' {
+		if m = nonDigits(load(p, i)); m == 0 {
+			for {
+				i += 8
+				if m = nonDigits(load(p, i)); m != 0 {
+					break
+				}
+			}
+		}
+		i += bits.TrailingZeros64(m) >> 3
 	}
-	if c == '0' && i != key+1 {
-		s.i, s.next = key+1, anEnd
-		return wrong
-	}
-	if x == '.' {
+	c = at(p, i)
+	if c == '.' {
 		i++
-		x = load(p, i)
-		m = nonDigits(x)
-		if m&0x80 != 0 {
+		if at(p, i)-'0' > 9 {
 			s.i, s.next = i, aNumber
 			return wrong
 		}
-		if m != 0 {
-			n = bits.TrailingZeros64(m) &^ 7
-			i += n >> 3
-			x = x >> n & 0xff
-		} else {
-			i = digitsEnd(p, i+8)
-			x = at(p, i)
+		if m = nonDigits(load(p, i)); m == 0 {
+			for {
+				i += 8
+				if m = nonDigits(load(p, i)); m != 0 {
+					break
+				}
+			}
 		}
+		i += bits.TrailingZeros64(m) >> 3
+		c = at(p, i)
 	}
-	if x|0x20 == 'e' {
+	if c|0x20 == 'e' {
 		i++
 		if c = at(p, i); c == '+' || c == '-' {
 			i++
@@ -369,28 +363,27 @@ number: // i is at its first digit, c
 			s.i, s.next = i, aNumber
 			return wrong
 		}
-		i = digitsEnd(p, i)
+		for at(p, i)-'0' <= 9 {
+			i++
+		}
 	}
 
 after: // i is behind a value
-	if owner != 0 {
-		s.note(owner, i)
-	}
-	x = load(p, i)
-	if x&0xff == ',' {
-		c = x >> 8 & 0xff
+	s.spot(s.owner).end = int32(i)
+	c = at(p, i)
+	s.owner = 0
+	if c == ',' {
+		i++
 		m = 0
-		if c == ' ' {
+		if at(p, i) == ' ' {
 			m = 1
 		}
-		i += 1 + int(m)
-		c = x >> (8 + 8*m) & 0xff
-		owner = 0
-		n = s.in
-		if n >= 0 {
+		i += int(m)
+		c = at(p, i)
+		if s.in >= 0 {
 			goto key
 		}
-		if n == inArray {
+		if s.in == inArray {
 			if c != '"' {
 				goto other
 			}
@@ -399,11 +392,10 @@ after: // i is behind a value
 		s.i = i - 1
 		return done
 	}
-	c = x & 0xff
 	if c == '}' && s.in >= 0 || c == ']' && s.in == inArray {
 		goto closed
 	}
-	s.i, s.owner, s.next = i, 0, anEnd
+	s.i, s.next = i, anEnd
 	if c == 0 && s.in == atTop {
 		return done
 	}
@@ -419,7 +411,13 @@ odd: // i is in a string, at its first byte that is not plain and does not end i
 		}
 		i += step
 	}
-	i = plainEnd(p, i)
+	for {
+		if m = specials(load(p, i)); m != 0 {
+			break
+		}
+		i += 8
+	}
+	i += bits.TrailingZeros64(m) >> 3
 	if at(p, i) != '"' {
 		goto odd
 	}
@@ -427,56 +425,17 @@ odd: // i is in a string, at its first byte that is not plain and does not end i
 		i++
 		goto after
 	}
-	if s.in > 0 { // it may read as anything
-		s.i = i
-		return hit
+	if s.in > 0 {
+		s.sieve = ^uint64(0)
 	}
-	goto colon
+	goto keyEnd
 
 closed: // i is at the end of a container
 	s.depth--
-	{
-		l := *s.level(s.depth)
-		owner, n = int(l>>32), int(int32(l))
-	}
-	s.in = n
-	s.sieve = s.spot(max(n, 0)).sieve
+	s.owner, s.in = int(*s.level(s.depth)>>32), int(int32(*s.level(s.depth)))
+	s.sieve = s.spot(max(s.in, 0)).sieve
 	i++
 	goto after
-}
-
-// note notes where the value of a spot ends. It is apart because it is rare.
-//
-//go:noinline
-func (s *cursor) note(owner, i int) { s.spot(owner).end = int32(i) }
-
-// plainEnd returns the place of the first byte of a string from i on that is not plain.
-//
-//go:noinline
-func plainEnd(p unsafe.Pointer, i int) int {
-	for {
-		m, n := specials(load(p, i)), specials(load(p, i+8))
-		if m|n != 0 {
-			if m == 0 {
-				i += 8
-				m = n
-			}
-			return i + bits.TrailingZeros64(m)>>3
-		}
-		i += 16
-	}
-}
-
-// digitsEnd returns the place of the first byte from i on that is no digit.
-//
-//go:noinline
-func digitsEnd(p unsafe.Pointer, i int) int {
-	for {
-		if m := nonDigits(load(p, i)); m != 0 {
-			return i + bits.TrailingZeros64(m)>>3
-		}
-		i += 8
-	}
 }
 
 // hexValues are those of hexadecimal digits; other bytes have 16.
