@@ -26,6 +26,7 @@ func (m *Module) useMetered(ctx context.Context, folder string) error {
 			return nil
 		}
 	}
+	m.cfg.Bytes = mergeSegments(m.cfg.Bytes)
 	// The rewriter first: it is the one that bounds what a hostile module makes others allocate.
 	b, _, err := meter.Rewrite(restorable(m.cfg.Bytes))
 	var refused *meter.Error

@@ -2,8 +2,17 @@
 //
 // [Open] compiles a module, once for each version of its file thanks to a cache on disk, checks its exports and imports and
 // starts a first instance. [Module.Apply] hands a batch to an instance of a bounded pool. A module has no files, no network
-// and no environment; its memory, its output, its time and its log are limited. An instance that traps, overruns a limit
-// or breaks the rules is thrown away, and the error names the record if the module does.
+// and no environment; its memory, its output, its work, its time and its log are limited.
+//
+// # What always holds
+//
+//  1. An instance that traps, overruns a limit, ends itself or breaks the rules of a frame serves no other call. What is
+//     delivered comes from instances that only ever went forward (the judge puts an instance back, and delivers nothing).
+//  2. An error of Apply says which results are complete, which record it suspects, and whether other records had touched the
+//     instance: package stage condemns a record only if it fails alone in an instance that none has touched. So neither a
+//     leak nor a broken state fails a record.
+//  3. A module has at most Config.Instances + 2 instances and a judge, whatever fails: spares count.
+//  4. An instance whose memory grows towards its limit is replaced before its calls fail, unless Config.KeepWorn.
 package wasm
 
 import (
@@ -74,7 +83,6 @@ func Open(ctx context.Context, cfg Config) (*Module, error) {
 		log:    newGuestLog(cfg.Logger.With("pipeline", cfg.Pipeline, "stage", cfg.Stage)),
 		counts: counters{pass: cfg.Count, names: map[string]bool{}},
 	}
-	m.cfg.Bytes = mergeSegments(cfg.Bytes)
 	m.pool.init(cfg.Instances)
 	m.size.most.Store(MaxBatchRecords)
 	m.background, m.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -123,6 +131,8 @@ func (m *Module) compile(ctx context.Context) error {
 		if err := m.useMetered(ctx, folder); err != nil {
 			return err
 		}
+	} else {
+		m.cfg.Bytes = mergeSegments(m.cfg.Bytes)
 	}
 	if err == nil {
 		m.cache, err = wazero.NewCompilationCacheWithDir(folder)
