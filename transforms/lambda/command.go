@@ -47,15 +47,15 @@ func (t *Transform) openCommand(ctx context.Context) (handler, error) {
 		return nil, e.WithHint("the first item of command is a program on PATH, or a path relative to the pipeline file that begins with ./")
 	}
 	c.threads = newThread()
-	return t.programmed(ctx, c)
+	return t.programmed(ctx, c, c.log)
 }
 
 // programmed makes a handler of a program, and starts it once if it is one that goes on running.
-func (t *Transform) programmed(ctx context.Context, p program) (handler, error) {
+func (t *Transform) programmed(ctx context.Context, p program, log *printed.Log) (handler, error) {
 	if t.cfg.Mode == Once {
 		return &once{program: p, timeout: t.cfg.Timeout.Std()}, nil
 	}
-	s := &stream{program: p, timeout: t.cfg.Timeout.Std(), logger: t.env.Logger, count: t.env.Count}
+	s := &stream{program: p, timeout: t.cfg.Timeout.Std(), log: log, count: t.env.Count}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.close(context.WithoutCancel(ctx)))
 	}

@@ -39,6 +39,8 @@ type decoding struct {
 	byID  map[string]int32
 }
 
+const onlyResponses = "standard output is for responses alone; a handler that prints something else has to print it to standard error"
+
 // parse reads a response. Its errors are about the response as a whole. The answers point into text.
 func (d *decoding) parse(text []byte) error {
 	clear(d.answers)
@@ -86,14 +88,15 @@ func (d *decoding) parse(text []byte) error {
 			WithHint("it has to write a response, {\"records\": […]}, to its standard output, and to flush it")
 	case !ok || s.at < len(s.b):
 		return fault.New(fault.Permanent, CodeNotJSON, "the handler's response is not JSON, as its byte %d shows: %s", s.at, excerpt(bytes.TrimSpace(text))).
-			WithHint("standard output is for responses alone; a handler that prints something else has to print it to standard error")
+			WithHint(onlyResponses)
 	case failed && !records:
 		return functionError(string(failureType), string(failure))
 	case !records && what == "":
 		what = "it has no records"
 		fallthrough
 	case !records:
-		return fault.New(fault.Permanent, CodeBadResponse, "the handler's response is not {\"records\": […]}: %s: %s", what, excerpt(bytes.TrimSpace(text)))
+		return fault.New(fault.Permanent, CodeBadResponse, "the handler's response is not {\"records\": […]}: %s: %s", what, excerpt(bytes.TrimSpace(text))).
+			WithHint(onlyResponses)
 	}
 	return nil
 }

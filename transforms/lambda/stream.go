@@ -10,13 +10,14 @@ import (
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/transforms/internal/printed"
 )
 
 // stream keeps processes running and gives each one event at a time.
 type stream struct {
 	program program
 	timeout time.Duration
-	logger  *slog.Logger
+	log     *printed.Log
 	count   func(name string, n int64)
 	mu      sync.Mutex
 	idle    []*worker
@@ -50,11 +51,11 @@ func (s *stream) ask(ctx context.Context, e *event, use func([]byte) error) erro
 		<-w.done()
 		// A process that ended while it waited took no event with it, and says nothing about whether the program starts.
 		if veteran && fault.CodeOf(err) == CodeStartFailed {
-			s.abandoned("the lambda handler ended while it waited for an event; it is started again", "error", err)
+			s.abandoned("the handler ended while it waited for an event, and is started again", err.Error())
 			continue
 		}
 		if ctx.Err() == nil || errors.Is(err, errTimeout) {
-			s.abandoned("the lambda handler is started again", "code", fault.CodeOf(err), "error", err)
+			s.abandoned("the handler is started again", err.Error())
 		}
 		if veteran {
 			return &taint{err}
@@ -122,7 +123,7 @@ func (s *stream) take(ctx context.Context) (*worker, error) {
 		select {
 		case <-w.done():
 			how, _ := w.end()
-			s.abandoned("the lambda handler ended while it waited for an event; it is started again", "end", how, "stderr", w.said())
+			s.abandoned("the handler ended while it waited for an event, and is started again", how+said(w))
 			w.kill()
 			continue
 		default:
@@ -131,17 +132,18 @@ func (s *stream) take(ctx context.Context) (*worker, error) {
 			return w, nil
 		}
 		extra, _ := w.out.Peek(w.out.Buffered())
-		s.abandoned("the lambda handler printed something after its response; it is started again", "text", excerpt(extra),
-			"hint", "standard output is for responses alone, one line each")
+		s.abandoned("the handler printed something after its response, and is started again; standard output is for responses alone, one line each",
+			excerpt(extra))
 		w.kill()
 		<-w.done()
 	}
 }
 
-// abandoned notes that a process is given up, and another will take its place.
-func (s *stream) abandoned(why string, attrs ...any) {
+// abandoned notes that a process is given up, and another will take its place. It is logged as what the handler says itself: not more often
+// than a log can take.
+func (s *stream) abandoned(what, why string) {
 	s.count("restarts", 1)
-	s.logger.Warn(why, attrs...)
+	s.log.Write(slog.LevelWarn, "leat", what+": "+why)
 }
 
 func (s *stream) start(ctx context.Context) (*worker, error) {

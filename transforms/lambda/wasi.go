@@ -39,7 +39,8 @@ func (t *Transform) openWASI(ctx context.Context) (handler, error) {
 		return nil, err
 	}
 	t.digest = p.Digest()
-	return t.programmed(ctx, &wasi{p, printed.NewLog(t.env.Logger)})
+	log := printed.NewLog(t.env.Logger)
+	return t.programmed(ctx, &wasi{p, log}, log)
 }
 
 func (w *wasi) close(ctx context.Context) error { return w.program.Close(ctx) }
