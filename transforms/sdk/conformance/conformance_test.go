@@ -331,6 +331,22 @@ func TestABatchFunctionGetsAllRecordsOfACall(t *testing.T) {
 	})
 }
 
+func TestAGuestThatRunsWildFailsItsRecordAlone(t *testing.T) {
+	each(t, func(t *testing.T, language string) {
+		m := open(t, "guests/"+language, wasm.Config{Instances: 1, Fuel: wasm.Fuel{Base: 100_000_000}})
+		for _, word := range []string{"spin", "recurse", "hoard"} {
+			data := []string{"upper a", word, "upper b", "emit 1"}
+			got := run(t, m, batch(data...))
+			if !strings.HasPrefix(got[0], "UPPER A ") || !strings.HasPrefix(got[2], "UPPER B ") || !strings.HasPrefix(got[3], "0 ") {
+				t.Errorf("%s: %.200q", word, got)
+			}
+			if !strings.HasPrefix(got[1], "failed wasm.") || strings.Contains(got[1], wasm.CodeTimeout) {
+				t.Errorf("%s: %.200q", word, got[1])
+			}
+		}
+	})
+}
+
 func TestARecordThatDoesNotFitIsRefusedAndTheOthersGoOn(t *testing.T) {
 	each(t, func(t *testing.T, language string) {
 		if language == "go" {

@@ -148,8 +148,8 @@ func (t clang) explain(err error) error {
 
 func cHint(printed string) string {
 	switch {
-	case strings.Contains(printed, "undefined symbol: leat__exported_"), strings.Contains(printed, "symbol exported via --export not found"):
-		return "one file has LEAT_EACH or LEAT_BATCH"
+	case strings.Contains(printed, "duplicate symbol: leat__"):
+		return "a module is one transform: one file has LEAT_EACH or LEAT_BATCH, once"
 	case strings.Contains(printed, "undefined symbol:"):
 		return "a function without a body is declared: without headers of the C library there is none"
 	}

@@ -155,8 +155,8 @@ func TestEveryLanguageIsBuiltAgainOnlyIfItsSourceChanges(t *testing.T) {
 				changed[name] += " "
 				break
 			}
-			if key(files) != key(files) || key(files) == key(changed) {
-				t.Error("the key is not that of the source")
+			if one, same, other := key(files), key(files), key(changed); one != same || one == other {
+				t.Errorf("%s and %s, of other source %s", one, same, other)
 			}
 		})
 	}
@@ -171,6 +171,7 @@ func TestWhatOtherCompilersSayIsShownWithTheUsersPaths(t *testing.T) {
 		{"Rust", map[string]string{"src/lib.rs": "fn x() -> u32 { \"text\" }\n"}, []string{"--> ", filepath.Join("src", "lib.rs") + ":1:17", "mismatched types"}},
 		{"C", map[string]string{"main.c": "#include \"leat.h\"\nint x(void) { return y; }\n"}, []string{"main.c:2:22: error: use of undeclared identifier 'y'"}},
 		{"C's linker", map[string]string{"main.c": "int y(void);\n__attribute__((export_name(\"x\"))) int x(void) { return y(); }\n"}, []string{"undefined symbol: y", "a function without a body is declared"}},
+		{"C, twice", map[string]string{"main.c": smallC, "other.c": smallC}, []string{"duplicate symbol: leat__", "a module is one transform"}},
 		{"AssemblyScript", map[string]string{"assembly/index.ts": "export function x(): i32 { return y; }\n"}, []string{"Cannot find name 'y'", filepath.Join("assembly", "index.ts") + "(1,35)"}},
 		{"a config of asc", map[string]string{"index.ts": smallAS, "asconfig.json": "{"}, []string{"asconfig.json: unexpected end of JSON input"}},
 	} {

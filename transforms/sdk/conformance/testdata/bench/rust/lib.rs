@@ -9,13 +9,8 @@ struct Bench {
 
 impl Transform for Bench {
     fn new(config: &str) -> Result<Self, String> {
-        let upper = json::get(config.as_bytes(), "upper")
-            .and_then(|v| v.bool())
-            .unwrap_or(false);
-        Ok(Bench {
-            upper,
-            buffer: Vec::new(),
-        })
+        let upper = json::get(config.as_bytes(), "upper").and_then(|v| v.bool()).unwrap_or(false);
+        Ok(Bench { upper, buffer: Vec::new() })
     }
 
     fn each<'a>(&'a mut self, r: &Record<'a>) -> leat::Result<'a> {
@@ -23,8 +18,7 @@ impl Transform for Bench {
             return Ok(Outcome::Keep);
         }
         self.buffer.clear();
-        self.buffer
-            .extend(r.data.iter().map(u8::to_ascii_uppercase));
+        self.buffer.extend(r.data.iter().map(u8::to_ascii_uppercase));
         Ok(Outcome::data(&self.buffer))
     }
 }

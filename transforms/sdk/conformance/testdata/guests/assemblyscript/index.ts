@@ -4,6 +4,7 @@ import { Attr, configure, count, each, Json, Level, log, Out, Record, reserve, R
 
 let mode = "";
 let calls = 0;
+const hoard: Uint8Array[] = [];
 
 configure((config: Json): string | null => {
   const m = config.get("mode");
@@ -54,9 +55,20 @@ each((r: Record): Result => {
     return Result.data(new Uint8Array(n).fill(0x78));
   }
   if (word == "longname") return Result.emit([Out.text("fine"), Out.text("").partitionBy("n".repeat(1 << 16), "v")]);
+  if (word == "spin") {
+    for (;;) calls++;
+  }
+  if (word == "recurse") return Result.text(recurse(calls).toString());
+  if (word == "hoard") {
+    for (;;) hoard.push(new Uint8Array(1 << 20).fill(0x78));
+  }
   if (word == "get" || word == "text" || word == "int" || word == "set") return readJSON(word, rest);
   return Result.keep();
 });
+
+function recurse(n: i32): i32 {
+  return recurse(n + calls) + n;
+}
 
 function before(text: string, separator: string): string {
   const i = text.indexOf(separator);

@@ -125,6 +125,14 @@ static leat_result json(leat_str word, leat_str rest) {
     return leat_data(out.ptr, out.len);
 }
 
+static volatile int sink;
+
+static int recurse(int n) {
+    volatile char frame[64];
+    frame[n & 63] = (char)n;
+    return recurse(n + 1) + frame[0];
+}
+
 static leat_result each(const leat_record *r) {
     leat_str rest = r->data, word = cut(&rest, ' ');
     leat_result res;
@@ -191,6 +199,11 @@ static leat_result each(const leat_record *r) {
         outs[1].partition_count = 1;
         return leat_emit(outs, 2);
     }
+    if (IS("spin"))
+        for (;;) sink++;
+    if (IS("recurse")) sink = recurse(1);
+    if (IS("hoard"))
+        for (;;) memset(leat_scratch(1 << 20), 'x', 1 << 20);
     if (IS("get") || IS("text") || IS("int") || IS("set")) return json(word, rest);
     return leat_keep();
 }

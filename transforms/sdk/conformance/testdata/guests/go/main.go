@@ -78,11 +78,25 @@ func each(r leat.Record) leat.Result {
 		return leat.Data(bytes.Repeat([]byte("x"), n))
 	case "longname":
 		return leat.Emit(leat.Out{Data: []byte("fine")}, leat.Out{Partition: []leat.Attr{{Name: strings.Repeat("n", 1<<16), Value: "v"}}})
+	case "spin":
+		for n := 0; ; n++ {
+			calls = n
+		}
+	case "recurse":
+		return leat.Data([]byte(strconv.Itoa(recurse(1))))
+	case "hoard":
+		for {
+			hoard = append(hoard, bytes.Repeat([]byte("x"), 1<<20))
+		}
 	case "get", "text", "int", "set":
 		return readJSON(word, rest)
 	}
 	return leat.Keep()
 }
+
+var hoard [][]byte
+
+func recurse(n int) int { return recurse(n+calls) + n }
 
 func upper(data []byte) []byte {
 	out := make([]byte, len(data))

@@ -1,6 +1,7 @@
 //! The guest that transforms/sdk/conformance specifies, in Rust.
 
 use leat::{json, Failure, Level, Out, Outcome, Record, Transform};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 struct Guest {
     mode: String,
@@ -10,19 +11,10 @@ struct Guest {
 
 impl Transform for Guest {
     fn new(config: &str) -> Result<Self, String> {
-        let text = |name| {
-            json::get(config.as_bytes(), name)
-                .and_then(|v| v.string())
-                .unwrap_or_default()
-                .into_owned()
-        };
+        let text = |name| json::get(config.as_bytes(), name).and_then(|v| v.string()).unwrap_or_default().into_owned();
         match text("refuse") {
             why if !why.is_empty() => Err(why),
-            _ => Ok(Guest {
-                mode: text("mode"),
-                calls: 0,
-                buffer: Vec::new(),
-            }),
+            _ => Ok(Guest { mode: text("mode"), calls: 0, buffer: Vec::new() }),
         }
     }
 
@@ -43,14 +35,8 @@ impl Transform for Guest {
             }
             b"emit" => emit(number(rest)),
             b"key" => Outcome::One(Out::keep().key(rest)),
-            b"attrs" => Outcome::One(
-                pairs(rest).fold(Out::keep().no_attrs(), |out, (name, value)| {
-                    out.attr(name, value)
-                }),
-            ),
-            b"partition" => Outcome::One(
-                pairs(rest).fold(Out::keep(), |out, (name, value)| out.partition(name, value)),
-            ),
+            b"attrs" => Outcome::One(pairs(rest).fold(Out::keep().no_attrs(), |out, (name, value)| out.attr(name, value))),
+            b"partition" => Outcome::One(pairs(rest).fold(Out::keep(), |out, (name, value)| out.partition(name, value))),
             b"count" => {
                 let (name, n) = cut(rest, b' ');
                 leat::count(owned(name), number(n));
@@ -65,19 +51,33 @@ impl Transform for Guest {
             b"calls" => Outcome::data(self.calls.to_string()),
             b"tail" => Outcome::data(rest),
             b"big" => Outcome::data(vec![b'x'; number(rest) as usize]),
-            b"longname" => Outcome::emit(vec![
-                Out::data("fine"),
-                Out::data("").partition("n".repeat(1 << 16), "v"),
-            ]),
-            b"get" | b"text" | b"int" | b"set" => {
-                Outcome::data(read_json(word, rest).unwrap_or_else(|| b"-".to_vec()))
+            b"longname" => Outcome::emit(vec![Out::data("fine"), Out::data("").partition("n".repeat(1 << 16), "v")]),
+            b"spin" => loop {
+                SINK.fetch_add(1, Ordering::Relaxed);
+            },
+            b"recurse" => Outcome::data(recurse(1).to_string()),
+            b"hoard" => {
+                let mut hoard = Vec::new();
+                loop {
+                    hoard.push(vec![b'x'; 1 << 20]);
+                    SINK.fetch_add(hoard.len() as u32, Ordering::Relaxed);
+                }
             }
+            b"get" | b"text" | b"int" | b"set" => Outcome::data(read_json(word, rest).unwrap_or_else(|| b"-".to_vec())),
             _ => Outcome::Keep,
         })
     }
 }
 
 leat::transform!(Guest);
+
+/// What happens to it is not left out by the compiler.
+static SINK: AtomicU32 = AtomicU32::new(0);
+
+#[allow(unconditional_recursion)]
+fn recurse(n: u32) -> u32 {
+    recurse(n + 1) + SINK.fetch_add(n, Ordering::Relaxed)
+}
 
 fn cut(text: &[u8], at: u8) -> (&[u8], &[u8]) {
     match text.iter().position(|&c| c == at) {
@@ -95,9 +95,7 @@ fn number(text: &[u8]) -> i64 {
 }
 
 fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    text.split(|&c| c == b' ')
-        .filter(|word| !word.is_empty())
-        .map(|word| cut(word, b'='))
+    text.split(|&c| c == b' ').filter(|word| !word.is_empty()).map(|word| cut(word, b'='))
 }
 
 fn emit<'a>(n: i64) -> Outcome<'a> {
@@ -117,21 +115,8 @@ fn emit<'a>(n: i64) -> Outcome<'a> {
 }
 
 fn whoami(r: &Record, mode: &str) -> String {
-    let attrs: String = r
-        .attrs
-        .iter()
-        .map(|a| format!("{}={};", owned(a.name), owned(a.value)))
-        .collect();
-    format!(
-        "{}|{}|{}|{}|{}|{}|{}",
-        owned(r.key),
-        r.shard,
-        r.seq,
-        r.sub,
-        r.arrived,
-        attrs,
-        mode
-    )
+    let attrs: String = r.attrs.iter().map(|a| format!("{}={};", owned(a.name), owned(a.value))).collect();
+    format!("{}|{}|{}|{}|{}|{}|{}", owned(r.key), r.shard, r.seq, r.sub, r.arrived, attrs, mode)
 }
 
 /// Does "get PATH JSON", "text PATH JSON", "int PATH JSON" and "set PATH VALUE JSON".
