@@ -32,10 +32,12 @@ type parseFormat interface {
 
 // parser is the memory of one goroutine that parses texts.
 type parser struct {
-	object leatjson.Writer
+	object jsonObject
 	number []byte // of a number that is written
 	text   []byte // without its escapes
 	names  nameSet
+	ids    nameSet // of structured data
+	params nameSet
 
 	doc        leatjson.Doc
 	root       leatjson.Field
@@ -72,7 +74,7 @@ func (c *Parse) Open(context.Context, Env) (stage.Transform, error) {
 	if from == nil {
 		return eachWith(func() *parser { return new(parser) }, func(p *parser, r *record.Record, w *writer) {
 			if !w.failed(p.run(format, trimLineEnd(r.Data), r)) {
-				w.data(r, p.object.Bytes())
+				w.data(r, p.object.buf)
 			}
 		}), nil
 	}
@@ -98,7 +100,7 @@ func (c *Parse) Open(context.Context, Env) (stage.Transform, error) {
 			w.data(r, p.merged())
 			return
 		}
-		if err := p.into.SetRaw(p.object.Bytes()); err != nil {
+		if err := p.into.SetRaw(p.object.buf); err != nil {
 			w.fail("parse.not_json", "%v", err)
 			return
 		}
@@ -113,11 +115,10 @@ func (c *Parse) Open(context.Context, Env) (stage.Transform, error) {
 
 // run parses one text.
 func (p *parser) run(format parseFormat, text []byte, r *record.Record) failure {
-	p.object.Reset()
 	p.names.reset()
-	p.object.Object()
+	p.object.begin()
 	bad := format.parse(p, text, r)
-	p.object.End()
+	p.object.end()
 	return bad
 }
 
@@ -132,7 +133,7 @@ func (p *parser) merged() []byte {
 		p.text = append(append(p.text, key.Raw()...), ':')
 		p.text = append(append(p.text, value.Raw()...), ',')
 	}
-	if members := p.object.Bytes()[1:]; len(members) > 1 {
+	if members := p.object.buf[1:]; len(members) > 1 {
 		return append(p.text, members...)
 	}
 	if n := len(p.text); p.text[n-1] == ',' {
@@ -193,16 +194,16 @@ func (c *Parse) types() (map[string]scalarType, error) {
 	return types, nil
 }
 
-// typed writes a field of a type; an empty one that is no text is null.
+// typed writes a value of a type under the key that was written last; an empty one that is no text is null.
 func (p *parser) typed(name string, t scalarType, text []byte) failure {
 	var ok bool
 	var want string
 	switch {
 	case t == textType:
-		p.object.Text(name, text)
+		p.object.text(text)
 		return failure{}
 	case len(text) == 0:
-		p.object.Null(name)
+		p.object.raw("null")
 		return failure{}
 	case t == integerType:
 		p.number, ok = appendNumber(p.number[:0], text, true)
@@ -217,6 +218,6 @@ func (p *parser) typed(name string, t scalarType, text []byte) failure {
 	if !ok {
 		return failure{"parse.bad_value", name + ": " + excerpt(text) + " is not " + want}
 	}
-	p.object.Raw(name, p.number)
+	p.object.raw(record.StringOf(p.number))
 	return failure{}
 }

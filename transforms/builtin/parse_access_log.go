@@ -73,5 +73,6 @@ func (p *parser) putTime(c *parseCursor, text []byte, form func(dst, text []byte
 		c.miss("a valid time")
 		return
 	}
-	p.object.Text("timestamp", p.number)
+	p.object.key("timestamp")
+	p.object.text(p.number)
 }

@@ -3,6 +3,9 @@ package builtin
 import (
 	"bytes"
 	"strconv"
+	"strings"
+
+	"github.com/leatstream/leat/core/record"
 )
 
 // parseCursor goes through a text from left to right. After the first thing that is missing it finds nothing more, so that only
@@ -150,21 +153,23 @@ func unhex(c byte) byte {
 	return c | 0x20 - 'a' + 10
 }
 
-// put writes a text under a name; a lone dash and nothing are null.
+// put writes a text under a name that has nothing to escape; a lone dash and nothing are null.
 func (p *parser) put(name string, text []byte) {
 	p.names.add(name)
+	p.object.key(name)
 	if len(text) == 0 || len(text) == 1 && text[0] == '-' {
-		p.object.Null(name)
+		p.object.raw("null")
 		return
 	}
-	p.object.Text(name, text)
+	p.object.text(text)
 }
 
 // putInteger writes a whole number under a name; a dash is null. ok is false if text is neither.
 func (p *parser) putInteger(name string, text []byte) (ok bool) {
 	p.names.add(name)
+	p.object.key(name)
 	if len(text) == 1 && text[0] == '-' {
-		p.object.Null(name)
+		p.object.raw("null")
 		return true
 	}
 	for _, c := range text {
@@ -173,12 +178,13 @@ func (p *parser) putInteger(name string, text []byte) (ok bool) {
 		}
 	}
 	if p.number, ok = appendNumber(p.number[:0], text, true); ok {
-		p.object.Raw(name, p.number)
+		p.object.raw(record.StringOf(p.number))
 	}
 	return ok
 }
 
-// nameSet has the names of an object's members. Few are compared one by one; many are hashed.
+// nameSet has the names of an object's members. Few are compared one by one; many are hashed. Names may be memory of the record: they are
+// not looked at after reset.
 type nameSet struct {
 	few  []string
 	many map[string]struct{}
@@ -200,10 +206,10 @@ func (s *nameSet) add(name string) {
 	}
 	if len(s.many) == 0 {
 		for _, n := range s.few {
-			s.many[n] = struct{}{}
+			s.many[strings.Clone(n)] = struct{}{}
 		}
 	}
-	s.many[name] = struct{}{}
+	s.many[strings.Clone(name)] = struct{}{}
 }
 
 func (s *nameSet) len() int { return len(s.few) }

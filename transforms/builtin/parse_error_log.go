@@ -36,7 +36,8 @@ func (f apacheErrorLog) parse(p *parser, text []byte, _ *record.Record) failure 
 	p.put("client", client)
 	p.names.add("message")
 	if c.missing == "" {
-		p.object.Text("message", p.unescaped(c.rest()))
+		p.object.key("message")
+		p.object.text(p.unescaped(c.rest()))
 	}
 	return c.failure()
 }
@@ -105,7 +106,8 @@ func (f nginxErrorLog) parse(p *parser, text []byte, _ *record.Record) failure {
 		message, details = rest[:n], rest[n:]
 	}
 	p.names.add("message")
-	p.object.Text("message", message)
+	p.object.key("message")
+	p.object.text(message)
 	for _, d := range nginxDetails {
 		var value []byte
 		if bytes.HasPrefix(details, []byte(d.lead)) {

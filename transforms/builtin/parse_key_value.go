@@ -2,6 +2,7 @@ package builtin
 
 import (
 	"bytes"
+	"unicode/utf8"
 
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/setting"
@@ -61,13 +62,17 @@ func (f *keyValueFormat) parse(p *parser, text []byte, _ *record.Record) failure
 		if c.missing != "" {
 			return c.failure()
 		}
+		if !utf8.Valid(key) { // so that two keys do not become one
+			key = bytes.ToValidUTF8(key, []byte("\ufffd"))
+		}
 		if p.names.has(key) || bare && f.bare == "ignore" {
 			continue
 		}
-		name := string(key)
+		name := record.StringOf(key)
 		p.names.add(name)
+		p.object.anyKey(name)
 		if bare {
-			p.object.Bool(name, true)
+			p.object.boolean(true)
 		} else if bad := p.typed(name, f.types[name], value); bad.code != "" {
 			return bad
 		}
@@ -94,16 +99,17 @@ func (f *keyValueFormat) skip(c *parseCursor) {
 
 // pairEnd returns how long a pair without quotes is.
 func (f *keyValueFormat) pairEnd(rest []byte) int {
-	n := -1
-	if f.fields[0] == ' ' && len(f.fields) == 1 {
-		n = bytes.IndexAny(rest, " \t\r\n")
-	} else {
-		n = bytes.Index(rest, f.fields)
+	if len(f.fields) == 1 && f.fields[0] == ' ' {
+		n := 0
+		for n < len(rest) && rest[n] > ' ' {
+			n++
+		}
+		return n
 	}
-	if n < 0 {
-		n = len(rest)
+	if n := bytes.Index(rest, f.fields); n >= 0 {
+		return n
 	}
-	return n
+	return len(rest)
 }
 
 // key takes a key and the delimiter behind it; bare says that there is none.

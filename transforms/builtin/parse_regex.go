@@ -60,9 +60,10 @@ func (f *regexFormat) parse(p *parser, text []byte, _ *record.Record) failure {
 	for i := range f.groups {
 		g := &f.groups[i]
 		p.names.add(g.name)
+		p.object.key(g.name)
 		start, end := at[2*g.index], at[2*g.index+1]
 		if start < 0 { // the match is without it
-			p.object.Null(g.name)
+			p.object.raw("null")
 			continue
 		}
 		if bad := p.typed(g.name, g.typ, text[start:end]); bad.code != "" {

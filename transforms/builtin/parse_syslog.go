@@ -90,14 +90,15 @@ func (f syslogFormat) modern(p *parser, c *parseCursor) {
 	}
 	p.names.add("message")
 	if c.missing == "" {
-		p.object.Text("message", message)
+		p.object.key("message")
+		p.object.text(message)
 	}
 }
 
 // isRFC3339 reports whether text is a time as RFC 5424 takes it.
 func isRFC3339(text []byte) bool {
-	_, err := time.Parse(time.RFC3339Nano, string(text))
-	return err == nil && len(text) <= len("2026-11-30T00:00:00.000000000+00:00") && text[10] == 'T'
+	_, ok := readISO(text, time.UTC, true)
+	return ok && text[10] == 'T' && len(text) <= len("2026-11-30T00:00:00.000000000+00:00")
 }
 
 // maxStructuredData bounds the elements, and the parameters of each, of one message.
@@ -112,11 +113,13 @@ func (p *parser) structuredData(c *parseCursor) {
 	}
 	if bytes.HasPrefix(c.rest(), []byte("-")) {
 		c.at++
-		p.object.Null("structured_data")
+		p.object.key("structured_data")
+		p.object.raw("null")
 		return
 	}
-	p.object.Key("structured_data").Object()
-	var ids, names nameSet
+	p.object.key("structured_data")
+	p.object.open()
+	p.ids.reset()
 	for n := 0; c.at < len(c.text) && c.text[c.at] == '['; n++ {
 		c.at++
 		id := sdName(c, " ]")
@@ -124,12 +127,13 @@ func (p *parser) structuredData(c *parseCursor) {
 			c.miss("the name of an element of structured data")
 			return
 		}
-		again := ids.has(id)
-		ids.add(string(id))
+		again := p.ids.has(id)
+		p.ids.add(record.StringOf(id))
 		if !again {
-			p.object.Key(string(id)).Object()
+			p.object.anyKey(record.StringOf(id))
+			p.object.open()
 		}
-		names.reset()
+		p.params.reset()
 		for m := 0; c.at < len(c.text) && c.text[c.at] == ' '; m++ {
 			c.at++
 			name := sdName(c, "=")
@@ -140,24 +144,25 @@ func (p *parser) structuredData(c *parseCursor) {
 				return
 			}
 			c.at += size
-			if !again && !names.has(name) {
-				p.object.Text(string(name), p.sdValue(inner))
+			if !again && !p.params.has(name) {
+				p.object.anyKey(record.StringOf(name))
+				p.object.text(p.sdValue(inner))
 			}
-			names.add(string(name))
+			p.params.add(record.StringOf(name))
 		}
 		c.skip("]", "the end of an element of structured data")
 		if c.missing != "" {
 			return
 		}
 		if !again {
-			p.object.End()
+			p.object.shut()
 		}
 	}
-	if ids.len() == 0 {
+	if p.ids.len() == 0 {
 		c.miss("structured data or a dash")
 		return
 	}
-	p.object.End()
+	p.object.shut()
 }
 
 // sdName takes a name of up to 32 visible characters, which one of ends follows.
@@ -201,11 +206,13 @@ func (f syslogFormat) old(p *parser, c *parseCursor, r *record.Record) {
 	switch {
 	case len(rest) >= 16 && rest[3] == ' ' && rest[6] == ' ' && rest[15] == ' ':
 		if p.number, ok = f.appendTime(p.number[:0], rest[:15], r); ok {
-			p.object.Text("timestamp", p.number)
+			p.object.key("timestamp")
+			p.object.text(p.number)
 			c.at += 16
 		}
 	case isRFC3339(stamp) && len(rest) > len(stamp):
-		p.object.Text("timestamp", stamp)
+		p.object.key("timestamp")
+		p.object.text(stamp)
 		c.at += len(stamp) + 1
 		ok = true
 	}
@@ -224,7 +231,8 @@ func (f syslogFormat) old(p *parser, c *parseCursor, r *record.Record) {
 	p.put("appname", tag)
 	p.put("procid", pid)
 	p.names.add("message")
-	p.object.Text("message", message)
+	p.object.key("message")
+	p.object.text(message)
 }
 
 // cutTag cuts sshd[123]: or kernel: off a message; without either, tag is nil.
