@@ -52,6 +52,11 @@ func LoadTable(file, name, module string, opts Options) ([]*Pipeline, error) {
 		return nil, l.errs
 	}
 	l.read(file, src)
+	for _, e := range l.errs.List {
+		if e.Code == "spec.empty" {
+			e.Message, e.Hint = file+" holds no tests", "a table begins with tests:"
+		}
+	}
 	env := opts.Env
 	if env == nil {
 		env = os.LookupEnv

@@ -101,6 +101,19 @@ func TestNothingIsOverwrittenAndNothingIsLeftOfAMistake(t *testing.T) {
 	}
 }
 
+func TestAMissingCompilerIsNamedWithWhereToGetIt(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	for _, language := range Languages {
+		dir := filepath.Join(t.TempDir(), "drop-debug")
+		if _, err := New(dir, language); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Build(context.Background(), dir, "", nil); fault.CodeOf(err) != build.CodeNoToolchain || !strings.Contains(fault.HintOf(err), "install") {
+			t.Errorf("%s: %v", language, err)
+		}
+	}
+}
+
 func TestWhatATableExpectsIsCompared(t *testing.T) {
 	dir := made(t, "go")
 	const table = `config: { drop: debug }
