@@ -53,7 +53,7 @@ const (
 const (
 	// MaxStackBytes is how large the frames of functions that may recurse become together, by their weights.
 	MaxStackBytes = 4 << 20
-	frameBytes    = 48
+	frameBytes    = 96
 	// bytesPerInstruction makes up for values that are neither parameters nor locals.
 	bytesPerInstruction = 1
 	weightUnit          = 16

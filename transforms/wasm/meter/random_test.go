@@ -280,7 +280,7 @@ func runBoth(t *testing.T, rc wazero.RuntimeConfig, seed uint64, round int, modu
 	metered.fuel(300_000)
 	start := time.Now()
 	_, err := metered.ExportedFunction("f").Call(ctx, arg, 5)
-	if took := time.Since(start); took > 3*time.Second {
+	if took := time.Since(start); took > 30*time.Second {
 		t.Fatalf("seed %d, round %d: it ran for %s", seed, round, took)
 	}
 	switch cause := metered.global(ExportCause).Get(); {

@@ -1,0 +1,78 @@
+package meter
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/leatstream/leat/internal/testenv"
+)
+
+// TestSeededBugsAreCaught builds the rewriter with a mistake and sees that the named tests fail.
+func TestSeededBugsAreCaught(t *testing.T) {
+	if os.Getenv("LEAT_METER_MUTANT") != "" {
+		t.Skip("this is a mutant")
+	}
+	goTool, err := exec.LookPath("go")
+	if err != nil {
+		testenv.Missing(t, "no go command to build mutants with")
+	}
+	mutants := []struct{ name, file, old, new, tests string }{
+		{"branches back to a loop pay nothing", "inject.go", "\tj.pay()\n\tj.solvent()\n", "\tj.solvent()\n", "TestWhateverSpins"},
+		{"indices of globals are one too low", "rewrite.go", "int(w.m.globals)+g)", "int(w.m.globals)+g-1)", "Shapes|Spins|Fuel|Stack"},
+		{"a function does not leave the stack", "inject.go", "settle -= j.plan.weight << fuelBits", "settle -= 0", "Random|Shapes|LoopsOfC"},
+		{"functions do not settle", "inject.go", "\tif pl.wrapped() {\n\t\tj.leave()\n", "\tif pl.wrapped() {\n", "Fuel|Random|Spins"},
+		{"a return leaves without settling", "inject.go", "*in = instr{op: opBr, a: uint64(len(j.labels) - 1)}", "*in = instr{op: opReturn}", "Random|Shapes"},
+		{"br_table back to a loop is not checked", "inject.go", "check = check || l.op == opLoop && !l.checks", "check = false", "TestWhateverSpins"},
+		{"a loop with many branches is not checked", "inject.go", "\tif l.checks {\n\t\tj.checkLocal()\n\t}\n", "", "TestWhateverSpins"},
+		{"a loop that takes values is not checked", "inject.go", "\t\tj.pay()\n\t\tj.checkLocal()\n\t\treturn false\n", "\t\tj.pay()\n\t\treturn false\n", "TestWhateverSpins"},
+		{"straight functions are free", "inject.go", "j.charge(-j.plan.cost)", "j.charge(0)", "TestWhateverSpins|Fuel"},
+		{"recursion is not counted", "plan.go", "result[w] = result[w] || !alone", "result[w] = result[w] && alone", "Recursion|Spins"},
+		{"bulk instructions cost the same whatever their length", "pieces.go", "s.charge(func() { s.i64(pieceBytes / bytesPerUnit) })", "", "Safepoint|Pieces|Garbage"},
+		{"a copy onto itself goes forward only", "pieces.go", "s.get(n)\n\t\ts.op(opI32LtU)", "s.i32(0)\n\t\ts.op(opI32LtU)", "Bulk|Pieces"},
+		{"what lies outside is found too late", "pieces.go", "s.op(opMemorySize, 0, opExtendU)", "s.op(opMemorySize, 0, opExtendU)\n\t\ts.i64(1)\n\t\ts.op(opI64Add)", "Bulk|Pieces"},
+		{"no safepoint", "helper.go", "s.op(opMemoryGrow, 0, opDrop)", "s.op(opDrop)", "Garbage"},
+		{"the stop is ignored", "helper.go", "s.trap(CauseStopped)", "", "Safepoint"},
+		{"globals of the rewriter can be named", "instr.go", "d.m.index(&d.reader, \"global\", int(d.m.globals))", "d.m.index(&d.reader, \"global\", int(d.m.globals)+2)", "Hostile"},
+		{"labels of the rewriter can be named", "instr.go", "in.a = uint64(d.m.index(&d.reader, \"label\", d.depth+1))", "in.a = uint64(d.m.index(&d.reader, \"label\", d.depth+2))", "Hostile"},
+	}
+	for _, m := range mutants[:min(len(mutants), testenv.Count(3, len(mutants)))] {
+		t.Run(m.name, func(t *testing.T) {
+			src, err := os.ReadFile(m.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Count(string(src), m.old) != 1 {
+				t.Fatalf("%q is there %d times", m.old, strings.Count(string(src), m.old))
+			}
+			dir := t.TempDir()
+			changed := filepath.Join(dir, m.file)
+			if err := os.WriteFile(changed, []byte(strings.Replace(string(src), m.old, m.new, 1)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			here, err := filepath.Abs(m.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{here: changed}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(goTool, "test", "-count=1", "-vet=off", "-timeout=15s", "-overlay="+filepath.Join(dir, "overlay.json"), "-run="+m.tests, ".")
+			cmd.Env = append(os.Environ(), "LEAT_METER_MUTANT=1")
+			out, err := cmd.CombinedOutput()
+			switch {
+			case err == nil:
+				t.Errorf("nobody notices:\n%s", out)
+			case strings.Contains(string(out), "[build failed]"):
+				t.Errorf("it does not build:\n%s", out)
+			}
+		})
+	}
+}
