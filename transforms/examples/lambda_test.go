@@ -49,7 +49,7 @@ func TestExamplesPassTheTestsInTheirPipelines(t *testing.T) {
 }
 
 // buildExample builds a package of the Go example, which is a module of its own, for this machine.
-func buildExample(t *testing.T, pkg string) string {
+func buildExample(t testing.TB, pkg string) string {
 	t.Helper()
 	tool := testenv.Program(t, "go", "https://go.dev/dl")
 	dir, err := filepath.Abs("lambda-go")

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -96,9 +97,9 @@ func (t *Transform) Apply(ctx context.Context, in *record.Batch, out *stage.Outp
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case unavailable(err) && t.cfg.WhenUnavailable == Fail:
-			for range recs {
-				out.Results = append(out.Results, failed(fault.CodeOf(err), err.Error()))
-			}
+			res := failed(fault.CodeOf(err), err.Error())
+			res.Class = fault.ClassOf(err)
+			out.Results = append(out.Results, slices.Repeat([]stage.Result{res}, n)...)
 		default:
 			return &eventError{err, lo, errors.As(err, new(*taint))}
 		}
