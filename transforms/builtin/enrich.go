@@ -3,8 +3,10 @@ package builtin
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/jsonpath"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/setting"
 	"github.com/leatstream/leat/core/stage"
@@ -38,6 +40,11 @@ func (c *Enrich) Open(ctx context.Context, env Env) (stage.Transform, error) {
 		return nil, err
 	}
 	t.by = by
+	if path, err := jsonpath.Parse(c.By); err == nil && len(path) > 0 && !slices.ContainsFunc(path, func(s jsonpath.Step) bool { return s.Item }) {
+		for _, step := range path {
+			t.keys = append(t.keys, step.Key)
+		}
+	}
 	if c.Into != "" {
 		if t.into, err = keysAt(&c.Node, "into", "enrich.bad_path", c.Into); err != nil {
 			return nil, err
@@ -124,20 +131,13 @@ func (t *enrich) fallback(c *Enrich) error {
 
 type enrich struct {
 	by        *selector
+	keys      []string // the path that by is, if it is one of keys alone
 	into      []string
 	overwrite bool
 	missing   string
 	row       *table // of one row, for records that have none
 	lookup    *lookup
 	each      stage.Transform
-}
-
-// enriching is the memory of one goroutine: what edits records with the columns of a table.
-type enriching struct {
-	selected
-	of  [2]*table
-	doc [2]leatjson.Doc
-	to  [2][]leatjson.Field
 }
 
 // Apply implements stage.Transform.
@@ -154,58 +154,103 @@ func (t *enrich) Close(ctx context.Context) error {
 	return t.each.Close(ctx)
 }
 
+// enriching is the memory of one goroutine: a document with the fields that a table, and the row for records that have none, set.
+type enriching struct {
+	selected
+	table    *table
+	doc      leatjson.Doc
+	key      leatjson.Field
+	columns  []leatjson.Field
+	defaults []leatjson.Field
+}
+
+// prepare names the fields, unless the table is that of the record before.
+func (e *enriching) prepare(t *enrich, table *table) {
+	if e.table == table {
+		return
+	}
+	e.table, e.doc = table, leatjson.Doc{}
+	e.key = e.doc.Field(t.keys...)
+	fields := func(names []string) (all []leatjson.Field) {
+		for _, name := range names {
+			path := t.into
+			if path == nil {
+				path = []string{name}
+			}
+			all = append(all, e.doc.Field(path...))
+		}
+		return all
+	}
+	e.columns = fields(table.columns)
+	if t.row != nil {
+		e.defaults = fields(t.row.columns)
+	}
+}
+
 func (t *enrich) apply(e *enriching, r *record.Record, w *writer) {
 	table, err := t.lookup.table(w.ctx)
 	if err != nil {
 		w.abort(err)
 		return
 	}
-	missing, fail := e.look(t.by, r)
-	if fail.code != "" {
-		w.fail("enrich"+fail.code, "%s", fail.reason)
+	e.prepare(t, table)
+	key, ok, parsed := "", false, false
+	if t.keys != nil { // one pass finds the key and what is to be set
+		if err := e.doc.Parse(r.Data); err != nil {
+			w.fail("enrich.not_json", "%v", err)
+			return
+		}
+		parsed = true
+		key, ok = keyText(e.key)
+	} else {
+		missing, fail := e.look(t.by, r)
+		if fail.code != "" {
+			w.fail("enrich"+fail.code, "%s", fail.reason)
+			return
+		}
+		if ok = missing == ""; ok {
+			_, key, _ = e.part(t.by, 0, r)
+		}
+	}
+	row, found := table.rows[key]
+	fields := e.columns
+	switch {
+	case ok && found:
+	case t.missing == "default":
+		row, fields = t.row.rows[""], e.defaults
+	case !ok || t.missing != "fail":
+		w.missing(t.missing, "enrich.no_key", t.by.parts[0].text)
+		return
+	default:
+		w.fail("enrich.no_row", "the reference has no row for %s", excerpt([]byte(key)))
 		return
 	}
-	if missing == "" {
-		_, key, _ := e.part(t.by, 0, r)
-		if row, ok := table.rows[key]; ok {
-			t.edit(e, 0, table, row, r, w)
+	if !parsed {
+		if err := e.doc.Parse(r.Data); err != nil {
+			w.fail("enrich.not_json", "%v", err)
 			return
 		}
 	}
-	switch {
-	case t.missing == "default":
-		t.edit(e, 1, t.row, t.row.rows[""], r, w)
-	case missing != "" || t.missing != "fail":
-		w.missing(t.missing, "enrich.no_key", missing)
-	default:
-		_, key, _ := e.part(t.by, 0, r)
-		w.fail("enrich.no_row", "the reference has no row for %s", excerpt([]byte(key)))
-	}
-}
-
-// edit gives a record a row of a table, with the i-th of the documents.
-func (t *enrich) edit(e *enriching, i int, from *table, row []leatjson.Value, r *record.Record, w *writer) {
-	doc := &e.doc[i]
-	if e.of[i] != from {
-		*doc, e.of[i], e.to[i] = leatjson.Doc{}, from, nil
-		for _, name := range from.columns {
-			path := t.into
-			if path == nil {
-				path = []string{name}
-			}
-			e.to[i] = append(e.to[i], doc.Field(path...))
-		}
-	}
-	if err := doc.Parse(r.Data); err != nil {
-		w.fail("enrich.not_json", "%v", err)
-		return
-	}
-	for k, v := range row {
-		if field := e.to[i][k]; v.Exists() && (t.overwrite || !field.Exists()) {
+	for i, v := range row {
+		if field := fields[i]; v.Exists() && (t.overwrite || !field.Exists()) {
 			field.SetValue(v)
 		}
 	}
-	w.edited(r, doc, "enrich.no_object")
+	w.edited(r, &e.doc, "enrich.no_object")
+}
+
+// keyText is the text that stands for a field as a key, as in core/jsonpath.
+func keyText(f leatjson.Field) (text string, ok bool) {
+	switch f.Kind() {
+	case leatjson.String:
+		b, ok := f.Text()
+		return record.StringOf(b), ok
+	case leatjson.Number:
+		return record.StringOf(jsonpath.Canonical(f.Raw())), true
+	case leatjson.Missing, leatjson.Null:
+		return "", false
+	}
+	return record.StringOf(f.Raw()), true
 }
 
 // Doc implements Config.
@@ -214,7 +259,7 @@ func (c *Enrich) Doc() Doc {
 	return Doc{
 		Summary: "Gives records fields of a reference: a table, in CSV, JSON or Parquet, that it looks them up in.",
 		Text: "The reference is held in memory and read again when it has changed; a new one that cannot be read is said in the log, and records go on being enriched from the one before. " +
-			"Rows without a key are passed over; of rows with the same key the last counts. Columns of Parquet that are lists, maps or groups are passed over; times become text in RFC 3339, decimals numbers with all their digits. " +
+			"Rows without a key are passed over; of rows with the same key the last counts. Parquet may be compressed with snappy, gzip or zstd; its columns that are lists, maps or groups are passed over; times become text in RFC 3339, decimals numbers with all their digits. " +
 			"Bytes of the record that do not change stay as they are.\n\n`by` names what is looked up: " + selectorText,
 		Codes: []Code{
 			{"enrich.not_json", "The record is not one JSON value."},

@@ -27,18 +27,22 @@ func readParquet(from io.ReaderAt, size int64, shape tableShape) (t *table, err 
 			t, err = nil, fmt.Errorf("it cannot be read: %v", p)
 		}
 	}()
+	if err := checkFooter(from, size); err != nil {
+		return nil, err
+	}
 	file, err := parquet.OpenFile(from, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return nil, err
 	}
 	var names []string
-	columns := map[int]*parquetColumn{} // by the number of the leaf
+	var columns []*parquetColumn // those that are read
 	for _, c := range file.Root().Columns() {
 		names = append(names, c.Name())
+		wanted := c.Name() == shape.key || slices.Contains(shape.columns, c.Name())
 		switch flat := c.Leaf() && !c.Repeated(); {
-		case flat:
-			columns[int(c.Index())] = &parquetColumn{name: c.Name(), logical: c.Type().LogicalType()}
-		case c.Name() == shape.key || slices.Contains(shape.columns, c.Name()):
+		case flat && (wanted || len(shape.columns) == 0):
+			columns = append(columns, &parquetColumn{name: c.Name(), leaf: int(c.Index()), logical: c.Type().LogicalType()})
+		case !flat && wanted:
 			return nil, fmt.Errorf("column %s %w", c.Name(), errNotFlat)
 		}
 	}
@@ -46,7 +50,19 @@ func readParquet(from io.ReaderAt, size int64, shape tableShape) (t *table, err 
 	if err := b.hasColumns(names); err != nil {
 		return nil, err
 	}
-	for _, group := range file.RowGroups() {
+	if file.NumRows() > shape.most/rowOverhead {
+		return nil, errTableTooLarge{shape.most}
+	}
+	for i, group := range file.RowGroups() {
+		meta := &file.Metadata().RowGroups[i]
+		for _, c := range columns {
+			if c.leaf >= len(meta.Columns) {
+				return nil, errDamaged
+			}
+			if err := checkColumn(from, size, &meta.Columns[c.leaf].MetaData, meta.NumRows, shape.most); err != nil {
+				return nil, fmt.Errorf("column %s: %w", c.name, err)
+			}
+		}
 		if err := addRows(b, group, columns); err != nil {
 			return nil, err
 		}
@@ -54,59 +70,84 @@ func readParquet(from io.ReaderAt, size int64, shape tableShape) (t *table, err 
 	return b.done()
 }
 
+// parquetColumn is a column that is read, value by value.
 type parquetColumn struct {
 	name    string
+	leaf    int
 	logical *format.LogicalType
 	value   []byte // of the row in work, as JSON
+
+	pages  parquet.Pages
+	page   parquet.Page
+	values parquet.ValueReader
+	buf    [64]parquet.Value
+	ready  []parquet.Value // of buf
 }
 
-func addRows(b *tableBuilder, group parquet.RowGroup, columns map[int]*parquetColumn) (err error) {
-	rows := group.Rows()
-	defer func() {
-		if closed := rows.Close(); err == nil {
-			err = closed
-		}
-	}()
-	var key []byte
-	buf := make([]parquet.Row, 64)
-	for {
-		n, err := rows.ReadRows(buf)
-		for _, row := range buf[:n] {
-			key = key[:0]
-			var members []member
-			for _, v := range row {
-				c := columns[v.Column()]
-				if c == nil {
-					continue
-				}
-				if c.value, err = c.append(c.value[:0], v); err != nil {
-					return fmt.Errorf("column %s: %w", c.name, err)
-				}
-				if c.name == b.key {
-					key = keyOf(c.value)
-				}
-				members = append(members, member{c.name, c.value})
+// next makes c.value that of the next row.
+func (c *parquetColumn) next() error {
+	for len(c.ready) == 0 {
+		if c.values == nil {
+			if c.page != nil { // its values have been written
+				parquet.Release(c.page)
+				c.page = nil
 			}
-			if len(key) == 0 {
-				continue
-			}
-			if err := b.add(string(key), func(yield func(member) bool) {
-				for _, m := range members {
-					if !yield(m) {
-						return
-					}
-				}
-			}); err != nil {
+			page, err := c.pages.ReadPage()
+			if err != nil {
 				return err
 			}
+			c.page, c.values = page, page.Values()
 		}
-		switch {
-		case err == io.EOF:
-			return nil
-		case err != nil:
+		n, err := c.values.ReadValues(c.buf[:])
+		c.ready = c.buf[:n]
+		if err == io.EOF {
+			c.values = nil
+		} else if err != nil {
 			return err
 		}
 	}
+	v := c.ready[0]
+	c.ready = c.ready[1:]
+	var err error
+	c.value, err = c.append(c.value[:0], v)
+	return err
+}
+
+// addRows adds the rows of a group.
+func addRows(b *tableBuilder, group parquet.RowGroup, columns []*parquetColumn) (err error) {
+	chunks := group.ColumnChunks()
+	for _, c := range columns {
+		c.pages, c.values, c.ready = chunks[c.leaf].Pages(), nil, nil
+		defer func() {
+			if closed := c.pages.Close(); err == nil {
+				err = closed
+			}
+		}()
+	}
+	for range group.NumRows() {
+		var key []byte
+		for _, c := range columns {
+			if err := c.next(); err != nil {
+				return fmt.Errorf("column %s: %w", c.name, err)
+			}
+			if c.name == b.key {
+				key = keyOf(c.value)
+			}
+		}
+		if len(key) == 0 {
+			continue
+		}
+		if err := b.add(string(key), func(yield func(member) bool) {
+			for _, c := range columns {
+				if !yield(member{c.name, c.value}) {
+					return
+				}
+			}
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // keyOf returns the text of a value that is a key; nothing for null.

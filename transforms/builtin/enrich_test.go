@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress"
 
 	"github.com/leatstream/leat/core/setting"
 	"github.com/leatstream/leat/internal/testenv"
@@ -41,7 +43,9 @@ func TestRecordsGetTheColumnsOfTheirRow(t *testing.T) {
 		`{"to":"IN\"N","city":null}`, `[{"to":"IN\"N","city":"Inns\nbruck","elevation":"5.810e2","open":"false"}]`,
 		`{"to":7.0}`, `[{"to":7.0,"city":"Seven","elevation":"007","open":"null"}]`,
 		`{"to":"XXX"}`, "unchanged", `{}`, "unchanged", `{"to":null}`, "unchanged", `{"to":""}`, "unchanged",
-		`{"to":"VIE"`, "enrich.not_json: the record is not one JSON value: byte 11 does not belong there")
+		`{"to":["VIE"]}`, "unchanged", `{"to":"VIE"`, "enrich.not_json: not JSON: at byte 11: …")
+	becomes(t, "enrich", "{ by: '.to[1]', key: code, file: '"+path+"', columns: [ city ] }",
+		`{"to":["x","VIE"]}`, `[{"to":["x","VIE"],"city":"Wien"}]`, `{"to":[]}`, "unchanged", "x", "enrich.not_json: the record is not one JSON value: byte 0 does not belong there")
 	becomes(t, "enrich", "{ by: .to, key: code, file: '"+path+"', infer: true, into: .a.b, missing: fail }",
 		`{"to":"LNZ"}`, `[{"to":"LNZ","a":{"b":{"city":null,"elevation":null,"open":null}}}]`,
 		`{"to":"7","a":{"b":1}}`, `[{"to":"7","a":{"b":{"city":"Seven","elevation":"007","open":null}}}]`,
@@ -64,6 +68,7 @@ func TestReferencesInJSON(t *testing.T) {
 		path := write(t, name, []byte(content))
 		becomes(t, "enrich", "{ by: .id, key: id, file: '"+path+"' }",
 			`{"id":"1"}`, `[{"id":"1","name":"one","tags":[1, 2]}]`, `{"id":2,"name":"x"}`, `[{"id":2,"name":"x","extra":{"a":1.50}}]`, `{"id":3}`, "unchanged")
+		becomes(t, "enrich", "{ by: .id, key: id, columns: [ extra ], missing: fail, file: '"+path+"' }", `{"id":1}`, "unchanged", `{"id":9}`, `enrich.no_row: the reference has no row for "9"`)
 		becomes(t, "enrich", "{ by: .id, key: id, into: .row, file: '"+path+"', columns: [ extra, name ] }",
 			`{"id":1}`, `[{"id":1,"row":{"name":"one"}}]`, `{"id":2}`, `[{"id":2,"row":{"extra":{"a":1.50}}}]`)
 	}
@@ -87,10 +92,10 @@ type parquetRow struct {
 	Tags  []string  `parquet:"tags,list"`
 }
 
-func parquetFile(t testing.TB, rows ...parquetRow) string {
+func parquetFile(t testing.TB, codec compress.Codec, rows ...parquetRow) string {
 	t.Helper()
 	var b bytes.Buffer
-	w := parquet.NewGenericWriter[parquetRow](&b, parquet.Compression(&parquet.Zstd))
+	w := parquet.NewGenericWriter[parquetRow](&b, parquet.Compression(codec))
 	if _, err := w.Write(rows); err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +114,11 @@ func TestReferencesInParquet(t *testing.T) {
 	for i := range 1000 {
 		rows = append(rows, parquetRow{ID: int32(i), Name: fmt.Sprint("row ", i), Price: 5, Doc: []byte("1")})
 	}
-	path := parquetFile(t, rows...)
+	for _, codec := range []compress.Codec{&parquet.Snappy, &parquet.Gzip, &parquet.Uncompressed} {
+		becomes(t, "enrich", "{ by: .id, key: id, columns: [ name, maybe ], file: '"+parquetFile(t, codec, rows...)+"' }",
+			`{"id":999}`, `[{"id":999,"name":"row 999","maybe":null}]`, `{"id":-7}`, `[{"id":-7,"name":"é","maybe":"there"}]`)
+	}
+	path := parquetFile(t, &parquet.Zstd, rows...)
 	becomes(t, "enrich", "{ by: .id, key: id, into: .r, file: '"+path+"' }",
 		`{"id":-7}`, `[{"id":-7,"r":{"name":"é","big":18446744073709551615,"f":1.5,"g":0.25,"ok":true,"at":"2026-01-02T03:04:05.000006Z","day":"2024-10-04","price":-12.34,"maybe":"there","uuid":"12340000-0000-0000-0000-0000000000ff","doc":{"a": 1},"raw":"/wA="}}]`,
 		`{"id":"999"}`, `[{"id":"999","r":{"name":"row 999","big":0,"f":0,"g":0,"ok":false,"at":"0001-01-01T00:00:00Z","day":"1970-01-01","price":0.05,"maybe":null,"uuid":"00000000-0000-0000-0000-000000000000","doc":1,"raw":""}}]`)
@@ -121,26 +130,37 @@ func TestReferencesInParquet(t *testing.T) {
 	refused(t, "enrich", map[string]string{
 		"{ by: .id, key: tags, file: '" + path + "' }":                                            "column tags is a list",
 		"{ by: .id, key: id, columns: [ tags ], file: '" + path + "' }":                           "column tags is a list",
+		"{ by: .id, key: id, file: '" + parquetFile(t, &parquet.Lz4Raw, rows...) + "' }":          "it is compressed with LZ4_RAW",
 		"{ by: .id, key: nosuch, file: '" + path + "' }":                                          `no column "nosuch"`,
 		"{ by: .id, key: id, file: '" + write(t, "cut.parquet", damaged[:len(damaged)-5]) + "' }": "cannot be used",
 	})
 }
 
-// A damaged file is refused, or has other values; it does not stop the process.
+// A damaged file is refused, or has other values; it does not stop the process, nor take more memory than it may.
 func TestDamagedParquetIsNoPanic(t *testing.T) {
-	whole, err := os.ReadFile(parquetFile(t, parquetRow{ID: 1, Name: "one", Doc: []byte("1"), Tags: []string{"x"}}, parquetRow{ID: 2, Doc: []byte("2")}))
-	if err != nil {
-		t.Fatal(err)
+	var files [][]byte
+	for _, codec := range []compress.Codec{&parquet.Snappy, &parquet.Gzip, &parquet.Uncompressed, &parquet.Zstd} {
+		whole, err := os.ReadFile(parquetFile(t, codec, parquetRow{ID: 1, Name: "one", Doc: []byte("1"), Tags: []string{"x"}}, parquetRow{ID: 2, Doc: []byte("2")}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, whole)
 	}
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 1))
 	refusals := 0
-	for range testenv.Count(300, 20_000) {
-		damaged := bytes.Clone(whole)
+	var before, after runtime.MemStats
+	for range testenv.Count(100, 20_000) {
+		damaged := bytes.Clone(files[r.IntN(len(files))])
 		for range 1 + r.IntN(3) {
 			damaged[r.IntN(len(damaged))] ^= byte(1 << r.IntN(8))
 		}
-		tr, err := tryOpen(t, "enrich", "{ by: .id, key: id, file: '"+write(t, "rows.parquet", damaged)+"' }")
+		runtime.ReadMemStats(&before)
+		tr, err := tryOpen(t, "enrich", "{ by: .id, key: id, file: '"+write(t, "rows.parquet", damaged)+"', memory: 16MiB }")
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 128<<20 {
+			t.Errorf("seed %d: %d MiB of memory for a file of %d bytes: %v", seed, took>>20, len(damaged), err)
+		}
 		if err != nil {
 			refusals++
 			continue
