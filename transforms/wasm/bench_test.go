@@ -27,7 +27,7 @@ func BenchmarkCrossing(b *testing.B) {
 		{"assembled", Config{Bytes: newAssembly().bytes()}},
 		{"go", Config{Path: guest(b, "identity")}},
 	} {
-		for _, guard := range []Guard{None, Interrupt} {
+		for _, guard := range []Guard{None, Metered, Interrupt} {
 			for _, size := range []int{16, 1024} {
 				b.Run(g.name+"/"+string(guard)+"/"+map[int]string{16: "16B", 1024: "1KiB"}[size], func(b *testing.B) {
 					g.cfg.Guard, g.cfg.Instances = guard, 1
