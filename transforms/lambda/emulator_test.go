@@ -47,7 +47,7 @@ func function() error {
 		case lambdatest.Hang:
 			time.Sleep(time.Duration(end))
 		case lambdatest.Spin:
-			for {
+			for i := 0; ; i++ {
 			}
 		}
 		path := "/response"

@@ -193,7 +193,7 @@ func Main(in io.Reader, out io.Writer) {
 		case Hang:
 			time.Sleep(time.Duration(end))
 		case Spin:
-			for { //nolint:staticcheck // it is to be ended from outside
+			for i := 0; ; i++ { // until it is ended from outside
 			}
 		}
 		if _, err := out.Write(append(response, '\n')); err != nil {
