@@ -18,6 +18,7 @@ type tapCmd struct {
 	Target string `arg:"" optional:"" help:"PIPELINE, for what it makes of records from beginning to end, or PIPELINE/STAGE. Without it, what runs is listed." placeholder:"PIPELINE[/STAGE]"`
 	Side   string `help:"What to show: ${enum}. in is what enters, out what becomes of it, diff what the stage changes, shadow where the stage's shadow makes something else of a record." enum:"in,out,diff,shadow" default:"diff"`
 	Sink   string `help:"Watch the run of the stages for this sink; by default the first sink's." placeholder:"NAME"`
+	Where  string `help:"Only records for which a condition holds, before the stage or after it, written as for the filter transform; every record is looked at, as far as there is time." placeholder:"CONDITION"`
 	Limit  int    `help:"End after so many records; 0 for no end." default:"0"`
 	Rate   int    `help:"Most records shown a second, spread over those that pass; 0 for as many as can be." default:"100"`
 	Data   string `help:"Data directory of the leat to look into." default:"./leat-data"`
@@ -37,6 +38,7 @@ Examples:
   leat tap
   leat tap birdstrikes/csv-to-json
   leat tap birdstrikes --side out --limit 10
+  leat tap birdstrikes --where 'speed > 200 && airport startsWith "J"'
   leat tap birdstrikes/csv-to-json --side in --rate 0 --json | jq -r .in.data`
 }
 
@@ -53,7 +55,7 @@ func (c *tapCmd) Run(a *app) error {
 		return c.list(a, client)
 	}
 	pipeline, stage, _ := strings.Cut(c.Target, "/")
-	r := control.Request{Pipeline: pipeline, Stage: stage, Side: c.Side, Sink: c.Sink, Limit: c.Limit, Rate: c.Rate}
+	r := control.Request{Pipeline: pipeline, Stage: stage, Side: c.Side, Sink: c.Sink, Limit: c.Limit, Rate: c.Rate, Where: c.Where}
 	ctx, stop := signal.NotifyContext(a.ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err = client.Tap(ctx, r, c.print(a))

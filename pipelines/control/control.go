@@ -62,17 +62,18 @@ type Request struct {
 	Sink     string // whose run of the stages is watched; empty: the first sink's
 	Rate     int    // most records a second; 0: no limit
 	Limit    int    // most records in all; 0: no limit
+	Where    string // a condition of the filter transform that is true of a record or of what becomes of it; empty: none
 }
 
 func (r *Request) query() url.Values {
 	return url.Values{
 		"pipeline": {r.Pipeline}, "stage": {r.Stage}, "side": {r.Side}, "sink": {r.Sink},
-		"rate": {strconv.Itoa(r.Rate)}, "limit": {strconv.Itoa(r.Limit)},
+		"where": {r.Where}, "rate": {strconv.Itoa(r.Rate)}, "limit": {strconv.Itoa(r.Limit)},
 	}
 }
 
 func parseRequest(q url.Values) (r Request, err error) {
-	r = Request{Pipeline: q.Get("pipeline"), Stage: q.Get("stage"), Side: cmp.Or(q.Get("side"), Diff), Sink: q.Get("sink")}
+	r = Request{Pipeline: q.Get("pipeline"), Stage: q.Get("stage"), Side: cmp.Or(q.Get("side"), Diff), Sink: q.Get("sink"), Where: q.Get("where")}
 	for name, to := range map[string]*int{"rate": &r.Rate, "limit": &r.Limit} {
 		if *to, err = strconv.Atoi(cmp.Or(q.Get(name), "0")); err != nil || *to < 0 {
 			return r, fault.New(fault.Permanent, CodeBadRequest, "%s is %q; it wants a number", name, q.Get(name))

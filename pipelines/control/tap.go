@@ -102,7 +102,15 @@ func (s *Server) tap(w http.ResponseWriter, req *http.Request) {
 		refuse(w, fault.New(fault.Throttled, CodeTooMany, "%d taps are open already", maxTaps).WithHint("close one of them"))
 		return
 	}
-	out := &tapWriter{w: w, flusher: http.NewResponseController(w), request: r, left: r.Limit}
+	var only *where
+	if r.Where != "" {
+		if only, err = newWhere(r.Where, r.Rate); err != nil {
+			refuse(w, err)
+			return
+		}
+		defer only.close()
+	}
+	out := &tapWriter{w: w, where: only, flusher: http.NewResponseController(w), request: r, left: r.Limit}
 	out.buffered = bufio.NewWriterSize(w, 32<<10)
 	out.encoder = json.NewEncoder(out.buffered)
 	out.encoder.SetEscapeHTML(false)
@@ -134,11 +142,6 @@ func (s *Server) tap(w http.ResponseWriter, req *http.Request) {
 			out.end(err.Error())
 			return
 		}
-		if !out.began {
-			out.send(&Event{Event: EventWatching, Pipeline: r.Pipeline, Stage: r.Stage, Side: r.Side, Sink: at.delivery.Name})
-		} else {
-			out.send(&Event{Event: EventStarted})
-		}
 		if !out.watch(req.Context(), at, changed, s.ending) {
 			return
 		}
@@ -159,7 +162,9 @@ type tapWriter struct {
 	encoder  *json.Encoder
 	flusher  *http.ResponseController
 	request  Request
-	left     int // records until the limit
+	where    *where
+	passed   uint64 // records for which where holds, and that the rate keeps from being shown
+	left     int    // records until the limit, which is reached at 0
 	began    bool
 	failed   error
 }
@@ -190,13 +195,23 @@ func (t *tapWriter) flush() {
 
 // watch shows one version until it changes. It is false if that was all.
 func (t *tapWriter) watch(ctx context.Context, at target, changed, ending <-chan struct{}) (more bool) {
-	w := at.delivery.Chain.Tap().Watch(stage.WatchConfig{Stage: at.stage, Side: at.side, Rate: t.request.Rate})
+	cfg := stage.WatchConfig{Stage: at.stage, Side: at.side, Rate: t.request.Rate}
+	if t.where != nil {
+		cfg.Rate = 0 // the rate is of those that are picked
+	}
+	w := at.delivery.Chain.Tap().Watch(cfg)
 	defer w.Close()
+	if t.began {
+		t.send(&Event{Event: EventStarted})
+	} else { // whoever waits for it can be sure to see what comes
+		r := &t.request
+		t.send(&Event{Event: EventWatching, Pipeline: r.Pipeline, Stage: r.Stage, Side: r.Side, Sink: at.delivery.Name})
+	}
 	tick := time.NewTicker(breath)
 	defer tick.Stop()
 	told := uint64(0)
 	skipped := func() {
-		if n := w.Skipped(); n > told {
+		if n := w.Skipped() + t.passed; n > told {
 			t.write(&Event{Event: EventSkipped, Records: n - told})
 			told = n
 		}
@@ -205,12 +220,9 @@ func (t *tapWriter) watch(ctx context.Context, at target, changed, ending <-chan
 		select {
 		case s := <-w.C:
 			w.Took(s)
-			t.write(&Event{Event: EventRecord, Record: t.record(s, at)})
-			if t.left > 0 {
-				if t.left--; t.left == 0 {
-					t.end(fmt.Sprintf("that is all that was asked for: --limit %d", t.request.Limit))
-					return false
-				}
+			if t.show(ctx, s, at) {
+				t.end(fmt.Sprintf("that is all that was asked for: --limit %d", t.request.Limit))
+				return false
 			}
 			if len(w.C) == 0 {
 				t.flush()
@@ -219,11 +231,11 @@ func (t *tapWriter) watch(ctx context.Context, at target, changed, ending <-chan
 			skipped()
 			t.flush()
 		case <-changed:
-			t.rest(w, at)
+			t.rest(ctx, w, at)
 			skipped()
 			return t.failed == nil
 		case <-ending:
-			t.rest(w, at)
+			t.rest(ctx, w, at)
 			skipped()
 			t.end("leat was stopped")
 			return false
@@ -234,19 +246,31 @@ func (t *tapWriter) watch(ctx context.Context, at target, changed, ending <-chan
 	return false
 }
 
+// show writes a record, if it is to be shown. It reports whether that was the last one of the limit.
+func (t *tapWriter) show(ctx context.Context, s *stage.Seen, at target) (last bool) {
+	if t.where != nil {
+		if !t.where.holds(ctx, s) {
+			return false
+		}
+		if !t.where.allow() {
+			t.passed++
+			return false
+		}
+	}
+	t.write(&Event{Event: EventRecord, Record: t.record(s, at)})
+	t.left--
+	return t.left == 0
+}
+
 // rest writes what was seen before the end, up to the limit.
-func (t *tapWriter) rest(w *stage.Watch, at target) {
+func (t *tapWriter) rest(ctx context.Context, w *stage.Watch, at target) {
 	for {
 		select {
 		case s := <-w.C:
 			w.Took(s)
-			if t.request.Limit > 0 {
-				if t.left == 0 {
-					return
-				}
-				t.left--
+			if t.show(ctx, s, at) {
+				return
 			}
-			t.write(&Event{Event: EventRecord, Record: t.record(s, at)})
 		default:
 			return
 		}

@@ -152,7 +152,8 @@ dead_letters: { file: { dir: ./bad } }
 		write(t, filepath.Join(dir, "bad", at[len(at)-3:]), "x")
 		write(t, filepath.Join(dir, "leat-data", "VERSION"), "leat data directory 1\n")
 		write(t, filepath.Join(dir, "leat-data", "state", at[len(at)-3:]), "x")
-		if w.Changed(set) || w.Changed(set) || set.Digest() != digest {
+		first := w.Changed(set)
+		if second := w.Changed(set); first || second || set.Digest() != digest {
 			t.Errorf("%s: what is no source is a change", at)
 		}
 		write(t, filepath.Join(dir, "table.json"), at)
