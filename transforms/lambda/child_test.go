@@ -201,13 +201,17 @@ func TestHostileProgramsAreEnded(t *testing.T) {
 			if c.code == CodeTimeout {
 				cfg.Timeout = setting.Duration(500 * time.Millisecond)
 			}
-			tr := open(t, cfg, Env{})
+			var restarts atomic.Int64
+			tr := open(t, cfg, Env{Count: func(name string, n int64) { restarts.Add(n) }})
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			_, err := ask(tr, large, "b")
 			runtime.ReadMemStats(&after)
 			if fault.CodeOf(err) != c.code || fault.ClassOf(err) != fault.Permanent {
 				t.Errorf("%v", err)
+			}
+			if c.mode == Stream && restarts.Load() != 1 {
+				t.Errorf("%d restarts", restarts.Load())
 			}
 			if grown := int64(after.TotalAlloc - before.TotalAlloc); floods && grown > 40<<20 {
 				t.Errorf("%d MiB allocated", grown>>20)

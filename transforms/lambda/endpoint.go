@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -71,7 +70,7 @@ func (p *endpoint) ask(ctx context.Context, e *event, use func([]byte) error) er
 		return p.unreachable(ctx, err)
 	}
 	defer resp.Body.Close()
-	err = readResponse(e, resp.Body)
+	err = e.read(resp.Body)
 	switch {
 	case resp.StatusCode/100 == 5:
 		// The runtime interface emulator answers 502 for a function that panics or ends, with the error that Lambda answers with 200.
@@ -99,26 +98,6 @@ func (p *endpoint) ask(ctx context.Context, e *event, use func([]byte) error) er
 		}
 	}
 	return err
-}
-
-// readResponse reads a body into e.response.
-func readResponse(e *event, body io.Reader) error {
-	e.response = e.response[:0]
-	for {
-		if len(e.response) == cap(e.response) {
-			e.response = append(e.response, make([]byte, max(64<<10, len(e.response)))...)[:len(e.response)]
-		}
-		n, err := body.Read(e.response[len(e.response):cap(e.response)])
-		e.response = e.response[:len(e.response)+n]
-		switch {
-		case len(e.response) > MaxPayload:
-			return errTooLarge
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return err
-		}
-	}
 }
 
 // unreachable is the error of an endpoint that gave no answer. A time limit says nothing about the records either: a function that is

@@ -3,6 +3,8 @@ package lambda
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"io"
 	"strconv"
 	"time"
 
@@ -32,6 +34,26 @@ func (e *event) id(i int) []byte {
 		return e.ids[:e.ends[0]]
 	}
 	return e.ids[e.ends[i-1]:e.ends[i]]
+}
+
+// read reads all of r, which is one response, into e.response.
+func (e *event) read(r io.Reader) error {
+	e.response = e.response[:0]
+	for {
+		if len(e.response) == cap(e.response) {
+			e.response = append(e.response, make([]byte, max(64<<10, len(e.response)))...)[:len(e.response)]
+		}
+		n, err := r.Read(e.response[len(e.response):cap(e.response)])
+		e.response = e.response[:len(e.response)+n]
+		switch {
+		case len(e.response) > MaxPayload:
+			return errTooLarge
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
 }
 
 // writer writes events as Firehose sends them to Lambda functions. What is the same in all of them is written once.

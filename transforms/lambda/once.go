@@ -2,8 +2,6 @@ package lambda
 
 import (
 	"context"
-	"errors"
-	"io"
 	"time"
 )
 
@@ -27,18 +25,7 @@ func (o *once) ask(ctx context.Context, e *event, use func([]byte) error) error 
 		<-p.done()
 		<-r.sent
 	}()
-	err = nil
-	for e.response = e.response[:0]; err == nil; {
-		if len(e.response) == cap(e.response) {
-			e.response = append(e.response, make([]byte, max(64<<10, len(e.response)))...)[:len(e.response)]
-		}
-		var n int
-		n, err = p.Read(e.response[len(e.response):cap(e.response)])
-		if e.response = e.response[:len(e.response)+n]; len(e.response) > MaxPayload {
-			return errTooLarge
-		}
-	}
-	if !errors.Is(err, io.EOF) {
+	if err := e.read(p); err != nil {
 		return r.failure(ctx, err, o.timeout, Once)
 	}
 	select {
@@ -49,7 +36,7 @@ func (o *once) ask(ctx context.Context, e *event, use func([]byte) error) error 
 		return use(e.response)
 	}
 	if _, success := p.end(); !success || len(e.response) == 0 {
-		return r.failure(ctx, err, o.timeout, Once)
+		return r.failure(ctx, nil, o.timeout, Once)
 	}
 	return use(e.response)
 }

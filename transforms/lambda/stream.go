@@ -54,7 +54,7 @@ func (s *stream) ask(ctx context.Context, e *event, use func([]byte) error) erro
 			s.abandoned("the handler ended while it waited for an event, and is started again", err.Error())
 			continue
 		}
-		if ctx.Err() == nil || errors.Is(err, errTimeout) {
+		if ctx.Err() == nil || fault.CodeOf(err) == CodeTimeout {
 			s.abandoned("the handler is started again", err.Error())
 		}
 		if veteran {
