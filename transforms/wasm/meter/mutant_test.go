@@ -23,7 +23,7 @@ func TestSeededBugsAreCaught(t *testing.T) {
 	mutants := []struct{ name, file, old, new, tests string }{
 		{"branches back to a loop pay nothing", "inject.go", "\tj.pay()\n\tj.solvent()\n", "\tj.solvent()\n", "TestWhateverSpins"},
 		{"indices of globals are one too low", "rewrite.go", "int(w.m.globals)+g)", "int(w.m.globals)+g-1)", "Shapes|Spins|Fuel|Stack"},
-		{"a function does not leave the stack", "inject.go", "settle -= j.plan.weight << fuelBits", "settle -= 0", "Random|Shapes|LoopsOfC"},
+		{"a function does not leave the stack", "inject.go", "settle -= j.plan.weight << fuelBits", "settle -= 0", "Random|Shapes|RealCompilers"},
 		{"functions do not settle", "inject.go", "\tif pl.wrapped() {\n\t\tj.leave()\n", "\tif pl.wrapped() {\n", "Fuel|Random|Spins"},
 		{"a return leaves without settling", "inject.go", "*in = instr{op: opBr, a: uint64(len(j.labels) - 1)}", "*in = instr{op: opReturn}", "Random|Shapes"},
 		{"br_table back to a loop is not checked", "inject.go", "check = check || l.op == opLoop && !l.checks", "check = false", "TestWhateverSpins"},

@@ -60,13 +60,26 @@ func TestControlFlowOfAllShapesDoesTheSame(t *testing.T) {
 	}
 }
 
-func TestLoopsOfCDoTheSame(t *testing.T) {
-	module := readFile(t, "testdata/c/work.wasm")
-	plain, metered := instantiate(t, nil, module), metered(t, module)
-	for name := range plain.ExportedFunctionDefinitions() {
-		for arg := range uint64(4) {
-			same(t, plain, metered, "prepare", arg)
-			same(t, plain, metered, name, arg*3)
+func TestModulesOfRealCompilersDoTheSame(t *testing.T) {
+	for _, c := range []struct {
+		file  string
+		names string
+		args  []uint64
+	}{
+		{"c", "csv upper hash json", []uint64{0, 1, 2}},
+		{"c", "tree sort", []uint64{0, 1, 2, 12}},
+		{"rust", "words floats dynamic panics", []uint64{0, 1, 2, 5, 100, 3000}},
+		{"assemblyscript", "tree words", []uint64{0, 1, 2, 5, 100, 2000}},
+	} {
+		module := readFile(t, "testdata/"+c.file+"/work.wasm")
+		for _, name := range strings.Fields(c.names) {
+			plain, metered := instantiate(t, nil, module), metered(t, module)
+			if c.file == "c" {
+				same(t, plain, metered, "prepare", 3)
+			}
+			for _, arg := range c.args {
+				same(t, plain, metered, name, arg)
+			}
 		}
 	}
 }
