@@ -48,6 +48,7 @@ func redact(r leat.Record) leat.Result {
 	}
 	for _, f := range cfg.hash {
 		if !f.Exists() {
+			f.Delete() // it may be in an object that came before another of the same name
 			continue
 		}
 		text, ok := f.Text()

@@ -11,7 +11,8 @@ func TestNothingOfWhatIsRedactedStays(t *testing.T) {
 	cfg = config{}
 	in := `{ "user": {"email": "a@example.com", "phone":"+43 1 23"}, "price": 10.00, "user": {"email":"b@example.com","\u0070hone":"+43 1 23","id":7} }`
 	got, err := leat.Test(map[string]any{"hash": [][]string{{"user", "email"}}, "remove": [][]string{{"user", "phone"}}},
-		leat.Record{Data: []byte(in)}, leat.Record{Data: []byte(`{"user":null}`)}, leat.Record{Data: []byte(`{"user":`)})
+		leat.Record{Data: []byte(in)}, leat.Record{Data: []byte(`{"user":null}`)}, leat.Record{Data: []byte(`{"user":`)},
+		leat.Record{Data: []byte(`{"user":{"email":"a@example.com"},"user":{}}`)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -19,7 +20,7 @@ func TestNothingOfWhatIsRedactedStays(t *testing.T) {
 	if out := string(got[0].Outs[0].Data); out != want || strings.Contains(out, "example.com") {
 		t.Errorf("got %s", out)
 	}
-	if string(got[1].Outs[0].Data) != `{"user":null}` || got[2].Code != "json.invalid" {
+	if string(got[1].Outs[0].Data) != `{"user":null}` || got[2].Code != "json.invalid" || string(got[3].Outs[0].Data) != `{"user":{}}` {
 		t.Errorf("got %+v", got[1:])
 	}
 }

@@ -38,6 +38,12 @@
 // Keys are compared as text: "\u0061" is a. If an object has a key more than once the last one counts, as for encoding/json. An edit of
 // a field, or of something in it, removes its earlier namesakes, so that no reader sees what was redacted.
 //
+// # Edits
+//
+// The Set methods of a [Field] give it a new value, Delete and Rename do what they say, and [Doc.Patched] makes the changed copy. A missing
+// field that is set becomes the last member of its object, and so do the objects on the way to it, if they are missing or null; if
+// something else is in the way, Patched fails. The last edit of a field counts. Setting or deleting a field discards all edits within it.
+//
 // # Numbers
 //
 // Numbers are text until they are read: what is not edited keeps its digits, whatever their number.

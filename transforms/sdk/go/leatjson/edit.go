@@ -65,10 +65,6 @@ func (f Field) mark() *edit {
 	return e
 }
 
-// The Set methods give the field a new value. A missing field is appended to its object, and so are the objects on the way to it; an object that
-// is null becomes one. Patched fails if what should hold the field is another thing. The last edit of a field counts; setting or deleting a
-// field discards all edits below it.
-
 // set gives the field the value that values has grown by.
 func (f Field) set(values []byte) {
 	e := f.mark()
@@ -131,15 +127,27 @@ func (f Field) word(word string) {
 	f.set(append(f.d.values, word...))
 }
 
-// Delete removes the field, with its key and one comma, and discards what was set. Deleting a missing field does nothing. The whole document cannot be
-// deleted: drop the record.
+// Delete removes the field, with its key and one comma, and discards what was set. Deleting a missing field does nothing, but that an earlier
+// namesake of an object that it would be in, where it may not be missing, is removed. The whole document cannot be deleted: drop the record.
 func (f Field) Delete() {
 	if f.n == root {
 		panic("leatjson: the whole document cannot be deleted; drop the record")
 	}
-	if f.Exists() || f.d.nodes[f.n].edit.op == set {
+	if f.Exists() || f.d.nodes[f.n].edit.op == set || f.d.repeated(f.n) {
 		f.mark().op = remove
 	}
+}
+
+// repeated reports whether something that n lies in came before.
+func (d *Doc) repeated(n int32) bool {
+	for _, again := range d.doubles {
+		for p := d.nodes[n].parent; p != 0; p = d.nodes[p].parent {
+			if again.node == p {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Rename gives the field another key, in its place; a missing field stays missing. If the object has a member of that name, which is not

@@ -32,6 +32,7 @@ func TestEditsLeaveAllOtherBytesAsTheyAre(t *testing.T) {
 		{"delete what came more than once", `{"a":1,"b":2,"a":{"x":3}}`, `{"b":2}`, func(a, b, inner Field) { a.Delete() }},
 		{"set what came more than once", `{"\u0061":1,"b":2,"a":3}`, `{"b":2,"a":4}`, func(a, b, inner Field) { a.SetInt(4) }},
 		{"edit within what came more than once", `{"a":{"x":{"y":"secret"}},"a":{"x":{"y":"secret"}}}`, `{"a":{"x":{}}}`, func(a, b, inner Field) { inner.Delete() }},
+		{"delete what is there only in what came before", `{"a":{"x":{"y":"secret"}},"b":1,"a":{}}`, `{"b":1,"a":{}}`, func(a, b, inner Field) { inner.Delete() }},
 		{"rename", `{"\u0061" : 1}`, `{"né\"w" : 1}`, func(a, b, inner Field) { a.Rename(`né"w`) }},
 		{"rename and set", `{"a":1}`, `{"c":2}`, func(a, b, inner Field) { a.Rename("c"); a.SetInt(2) }},
 		{"rename over another", `{"c":0,"a":1,"c":2}`, `{"a":1}`, func(a, b, inner Field) { a.Rename("c"); a.Rename("a") }},
