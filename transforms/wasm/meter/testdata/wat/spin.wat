@@ -13,6 +13,7 @@
     (loop $l
       (block $a (block $b (br_table $a $b $l (local.get 0))) (local.set 0 (i32.const 2)) (br $l))
       (local.set 0 (i32.const 1)) (br $l)))
+  (func (export "br_table_alone") (loop $l (block (br_table 0 $l 0 (i32.const 1)))))
   (func (export "nested") (local i32)
     (loop $outer
       (loop $inner
