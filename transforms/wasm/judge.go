@@ -6,7 +6,7 @@ import (
 	"encoding/binary"
 	"log/slog"
 	"strconv"
-	"sync"
+	"time"
 
 	"github.com/tetratelabs/wazero/api"
 
@@ -23,13 +23,35 @@ import (
 // put back repeats itself: it draws the same random numbers once more, for one, and two records would get the same "unique"
 // id. So what is delivered always comes from an instance that only ever went forward.
 type judge struct {
-	mu      sync.Mutex
-	i       *instance // nil until it is needed, and after a trial that cannot be undone
+	turn    chan struct{} // holds an element during a trial
+	i       *instance     // nil until it is needed, and after a trial that cannot be undone
 	out     stage.Output
 	size    int    // bytes of its memory when it was ready
 	memory  []byte // the memory itself, where the system does not keep it
 	globals []api.MutableGlobal
 	values  []uint64 // of the globals, when it was ready
+}
+
+// patience is how long a call waits for the judge: a trial is mostly a matter of microseconds, and what it spares takes a
+// millisecond or more; but one that spins takes as long as a call may.
+const patience = 20 * time.Millisecond
+
+// take waits for the judge. It is false if there is none, or that takes too long.
+func (j *judge) take(ctx context.Context) bool {
+	select {
+	case j.turn <- struct{}{}:
+		return true
+	default:
+	}
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case j.turn <- struct{}{}:
+		return true
+	case <-late.C:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // guilty tries a record alone, if it can now. It returns the error of the call; nil if there was none, or no trial.
@@ -42,10 +64,10 @@ func (m *Module) guilty(ctx context.Context, r []record.Record) error {
 // nil if there is no such record, or no trial now.
 func (m *Module) search(ctx context.Context, recs []record.Record) (at int, err error) {
 	j := &m.judge
-	if m.variables < 0 || !j.mu.TryLock() { // another trial may take as long as a call may: then there are other ways
+	if m.variables < 0 || !j.take(ctx) {
 		return 0, nil
 	}
-	defer j.mu.Unlock()
+	defer func() { <-j.turn }()
 	if j.i == nil {
 		if err := j.appoint(ctx, m); err != nil {
 			return 0, nil // whoever needs an instance next reports it

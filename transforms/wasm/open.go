@@ -84,6 +84,7 @@ func Open(ctx context.Context, cfg Config) (*Module, error) {
 		counts: counters{pass: cfg.Count, names: map[string]bool{}},
 	}
 	m.pool.init(cfg.Instances)
+	m.judge.turn = make(chan struct{}, 1)
 	m.size.most.Store(MaxBatchRecords)
 	m.background, m.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if err := m.start(ctx); err != nil {
