@@ -128,6 +128,70 @@ func TestRenamingKeepsTheOrderAndTheValues(t *testing.T) {
 	})
 }
 
+// Whatever fields change places, within an object and between two: each value comes to where it should.
+func TestRenamedValuesComeToTheirPlaces(t *testing.T) {
+	places := []string{".a", ".b", ".c", ".x.a", ".x.b", ".y.z"}
+	rapid.Check(t, func(rt *rapid.T) {
+		from := rapid.Permutation(places).Draw(rt, "from")
+		to := rapid.Permutation(places).Draw(rt, "to")
+		n := rapid.IntRange(1, len(places)).Draw(rt, "moves")
+		var pairs []string
+		moves := map[string]string{}
+		for i := range n {
+			if from[i] != to[i] {
+				pairs = append(pairs, from[i]+": "+to[i])
+				moves[from[i]] = to[i]
+			}
+		}
+		if len(pairs) == 0 {
+			return
+		}
+		there := map[string]int{}
+		object := map[string]any{"x": map[string]any{}, "y": map[string]any{}}
+		put := func(object map[string]any, place string, v any) {
+			keys := strings.Split(place[1:], ".")
+			if len(keys) == 2 {
+				object = object[keys[0]].(map[string]any)
+			}
+			object[keys[len(keys)-1]] = v
+		}
+		for i, place := range places {
+			if rapid.Bool().Draw(rt, place) {
+				there[place] = i
+				put(object, place, i)
+			}
+		}
+		want := map[string]any{"x": map[string]any{}, "y": map[string]any{}}
+		for _, moved := range []bool{false, true} {
+			for place, v := range there {
+				if target, ok := moves[place]; ok == moved {
+					if ok {
+						place = target
+					}
+					put(want, place, v)
+				}
+			}
+		}
+		in, err1 := json.Marshal(object)
+		expected, err2 := json.Marshal(want)
+		if err1 != nil || err2 != nil {
+			rt.Fatal(err1, err2)
+		}
+		got := apply(t, open(t, "rename_fields", "{ fields: { "+strings.Join(pairs, ", ")+" } }"), string(in))[0]
+		out := string(in)
+		if len(got.Outs) > 0 {
+			out = got.Outs[0]
+		}
+		var result any
+		if err := json.Unmarshal([]byte(out), &result); err != nil {
+			rt.Fatalf("%s: %v", got, err)
+		}
+		if sorted, err := json.Marshal(result); err != nil || string(sorted) != string(expected) {
+			rt.Fatalf("%s with %s: got %s, want %s", in, pairs, got, expected)
+		}
+	})
+}
+
 const someJSON = `{"id":12345,"time":"2026-11-23T12:00:00Z","user":{"name":"somebody","email":"somebody@example.com","plan":"pro"},"level":"info","message":"a request was answered","status":200,"took":0.0125,"tags":["a","b","c"]}`
 
 func BenchmarkFields(b *testing.B) {

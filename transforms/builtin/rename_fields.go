@@ -21,7 +21,7 @@ type RenameFields struct {
 // move is one field that is renamed or moved.
 type move struct {
 	from, to []string
-	// within says that both are in the same object: then the field stays in its place.
+	// within says that the field only gets another key, in its place.
 	within bool
 }
 
@@ -50,6 +50,7 @@ func (c *RenameFields) Open(context.Context, Env) (stage.Transform, error) {
 			return nil, invalid(&c.Node, "fields", "rename_fields.bad_path", "%s and %s cannot both be renamed, or be new names: one holds the other", keyPath(a), keyPath(b))
 		}
 	}
+	leavePlaces(moves)
 	open := func() *renamer {
 		n := &renamer{config: c, moves: moves}
 		for _, m := range moves {
@@ -58,6 +59,19 @@ func (c *RenameFields) Open(context.Context, Env) (stage.Transform, error) {
 		return n
 	}
 	return eachWith(open, (*renamer).rename), nil
+}
+
+// leavePlaces makes moves of those renames whose place another field comes to from another object: both cannot have it.
+func leavePlaces(moves []move) {
+	for changed := true; changed; {
+		changed = false
+		for i := range moves {
+			taken := func(m move) bool { return !m.within && slices.Equal(m.to, moves[i].from) }
+			if moves[i].within && slices.ContainsFunc(moves, taken) {
+				moves[i].within, changed = false, true
+			}
+		}
+	}
 }
 
 // renamer is the memory of one goroutine that renames.
