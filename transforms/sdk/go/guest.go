@@ -123,6 +123,10 @@ func (g *guest) put(r *Result) {
 			g.w.Result(abi.Unchanged, first)
 			return
 		}
+		if r.kind == data && r.key == "" && r.part.Name == "" {
+			g.w.Data(r.data)
+			return
+		}
 		g.part = g.part[:0]
 		if r.part.Name != "" {
 			g.part = append(append(g.part, r.part), r.more...)

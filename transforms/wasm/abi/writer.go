@@ -89,6 +89,28 @@ func (w *OutputWriter) Out(o *NewOut) bool {
 	return true
 }
 
+// Data ends the next record with its one output, which has new data and keeps key and attributes: what most transforms do, in one call.
+func (w *OutputWriter) Data(data []byte) {
+	at, off := len(w.outs), len(w.buf)
+	if cap(w.outs)-at < OutSize {
+		w.outs = append(make([]byte, 0, max(2*cap(w.outs), 64*OutSize)), w.outs...)
+	}
+	w.outs = w.outs[:at+OutSize]
+	e, rec := w.outs[at:at+OutSize:at+OutSize], w.in.table[RecordSize*w.done:][:RecordSize:RecordSize]
+	w.buf = append(w.buf, data...)
+	le.PutUint64(e, KeyInInput|AttrsInInput|uint64(w.done)<<32)
+	le.PutUint64(e[8:], uint64(off)|uint64(len(data))<<32)
+	le.PutUint64(e[16:], le.Uint64(rec[24:]))
+	le.PutUint64(e[24:], le.Uint64(rec[32:]))
+	le.PutUint64(e[32:], 0)
+	le.PutUint64(e[40:], 0)
+	r := w.entry()
+	le.PutUint64(r, uint64(OK)|uint64(at/OutSize)<<32)
+	le.PutUint64(r[8:], 1)
+	le.PutUint64(r[16:], 0)
+	w.done++
+}
+
 // attrs appends the block of attrs and puts its place into entry.
 func (w *OutputWriter) attrs(entry []byte, attrs []Attr) {
 	le.PutUint64(entry, 0)
