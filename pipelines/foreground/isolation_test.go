@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -180,11 +179,51 @@ dead_letters: { file: { dir: ./dead } }
 	return g, metrics, health, log
 }
 
-func degraded(t *testing.T, m *observe.Metrics) bool {
+// metricsWith returns the lines of the metrics that begin with a text. Counters appear with their first count.
+func metricsWith(t *testing.T, m *observe.Metrics, prefix string) (lines []string) {
 	t.Helper()
 	page := httptest.NewRecorder()
 	m.Handler().ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
-	return slices.Contains(strings.Split(page.Body.String(), "\n"), `leat_transform_degraded{pipeline="p",stage="probe"} 1`)
+	for line := range strings.Lines(page.Body.String()) {
+		if strings.HasPrefix(line, prefix) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+func degraded(t *testing.T, m *observe.Metrics) bool {
+	return len(metricsWith(t, m, `leat_transform_degraded{pipeline="p",stage="probe"} 1`)) == 1
+}
+
+func TestInstancesThatAreReplacedAreCounted(t *testing.T) {
+	p := newPlace(t)
+	p.write("in.txt", strings.Repeat("upper a\n", 50_000)) // a hundred calls
+	pipelines, err := spec.Parse(filepath.Join(p.dir, "p.yaml"), fmt.Appendf(nil, `version: 1
+pipeline: p
+source: { stream: s, files: [ { path: ./in.txt, key: { constant: k } } ] }
+transforms: [ { name: probe, wasm: { module: %s, instances: 1, max_calls: 1 } } ]
+sinks: [ { name: out, file: { dir: ./out }, format: lines, buffer: { interval: 900s } } ]
+`, probe(t)), spec.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics := observe.NewMetrics()
+	g, err := Open(t.Context(), pipelines, build.Options{
+		Data: p.data, Logger: slog.New(slog.DiscardHandler), Stdout: io.Discard, Metrics: metrics, UntilIdle: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Run(t.Context(), RunOptions{UntilIdle: true}); err != nil {
+		t.Fatal(err)
+	}
+	if got := g.Report()[0].Sinks[0].Counts; got != (delivery.Counts{In: 50_000, Delivered: 50_000}) {
+		t.Errorf("counts: %+v", got)
+	}
+	if n := len(metricsWith(t, metrics, `leat_transform_recycled_total{pipeline="p",reason="calls",stage="probe"} `)); n != 1 {
+		t.Errorf("leat_transform_recycled_total is there %d times", n)
+	}
 }
 
 func TestAStageThatFailsTooOftenIsSeenAndGoesOn(t *testing.T) {
