@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"log"
 	"os"
 
@@ -15,12 +16,19 @@ import (
 
 func main() {
 	in, out := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
-	for event := (events.KinesisFirehoseEvent{}); in.Decode(&event) == nil; event = (events.KinesisFirehoseEvent{}) {
-		response, err := orders.Handle(context.Background(), event)
-		if err == nil {
-			err = out.Encode(response)
+	for {
+		var event events.KinesisFirehoseEvent
+		if err := in.Decode(&event); err == io.EOF {
+			return
+		} else if err != nil {
+			log.Fatal(err)
 		}
-		if err != nil {
+		var response any
+		response, err := orders.Handle(context.Background(), event)
+		if err != nil { // as Lambda tells of it; leat finds the record that causes it
+			response = map[string]string{"errorMessage": err.Error()}
+		}
+		if err := out.Encode(response); err != nil {
 			log.Fatal(err)
 		}
 	}

@@ -4,5 +4,8 @@ import { handler } from "./handler.mjs";
 
 console.log = console.info = console.debug = console.error; // what the handler prints is for the log
 for await (const line of createInterface({ input: process.stdin })) {
-  process.stdout.write(JSON.stringify(await handler(JSON.parse(line), {})) + "\n");
+  const response = await Promise.resolve(JSON.parse(line))
+    .then((event) => handler(event, {}))
+    .catch((e) => ({ errorMessage: e.message, errorType: e.name })); // as Lambda tells of it; leat finds the record that causes it
+  process.stdout.write(JSON.stringify(response) + "\n");
 }

@@ -7,4 +7,8 @@ from handler import handler
 
 responses, sys.stdout = sys.stdout, sys.stderr  # what the handler prints is for the log
 for line in sys.stdin:
-    print(json.dumps(handler(json.loads(line), None)), file=responses, flush=True)
+    try:
+        response = handler(json.loads(line), None)
+    except Exception as e:  # as Lambda tells of it; leat finds the record that causes it
+        response = {"errorMessage": str(e), "errorType": type(e).__name__}
+    print(json.dumps(response), file=responses, flush=True)
