@@ -105,6 +105,8 @@ func TestRecordsAreRedacted(t *testing.T) {
 		`{"n":[4111111111111111,-4111111111111111,4111111111111111.5,1.0e5]}`, `[{"n":["[redacted]","-[redacted]","[redacted].5",1.0e5]}]`)
 	becomes(t, "redact", `{ detect: [ email ], within: [ .a, .b.c ] }`, `{"a":{"x":["a@b.cd"],"a@b.cd":2},"b":{"c":"a@b.cd","d":"a@b.cd"}}`, `[{"a":{"x":["[redacted]"],"[redacted]":2},"b":{"c":"[redacted]","d":"a@b.cd"}}]`,
 		`{"d":"a@b.cd"}`, "unchanged", `{"a":"a@b.cd","a":1}`, "redact.repeated_key: …")
+	becomes(t, "redact", `{ fields: [ .a.b, .c ], detect: [ email ], within: [ .a, .d ] }`, `{"a":{"b":"secret","x":"a@b.cd"},"c":1}`, `[{"a":{"b":"[redacted]","x":"[redacted]"},"c":"[redacted]"}]`,
+		`{"a":{"b":"secret","x":"y"}}`, `[{"a":{"b":"[redacted]","x":"y"}}]`, `{"a":{"x":"a@b.cd"}}`, `[{"a":{"x":"[redacted]"}}]`, `{"d":"y"}`, "unchanged")
 	becomes(t, "redact", `{ fields: [ .a ], patterns: [ 'x\S*' ], keep_last: 3 }`, `{"a":"ab-cd-ef"}`, `[{"a":"**-*d-ef"}]`, `{"a":12345}`, `[{"a":"***45"}]`, `{"a":[1]}`, `[{"a":"[redacted]"}]`,
 		`{"a":"","b":"an xylophone, x"}`, `[{"a":"","b":"an ******one, *"}]`)
 	refused(t, "redact", map[string]string{

@@ -42,33 +42,44 @@ func (x *redactor) redact(r *record.Record, w *writer) {
 	for _, field := range x.fields {
 		x.whole(field)
 	}
-	for _, field := range x.within {
-		var changed bool
-		if x.out, changed = x.walk(reuse(x.out), field.Raw()); changed {
-			if err := field.SetRaw(x.out); err != nil {
-				w.fail("redact.not_json", "%v", err)
-				return
-			}
+	data, changed := r.Data, x.doc.Changed()
+	if changed {
+		var err error
+		if len(x.within) == 0 {
+			data, err = x.doc.Patched()
+		} else if w.scratch, err = x.doc.AppendPatched(reuse(w.scratch)); err == nil {
+			data = w.scratch
+			err = x.doc.Parse(data) // what is looked through may hold some of the fields
 		}
-	}
-	if !x.looks || len(x.within) > 0 {
-		w.edited(r, &x.doc, "redact.not_json")
-		return
-	}
-	data := r.Data
-	if x.doc.Changed() {
-		patched, err := x.doc.Patched()
 		if err != nil {
 			w.fail("redact.not_json", "%v", err)
 			return
 		}
-		data = patched
 	}
-	var changed bool
-	if w.scratch, changed = x.walk(reuse(w.scratch), data); changed {
-		w.data(r, w.scratch)
-	} else {
+	for _, field := range x.within {
+		var found bool
+		if x.out, found = x.walk(reuse(x.out), field.Raw()); !found {
+			continue
+		}
+		if err := field.SetRaw(x.out); err != nil {
+			w.fail("redact.not_json", "%v", err)
+			return
+		}
+	}
+	if len(x.within) > 0 && x.doc.Changed() {
 		w.edited(r, &x.doc, "redact.not_json")
+		return
+	}
+	if x.looks && len(x.within) == 0 {
+		var found bool
+		if w.scratch, found = x.walk(reuse(w.scratch), data); found {
+			data, changed = w.scratch, true
+		}
+	}
+	if changed {
+		w.data(r, data)
+	} else {
+		w.keep()
 	}
 }
 
