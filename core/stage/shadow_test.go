@@ -189,3 +189,37 @@ func TestASharedChainHasNoShadow(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 }
+
+// BenchmarkShadow is what a shadow costs the stage that it runs beside: 500 records of 1 KiB, and a shadow that is slow.
+func BenchmarkShadow(b *testing.B) {
+	in := record.NewBatch()
+	for i := range 500 {
+		in.Add(record.Record{Seq: uint64(i), Key: "key", Data: make([]byte, 1024)})
+	}
+	keep := func(_ context.Context, in *record.Batch, out *Output) error {
+		for range in.Records {
+			out.Results = append(out.Results, Result{Status: Unchanged})
+		}
+		return nil
+	}
+	slow := apply(func(ctx context.Context, in *record.Batch, out *Output) error {
+		time.Sleep(10 * time.Millisecond)
+		return keep(ctx, in, out)
+	})
+	for _, sample := range []float64{0, 0.01, 0.1, 1} {
+		b.Run(fmt.Sprintf("sample=%v", sample), func(b *testing.B) {
+			l := Link{Name: "keep", Transform: apply(keep)}
+			if sample > 0 {
+				l.Shadow = NewShadow(ShadowConfig{Name: "keep", Transform: slow, Sample: sample})
+				defer l.Shadow.Close()
+			}
+			c, f := NewChain(l), new(Final)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := c.Run(context.Background(), in, f); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

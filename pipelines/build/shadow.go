@@ -28,7 +28,7 @@ func (b *builder) shadow(t *spec.Transform, link *stage.Link) error {
 		beside.Wasm = &wasm
 	}
 	second := &builder{ctx: b.ctx, spec: b.spec, opts: b.opts}
-	second.opts.Metrics = nil // the stage's are not a shadow's
+	second.opts.Metrics, second.opts.Logger = nil, b.logger().With("shadow", true) // the metrics are those of the stage
 	b.closers = append(b.closers, second.close)
 	made, err := second.transform(&beside)
 	if err != nil {

@@ -66,7 +66,13 @@ func (c *Client) get(ctx context.Context, path string) (io.ReadCloser, error) {
 		return nil, fault.New(fault.Permanent, CodeFailed, "the leat of %s answers %s", c.dir, resp.Status).
 			WithHint("is it another version?")
 	}
-	return nil, &fault.Error{Class: e.Class, Code: e.Code, Message: e.Message, Hint: e.Hint}
+	out := &fault.Error{Code: e.Code, Message: e.Message, Hint: e.Hint}
+	for class := fault.Retryable; class <= fault.Permanent; class++ {
+		if class.String() == e.Class {
+			out.Class = class
+		}
+	}
+	return nil, out
 }
 
 // Pipelines lists the pipelines that run.

@@ -150,8 +150,8 @@ const (
 
 // Error is an error as the socket answers it.
 type Error struct {
-	Class   fault.Class `json:"class"`
-	Code    string      `json:"code"`
-	Message string      `json:"message"`
-	Hint    string      `json:"hint,omitempty"`
+	Class   string `json:"class"` // the name of a fault.Class
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
 }

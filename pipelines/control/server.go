@@ -203,5 +203,5 @@ func refuse(w http.ResponseWriter, err error) {
 	case CodeTooMany:
 		status = http.StatusServiceUnavailable
 	}
-	answer(w, status, Error{Class: e.Class, Code: e.Code, Message: e.Message, Hint: e.Hint})
+	answer(w, status, Error{Class: e.Class.String(), Code: e.Code, Message: e.Message, Hint: e.Hint})
 }

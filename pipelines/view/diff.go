@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -33,6 +34,9 @@ func Diff(before, after []byte) []Line {
 		out = fields(nil, "", was, is)
 	case isText(before) && isText(after):
 		out = texts(lines(before), lines(after))
+		if !slices.ContainsFunc(out, func(l Line) bool { return l.Mark != Plain }) {
+			out = []Line{{Changed, fmt.Sprintf("what is shown of it is the same (%s before, %s now)", size(len(before)), size(len(after)))}}
+		}
 	default:
 		out = append(marked(Removed, before), marked(Added, after)...)
 	}
@@ -89,11 +93,11 @@ func fields(out []Line, path string, was, is any) []Line {
 		}
 		return out
 	}
-	if a, b := value(was), value(is); a != b || nested(was) != nested(is) {
+	if !reflect.DeepEqual(was, is) {
 		if path == "" {
 			path = "."
 		}
-		out = append(out, Line{Changed, path + ": " + a + " -> " + b})
+		out = append(out, Line{Changed, path + ": " + value(was) + " -> " + value(is)})
 	}
 	return out
 }

@@ -1,10 +1,12 @@
 package view
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
 
+	"github.com/leatstream/leat/core/codec"
 	"github.com/leatstream/leat/core/record"
 )
 
@@ -68,6 +70,9 @@ func TestDifferencesOfJSONAreThoseOfFields(t *testing.T) {
 		{"one\ntwo\nthree\n", "one\n2\nthree\nfour\n", "    one\n  - two\n  + 2\n    three\n  + four\n"},
 		{"\x00", "text", "  - binary, 1 B: 00\n  + text\n"},
 		{"same", "same", ""},
+		{"x", "x\n", "  ~ what is shown of it is the same (1 B before, 2 B now)\n"},
+		{`{"a":"` + strings.Repeat("x", 300) + `1"}`, `{"a":"` + strings.Repeat("x", 300) + `2"}`,
+			"  ~ .a: \"" + strings.Repeat("x", 199) + "… -> \"" + strings.Repeat("x", 199) + "…\n"},
 	} {
 		if got := text(Diff([]byte(test.was), []byte(test.is))); got != test.want {
 			t.Errorf("%s -> %s:\n got %q\nwant %q", test.was, test.is, got, test.want)
@@ -80,6 +85,40 @@ func TestDifferencesOfJSONAreThoseOfFields(t *testing.T) {
 	if got := Diff([]byte("["+strings.Join(was, ",")+"]"), []byte("["+strings.Join(is, ",")+"]")); len(got) != maxChanges+1 || got[maxChanges].Text != "… and 40 more" {
 		t.Errorf("%d lines, the last is %q", len(got), got[len(got)-1].Text)
 	}
+}
+
+// Whatever two records hold, their difference is short, printable, and empty exactly if they are the same bytes or the same JSON.
+func FuzzDiff(f *testing.F) {
+	for _, pair := range [][2]string{
+		{`{"a":1,"b":[1,2,{"c":null}]}`, `{"a":1.0,"b":[1,{"c":"x"}],"d":{}}`}, {"one\ntwo", "two\nthree"}, {"\x00\xff", "text"}, {"", "{}"}, {`[1]`, `{"0":1}`}, {`"a\u009b"`, `1e400`},
+	} {
+		f.Add([]byte(pair[0]), []byte(pair[1]))
+	}
+	f.Fuzz(func(t *testing.T, was, is []byte) {
+		lines := Diff(was, is)
+		if len(lines) > 2*maxLines+maxChanges+4 {
+			t.Fatalf("%d lines", len(lines))
+		}
+		for _, l := range append(lines, Data(is)...) {
+			if strings.ContainsFunc(l.Text, unprintable) {
+				t.Fatalf("%q is no line for a terminal", l.Text)
+			}
+		}
+		if same := bytes.Equal(was, is); same && len(lines) > 0 {
+			t.Fatalf("equal data differs: %q", lines)
+		} else if !same && !codec.JSONEqual(was, is) && len(lines) == 0 {
+			t.Fatalf("%q and %q do not differ", was, is)
+		}
+		p := Payload{Key: "k", Data: is}
+		b, err := marshal(&p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back Payload
+		if err := json.Unmarshal(b, &back); err != nil || !back.Equal(&p) {
+			t.Fatalf("%s became %+v (%v)", b, back, err)
+		}
+	})
 }
 
 func TestPayloadsSurviveJSON(t *testing.T) {
