@@ -21,7 +21,7 @@ const (
 	// TimeLimit is how long the queries of one record may take together.
 	TimeLimit = time.Second
 	// MemoryLimit is how much the heap of the process may grow, in bytes, while the queries of one record run. It is looked at every
-	// few milliseconds, so that what one step takes at once (text times a number makes up to 2 GiB) passes it.
+	// few milliseconds, so that what one step takes at once passes it: to set an element of an array far behind its end makes up to 1 GiB.
 	MemoryLimit = 256 << 20
 	// maxDigits is the longest text of a number, in bytes, that keeps it: to calculate with longer ones takes time that nothing limits.
 	maxDigits = 4096
@@ -36,7 +36,10 @@ func Compile(text string, variables ...string) (*gojq.Code, error) {
 	if err != nil {
 		return nil, err
 	}
-	return gojq.Compile(parsed, gojq.WithVariables(variables))
+	if err := guardRepeats(parsed); err != nil {
+		return nil, err
+	}
+	return gojq.Compile(parsed, gojq.WithVariables(variables), withRepeat)
 }
 
 // Decode reads data as one JSON value for queries: numbers of up to 4096 bytes keep their text. The value may share memory with data.
