@@ -39,7 +39,7 @@ type child struct {
 const drain = time.Second
 
 // startChild starts the program. It is called on the thread that lasts as long as the program's processes.
-func startChild(c *native, stderr *printed.Stream) (*child, error) {
+func startChild(c *native, env []string, stderr *printed.Stream) (*child, error) {
 	var files []*os.File
 	pipe := func() (r, w *os.File, err error) {
 		if r, w, err = os.Pipe(); err == nil {
@@ -54,7 +54,7 @@ func startChild(c *native, stderr *printed.Stream) (*child, error) {
 	err := errors.Join(err1, err2, err3)
 	if err == nil {
 		p.cmd = &exec.Cmd{
-			Path: c.path, Args: c.args, Dir: c.dir, Env: c.env,
+			Path: c.path, Args: c.args, Dir: c.dir, Env: env,
 			Stdin: inR, Stdout: outW, Stderr: errW, SysProcAttr: ownGroup(),
 		}
 		err = p.cmd.Start()

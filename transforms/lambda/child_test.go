@@ -176,6 +176,33 @@ func TestStrayOutputIsExplained(t *testing.T) {
 	}
 }
 
+func TestSecretsAreReadAnewForEachProcess(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("first")
+	for _, cfg := range []Config{childConfig(Once), wasiConfig(t, Once)} {
+		cfg.Env = append(cfg.Env, setting.SecretPair{Name: "A_TOKEN", Value: setting.FileSecret(path, "")})
+		tr := open(t, cfg, Env{})
+		for _, token := range []string{"first", "second"} {
+			write(token)
+			if got := show(apply(t, tr, "environment"))[0]; !strings.Contains(got, "A_TOKEN="+strings.ToUpper(token)) {
+				t.Errorf("the environment is %q", got)
+			}
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ask(tr, "a"); fault.ClassOf(err) != fault.Unauthorized {
+			t.Errorf("without the secret: %v", err)
+		}
+		write("first")
+	}
+}
+
 // Handlers that misuse their pipes neither block the pipeline nor fill the memory.
 func TestHostileProgramsAreEnded(t *testing.T) {
 	large := strings.Repeat("x", 700<<10) // more than a pipe holds

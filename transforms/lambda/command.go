@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -24,21 +25,15 @@ type native struct {
 	path    string
 	args    []string // with the program's name
 	dir     string
-	env     []string
+	env     func() ([]string, error) // read anew for each process: secrets may change
 	log     *printed.Log
 	threads *thread
 }
 
 // openCommand makes a handler of the program of the settings.
 func (t *Transform) openCommand(ctx context.Context) (handler, error) {
-	env, err := t.environment()
-	if err != nil {
-		return nil, err
-	}
-	c := &native{args: t.cfg.Command, dir: t.env.Dir, env: env, log: printed.NewLog(t.env.Logger)}
-	if c.dir == "" {
-		c.dir = "."
-	}
+	c := &native{args: t.cfg.Command, dir: cmp.Or(t.env.Dir, "."), env: t.environment, log: printed.NewLog(t.env.Logger)}
+	var err error
 	if c.path, err = find(t.cfg.Command[0], c.dir); err != nil {
 		e := fault.New(fault.Permanent, CodeNoCommand, "run the handler: %w", err).At(t.cfg.PlaceOf("command"))
 		if strings.ContainsRune(t.cfg.Command[0], ' ') && len(t.cfg.Command) == 1 {
@@ -112,10 +107,13 @@ func (t *Transform) environment() ([]string, error) {
 }
 
 func (c *native) start(context.Context) (process, error) {
-	stderr := printed.NewStream(c.log, slog.LevelWarn, "stderr")
+	env, err := c.env()
+	if err != nil {
+		return nil, err
+	}
 	var p *child
-	var err error
-	c.threads.do(func() { p, err = startChild(c, stderr) })
+	stderr := printed.NewStream(c.log, slog.LevelWarn, "stderr")
+	c.threads.do(func() { p, err = startChild(c, env, stderr) })
 	if err != nil {
 		// The program was there when the transform was opened.
 		return nil, fault.New(fault.Unavailable, CodeStartFailed, "run the handler: %w", err)

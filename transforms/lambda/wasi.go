@@ -15,22 +15,19 @@ import (
 // wasi is a WebAssembly program.
 type wasi struct {
 	program *wasm.Program
+	env     func() ([]string, error)
 	log     *printed.Log
 }
 
 // openWASI makes a handler of the WebAssembly program of the settings.
 func (t *Transform) openWASI(ctx context.Context) (handler, error) {
-	env, err := t.environment()
-	if err != nil {
-		return nil, err
-	}
 	path := t.env.Module
 	if path == "" {
 		path = t.cfg.WASI
 	}
 	p, err := wasm.OpenProgram(ctx, wasm.Config{
 		Path: path, Name: t.cfg.WASI, MemoryLimit: int64(t.cfg.Memory), Logger: t.env.Logger, CacheDir: t.env.CacheDir,
-	}, env)
+	})
 	if err != nil {
 		var known *fault.Error
 		if errors.As(err, &known) && known.Place == "" {
@@ -40,7 +37,7 @@ func (t *Transform) openWASI(ctx context.Context) (handler, error) {
 	}
 	t.digest = p.Digest()
 	log := printed.NewLog(t.env.Logger)
-	return t.programmed(ctx, &wasi{p, log}, log)
+	return t.programmed(ctx, &wasi{p, t.environment, log}, log)
 }
 
 func (w *wasi) close(ctx context.Context) error { return w.program.Close(ctx) }
@@ -57,10 +54,14 @@ type guest struct {
 }
 
 func (w *wasi) start(context.Context) (process, error) {
+	env, err := w.env()
+	if err != nil {
+		return nil, err
+	}
 	g := &guest{stderr: printed.NewStream(w.log, slog.LevelWarn, "stderr")}
 	g.inR, g.inW = io.Pipe()
 	g.outR, g.outW = io.Pipe()
-	g.Process = w.program.Start((*guestInput)(g), g.outW, g.stderr)
+	g.Process = w.program.Start(env, (*guestInput)(g), g.outW, g.stderr)
 	go func() {
 		<-g.Done()
 		g.stderr.Flush()

@@ -31,13 +31,12 @@ const exportMain = "_start"
 // Program is a module that is a program: with WASI preview 1 and a main function, which reads standard input and writes standard
 // output. It has no files and no network.
 type Program struct {
-	m   *Module
-	env []string
+	m *Module
 }
 
 // OpenProgram compiles a program. Of the configuration it uses Path, Name, MemoryLimit, Guard, Logger and CacheDir; the guards Metered and
-// Interrupt let a process be killed. env is the environment, as NAME=value. Errors are those of [Open], and CodeNotAProgram.
-func OpenProgram(ctx context.Context, cfg Config, env []string) (*Program, error) {
+// Interrupt let a process be killed. Errors are those of [Open], and CodeNotAProgram.
+func OpenProgram(ctx context.Context, cfg Config) (*Program, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -48,7 +47,7 @@ func OpenProgram(ctx context.Context, cfg Config, env []string) (*Program, error
 	if err := checkHeader(cfg.name(), b); err != nil {
 		return nil, err
 	}
-	p := &Program{m: &Module{cfg: cfg, digest: sha256.Sum256(b)}, env: env}
+	p := &Program{m: &Module{cfg: cfg, digest: sha256.Sum256(b)}}
 	p.m.cfg.Bytes = mergeSegments(b)
 	err = p.m.compile(ctx)
 	if err == nil {
@@ -106,8 +105,8 @@ type Process struct {
 	killed  bool
 }
 
-// Start runs the program with these files. Whoever kills the process also ends reads of stdin and writes to stdout that wait.
-func (p *Program) Start(stdin io.Reader, stdout, stderr io.Writer) *Process {
+// Start runs the program with the environment, as NAME=value, and these files. Whoever kills the process also ends reads of stdin and writes to stdout that wait.
+func (p *Program) Start(env []string, stdin io.Reader, stdout, stderr io.Writer) *Process {
 	ctx, cancel := context.WithCancel(context.Background())
 	proc := &Process{i: instance{m: p.m}, cancel: cancel, ended: make(chan struct{})}
 	cfg := wazero.NewModuleConfig().
@@ -118,7 +117,7 @@ func (p *Program) Start(stdin io.Reader, stdout, stderr io.Writer) *Process {
 		WithRandSource(rand.Reader).
 		WithSysWalltime().WithSysNanotime().
 		WithNanosleep(proc.nap)
-	for _, e := range p.env {
+	for _, e := range env {
 		name, value, _ := strings.Cut(e, "=")
 		cfg = cfg.WithEnv(name, value)
 	}
