@@ -28,9 +28,11 @@ type Step struct {
 // Path leads to a value.
 type Path []Step
 
-// Key is the step to the value of a key, and Item that to the element of an array, of which the first is 0.
+// Key is the step to the value of a key.
 func Key(name string) Step { return Step{Key: name} }
-func Item(index int) Step  { return Step{Index: index, Item: true} }
+
+// Item is the step to the element of an array, of which the first is 0.
+func Item(index int) Step { return Step{Index: index, Item: true} }
 
 // Parse reads a path. Errors say where it ends to be one.
 func Parse(text string) (Path, error) {

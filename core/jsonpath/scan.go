@@ -8,24 +8,6 @@ import (
 // maxDepth is how deep values may nest, as in encoding/json.
 const maxDepth = 10000
 
-// Set is some paths, compiled. It does not change, and serves any number of scans.
-type Set struct {
-	root *step // nil without paths
-	n    int
-}
-
-// NewSet compiles paths.
-func NewSet(paths ...Path) *Set {
-	s := &Set{n: len(paths)}
-	for i, p := range paths {
-		if s.root == nil {
-			s.root = &step{}
-		}
-		s.root.insert(p, i)
-	}
-	return s
-}
-
 // Scan finds the values of a set's paths in one document after the other. Its zero value is ready; it is for one goroutine.
 type Scan struct {
 	// Values has one value for each path, in the order in which NewSet got them. They point into the data.
@@ -56,62 +38,6 @@ func (s *Scan) Run(set *Set, data []byte) (at int, ok bool) {
 func (s *Scan) Forget() {
 	clear(s.Values)
 	s.data = nil
-}
-
-// step is one node of the tree of all paths.
-type step struct {
-	keys  []keyStep
-	items []itemStep
-	ends  []int // paths that end here
-	all   []int // paths that end here or below
-}
-
-type keyStep struct {
-	name string
-	next *step
-}
-
-type itemStep struct {
-	index int
-	next  *step
-}
-
-// insert adds path id.
-func (n *step) insert(path Path, id int) {
-	n.all = append(n.all, id)
-	if len(path) == 0 {
-		n.ends = append(n.ends, id)
-		return
-	}
-	var next *step
-	if at := path[0]; at.Item {
-		if next = n.item(at.Index); next == nil {
-			next = &step{}
-			n.items = append(n.items, itemStep{at.Index, next})
-		}
-	} else if next = n.key([]byte(at.Key)); next == nil {
-		next = &step{}
-		n.keys = append(n.keys, keyStep{at.Key, next})
-	}
-	next.insert(path[1:], id)
-}
-
-func (n *step) key(name []byte) *step {
-	for i := range n.keys {
-		if n.keys[i].name == string(name) {
-			return n.keys[i].next
-		}
-	}
-	return nil
-}
-
-func (n *step) item(index int) *step {
-	for i := range n.items {
-		if n.items[i].index == index {
-			return n.items[i].next
-		}
-	}
-	return nil
 }
 
 func (s *Scan) space() {
@@ -394,31 +320,4 @@ func (s *Scan) number() bool {
 		return s.digits()
 	}
 	return true
-}
-
-// First returns where the first JSON value in data begins and ends; white space before it is passed over. If there is none, ok is
-// false and start is the offset of the byte that does not belong there, or len(data) if nothing but white space is left.
-func First(data []byte) (start, end int, ok bool) {
-	s := Scan{data: data}
-	s.space()
-	start = s.pos
-	if start == len(data) || !s.value(nil, 0) {
-		return s.pos, s.pos, false
-	}
-	return start, s.pos, true
-}
-
-// Items hands the elements of an array, which a scan has found, to visit, until that returns false.
-func Items(array []byte, visit func(item []byte) bool) {
-	s := Scan{data: array, pos: 1}
-	s.space()
-	for s.pos < len(array) && array[s.pos] != ']' {
-		start := s.pos
-		if !s.value(nil, 0) || !visit(array[start:s.pos:s.pos]) {
-			return
-		}
-		if more, _ := s.next(']'); !more {
-			return
-		}
-	}
 }
