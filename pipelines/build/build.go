@@ -27,6 +27,8 @@ type Options struct {
 	Stdout io.Writer
 	// Progress is told, in a few words, what takes long ("building ./csv2json"); nil: nobody is.
 	Progress func(what string)
+	// Modules are those of transforms that are built already, by what the file says of them; nil: build them.
+	Modules map[string]string
 	// Connect makes Probe ask the destinations.
 	Connect bool
 	// Removed says what to do with what sinks have left that the file does not have any more.

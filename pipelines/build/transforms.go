@@ -74,6 +74,9 @@ func (b *builder) wasm(t *spec.Transform, metrics *observe.TransformMetrics, lin
 
 // module returns the path of a module's file; a folder is built, unless the cache has it.
 func (b *builder) module(path string) (string, error) {
+	if built := b.opts.Modules[path]; built != "" {
+		return built, nil
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", fault.New(fault.Permanent, "build.no_module", "transform module: %w", err).

@@ -27,9 +27,11 @@ func Test(ctx context.Context, transform string, o build.Options, match func(nam
 	if err != nil {
 		return err
 	}
-	if _, err := moduleOf(ctx, transform, o.Progress); err != nil { // once, and not once for each test
+	module, err := moduleOf(ctx, transform, o.Progress) // once, and not once for each test
+	if err != nil {
 		return err
 	}
+	o.Modules = map[string]string{transform: module}
 	for _, p := range tests {
 		results, err := pipetest.Run(ctx, p, func(ctx context.Context) (*stage.Chain, error) { return build.Chain(ctx, p, o) }, match)
 		if err != nil {
