@@ -13,6 +13,7 @@ import (
 const (
 	opUnreachable, opBlock, opLoop, opIf, opEnd, opBr, opBrIf     = 0x00, 0x02, 0x03, 0x04, 0x0b, 0x0c, 0x0d
 	opCall, opDrop, opLocalGet, opLocalSet, opGlobalSet           = 0x10, 0x1a, 0x20, 0x21, 0x24
+	opLocalTee, opI32LtU                                          = 0x22, 0x49
 	opI32Load, opI32Load8, opI32Store, opI32Store8, opMemGrow     = 0x28, 0x2d, 0x36, 0x3a, 0x40
 	opI32Const, opI64Const, opI32Eq, opI32GtU, opI32GeU, opI32Add = 0x41, 0x42, 0x46, 0x4b, 0x4f, 0x6a
 	opI32Mul, opI64Or, opExtendU                                  = 0x6c, 0x84, 0xad
@@ -78,7 +79,7 @@ type function struct {
 
 // assembly is a module: a working transform that keeps every record, unless a test changes it.
 type assembly struct {
-	imports  []string // module.name of functions of type fail
+	imports  []string // module.name of functions
 	memory   []byte   // limits
 	imported bool     // the memory is imported
 	global   byte     // type of the exported leat_cursor, 0 for none
@@ -145,11 +146,14 @@ func (a *assembly) body(fn string, body []byte) *assembly {
 }
 
 // bytes encodes the module.
-func (a *assembly) bytes() []byte {
+func (a *assembly) bytes() []byte { return a.bytesImporting(signature{params: []byte{i32, i32}}) } // the type of leat.fail
+
+// bytesImporting encodes the module; its imports are of the type given.
+func (a *assembly) bytesImporting(imported signature) []byte {
 	funcType := func(s signature) []byte {
 		return slices.Concat([]byte{0x60}, uleb(len(s.params)), s.params, uleb(len(s.results)), s.results)
 	}
-	types := [][]byte{funcType(signature{params: []byte{i32, i32}})} // of leat.fail
+	types := [][]byte{funcType(imported)}
 	var imports, funcs, exported, bodies [][]byte
 	for _, imp := range a.imports {
 		mod, fn, _ := strings.Cut(imp, ".")

@@ -92,7 +92,7 @@ func (i *instance) metered(name string) *fault.Error {
 
 func timedOut(err error) bool {
 	var exit *sys.ExitError
-	return errors.As(err, &exit) && exit.ExitCode() == sys.ExitCodeDeadlineExceeded || errors.Is(err, errOverslept)
+	return errors.As(err, &exit) && exit.ExitCode() == sys.ExitCodeDeadlineExceeded || errors.Is(err, errOvertime)
 }
 
 func (i *instance) timeout(name string) *fault.Error {

@@ -2,7 +2,6 @@ package wasm
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -24,9 +23,6 @@ type gauge struct {
 	started time.Time
 	timer   *time.Timer
 }
-
-// errOverslept ends a call that sleeps beyond its time, in a host function.
-var errOverslept = errors.New("the call sleeps beyond its time limit")
 
 // attach finds the variables of the metered module.
 func (g *gauge) attach(mod api.Module) {
@@ -92,21 +88,6 @@ func (g *gauge) expire(limit time.Duration) {
 	defer g.mu.Unlock()
 	if g.running != 0 && time.Since(g.started) >= limit {
 		g.stop.Set(1)
-	}
-}
-
-// nap is how a guest sleeps: for a short while, after which it looks at the clock and sleeps again. Sleeping costs next to no fuel and
-// passes few safepoints, so that the time limit is checked here.
-func (i *instance) nap(ns int64) {
-	time.Sleep(min(time.Duration(ns), maxNap))
-	if i.m.cfg.Guard != Metered {
-		return
-	}
-	g := &i.gauge
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.running != 0 && (g.stop.Get() != 0 || time.Since(g.started) >= i.m.cfg.Timeout) {
-		panic(errOverslept)
 	}
 }
 

@@ -60,12 +60,14 @@ type guestStream struct {
 	log   *guestLog
 	name  string
 	level slog.Level
+	check func() // ends the call if it takes too long
 	line  bytes.Buffer
 	// head is the first of what was written during the current call.
 	head bytes.Buffer
 }
 
 func (s *guestStream) Write(p []byte) (int, error) {
+	s.check()
 	s.head.Write(p[:min(len(p), maxFailure-s.head.Len())])
 	for rest := p; len(rest) > 0; {
 		line, after, ended := bytes.Cut(rest, []byte{'\n'})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
@@ -32,7 +33,9 @@ type instance struct {
 	worn  string // why it is to be replaced; see renew
 	quiet bool   // what it logs and counts is passed over
 
-	gauge gauge // if the module is metered
+	gauge  gauge           // if the module is metered
+	within context.Context // of the current call
+	until  time.Time       // when its time is over, unless the guard is None
 
 	stdout, stderr guestStream
 	failure        string // what leat.fail said during the current call
@@ -50,6 +53,7 @@ func (m *Module) instantiate(ctx context.Context) (*instance, error) {
 		stdout: guestStream{log: m.log, name: "stdout", level: slog.LevelInfo},
 		stderr: guestStream{log: m.log, name: "stderr", level: slog.LevelWarn},
 	}
+	i.stdout.check, i.stderr.check = i.checkTime, i.checkTime
 	guarded, cancel := i.guard(ctx)
 	defer cancel()
 	mod, err := m.runtime.InstantiateModule(experimental.WithMemoryAllocator(guarded, allocator{i}), m.compiled, m.moduleConfig(i))
@@ -232,6 +236,7 @@ func (i *instance) call(ctx context.Context, name string, f api.Function) error 
 
 // guard returns the context of one call.
 func (i *instance) guard(ctx context.Context) (context.Context, context.CancelFunc) {
+	i.within, i.until = ctx, time.Now().Add(i.m.cfg.Timeout)
 	if i.m.cfg.Guard != Interrupt {
 		return &callContext{context.WithoutCancel(ctx), i}, func() {}
 	}

@@ -18,7 +18,6 @@ package wasm
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -187,7 +186,7 @@ func (m *Module) moduleConfig(i *instance) wazero.ModuleConfig {
 		WithName(""). // any number of instances
 		WithStartFunctions().
 		WithStdout(&i.stdout).WithStderr(&i.stderr).
-		WithRandSource(rand.Reader).
+		WithRandSource(randomness{i}).
 		WithSysWalltime().WithSysNanotime().
 		WithNanosleep(i.nap)
 }

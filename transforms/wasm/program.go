@@ -190,7 +190,7 @@ func (p *Process) main(ctx context.Context, mod api.Module) error {
 func (p *Process) nap(ns int64) {
 	time.Sleep(min(time.Duration(ns), maxNap))
 	if p.wasKilled() {
-		panic(errOverslept)
+		panic(errOvertime)
 	}
 }
 
