@@ -13,6 +13,7 @@ func (c *runCmd) watch(a *app, h *host, group *foreground.Group, seen *foregroun
 	return group.Watch(h.ctx, foreground.WatchOptions{
 		Files: c.Files, Load: c.load, Seen: seen, Build: h.options, Drain: c.Drain, Control: h.control,
 		Tell: func(change foreground.Change) {
+			registerGroup(h.health, group) // there may be new ones
 			h.status.Clear()
 			c.tell(a, h, &change)
 		},

@@ -16,7 +16,8 @@ import (
 // something else of them. Nothing of what it makes goes on.
 //
 // It works on copies, in a goroutine of its own, behind a bounded queue: while it is behind, what would be sampled is
-// skipped and counted. Whatever it does, traps and time limits included, ends as a number.
+// skipped and counted. Whatever it does, traps and time limits included, ends as a number. A batch that is run again, because a
+// later stage could not work, is compared again.
 type Shadow struct {
 	link      Link
 	threshold uint64 // records whose hash is below it are sampled
