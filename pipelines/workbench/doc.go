@@ -52,8 +52,15 @@ func look(transform string) (fs.FileInfo, error) {
 	if err != nil {
 		return nil, fault.New(fault.Permanent, CodeNoModule, "%w", err)
 	}
+	if ext := filepath.Ext(transform); !info.IsDir() && slices.Contains(sources, ext) {
+		return nil, fault.New(fault.Permanent, CodeNoModule, "%s is source, and not a transform", transform).
+			WithHint("give its folder: %s", filepath.Dir(transform))
+	}
 	return info, nil
 }
+
+// sources are the extensions of files that are taken for a transform by mistake.
+var sources = []string{".go", ".rs", ".c", ".cc", ".cpp", ".ts", ".yaml", ".toml", ".json"}
 
 // nameOf is what a transform is called in what is printed about it.
 func nameOf(transform string) string {

@@ -176,6 +176,10 @@ func TestTablesBesideAModuleAreItsOwn(t *testing.T) {
 			t.Errorf("%s: %q, want %q", transform, files, wanted)
 		}
 	}
+	source := filepath.Join(dir, "tests.yaml")
+	if _, err := moduleOf(context.Background(), source, nil); fault.CodeOf(err) != CodeNoModule || fault.HintOf(err) != "give its folder: "+dir {
+		t.Errorf("a file of the folder: %v", err)
+	}
 	if _, err := tablesOf(filepath.Join(dir, "tests")); fault.CodeOf(err) != CodeNoTests {
 		t.Errorf("a folder without tables: %v", err)
 	}
