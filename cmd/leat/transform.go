@@ -178,6 +178,7 @@ func (transformTestCmd) Help() string {
       output: [ { json: { a: 1 }, key: k } ]     # text is the data; also base64
       dropped: 1                         # also unchanged
       dead: [ { code: x.bad, reason: why, input: 1 } ] # records that fail; none if absent
+      max_fuel: 500                      # work for each byte: the same on every machine
 
 Exit codes: 0 all tests pass, 1 a test fails or the folder does not build, 2 wrong use or a wrong table, 130 and 143 stopped by SIGINT and SIGTERM.
 

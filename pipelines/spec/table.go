@@ -37,6 +37,7 @@ type TableTest struct {
 	Unchanged *int         `yaml:"unchanged" range:"0..10000" doc:"How many input records it passes on as they came. Default: not checked."`
 	Dropped   *int         `yaml:"dropped" range:"0..10000" doc:"How many input records it drops. Default: not checked."`
 	Dead      []TestDead   `yaml:"dead" items:"0..10000" doc:"The records it should fail, in order. Default: none."`
+	MaxFuel   *int         `yaml:"max_fuel" range:"1..100000000000" doc:"The most fuel it may spend for each byte of the frames that it gets. Default: not checked."`
 }
 
 // tableOutput is the name of the one sink of a table's pipelines.
@@ -123,6 +124,9 @@ func (t *Table) pipeline(test *TableTest, file, name, module string) *Pipeline {
 	}}
 	if test.Output != nil {
 		p.Tests[0].Output = TestOutputs{{Node: setting.At(test.PlaceOf("output"), nil), Sink: tableOutput, Records: test.Output}}
+	}
+	if test.MaxFuel != nil {
+		p.Tests[0].MaxFuel = []TestFuel{{Node: setting.At(test.PlaceOf("max_fuel"), nil), Stage: name, PerByte: *test.MaxFuel}}
 	}
 	return p
 }

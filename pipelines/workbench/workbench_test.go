@@ -129,6 +129,8 @@ tests:
   - { name: not unchanged, input: [ a ], unchanged: 1 }
   - { name: not failed, input: [ a ], dead: [ { code: drop_debug.empty } ] }
   - { name: failed, input: [ "" ] }
+  - { name: too much work, input: [ a ], max_fuel: 2 }
+  - { name: not too much work, input: [ a ], max_fuel: 100000 }
   - { name: other config, config: { drop: a }, input: [ a, b ], output: [ B ], dropped: 1 }
 `
 	if err := os.Mkdir(filepath.Join(dir, "tests"), 0o700); err != nil {
@@ -138,12 +140,13 @@ tests:
 		t.Fatal(err)
 	}
 	passed, failed := results(t, dir)
-	if want := []string{"right", "other config"}; !slices.Equal(passed, want) {
+	if want := []string{"right", "not too much work", "other config"}; !slices.Equal(passed, want) {
 		t.Errorf("passed %q, want %q", passed, want)
 	}
 	want := []string{
 		"other text: test.output", "other key: test.output", "other attributes: test.output", "attributes too many: test.output", "one too many: test.output",
 		"one too few: test.output", "not dropped: test.dropped", "not unchanged: test.unchanged", "not failed: test.dead", "failed: test.dead",
+		"too much work: test.fuel",
 	}
 	if !slices.Equal(failed, want) {
 		t.Errorf("failed\n%q, want\n%q", failed, want)
