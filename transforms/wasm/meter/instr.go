@@ -1,7 +1,5 @@
 package meter
 
-import "math"
-
 // Opcodes that the rewriter treats by name. Those behind a prefix are prefix<<8 | number.
 const (
 	opUnreachable, opNop, opBlock, opLoop, opIf, opElse, opEnd = 0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x0b
@@ -169,9 +167,11 @@ func (d *decoder) memoryArgument(in *instr) {
 	in.b = uint64(d.u32())
 }
 
+// misc reads an instruction of many kinds. As with vectors, its number must have the shortest form, because wazero reads a single byte
+// in places.
 func (d *decoder) misc(in *instr) {
-	sub := d.u32()
-	in.op = opMisc<<8 | uint16(min(sub, math.MaxUint8))
+	sub := d.byte()
+	in.op = opMisc<<8 | uint16(sub)
 	switch in.op {
 	case opMemoryInit, opDataDrop:
 		if !d.m.hasCount {
