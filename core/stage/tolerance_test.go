@@ -23,6 +23,7 @@ type tolerated struct {
 	log       bytes.Buffer
 	degraded  []bool
 	mended    atomic.Bool
+	asked     atomic.Int64 // records
 	stage     *each
 }
 
@@ -32,6 +33,7 @@ func newTolerated(cfg ToleranceConfig) *tolerated {
 	cfg.Degraded = func(now bool) { t.degraded = append(t.degraded, now) }
 	t.tolerance = NewTolerance(cfg)
 	t.stage = &each{fn: func(r *record.Record) (Result, []Out) {
+		t.asked.Add(1)
 		if t.mended.Load() {
 			return Result{Status: Unchanged}, nil
 		}
@@ -125,12 +127,15 @@ func TestAStageThatRestsLosesNothingAndIsTriedWithAFewRecords(t *testing.T) {
 		}
 		wait := firstRest
 		for range 10 { // tried, in vain, ever less often
-			began, calls := time.Now(), c.stage.calls.Load()
+			began, calls, asked := time.Now(), c.stage.calls.Load(), c.asked.Load()
 			if err := c.run(t, 100, 51); fault.CodeOf(err) != CodePaused {
 				t.Fatalf("got %v", err)
 			}
 			if took := time.Since(began); took != wait || c.stage.calls.Load() != calls+1 {
 				t.Fatalf("tried after %s, want %s, with %d calls", took, wait, c.stage.calls.Load()-calls)
+			}
+			if n := c.asked.Load() - asked; n != probeRecords {
+				t.Errorf("tried with %d records", n)
 			}
 			wait = min(2*wait, lastRest)
 		}

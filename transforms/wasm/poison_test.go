@@ -287,3 +287,16 @@ func TestSparesGoWhenCallsSucceedForLong(t *testing.T) {
 		t.Errorf("%d instances, %d idle", m.pool.live, len(m.pool.idle))
 	}
 }
+
+func TestAFreshInstanceTakesThePlaceOfAnotherWhenThereAreEnough(t *testing.T) {
+	var p pool
+	p.init(1)
+	for range 1 + spares {
+		p.idle = append(p.idle, &instance{calls: 1})
+	}
+	p.live = len(p.idle)
+	i, wait, instead := p.get(true)
+	if i != nil || wait != nil || instead == nil || p.live != 1+spares || len(p.idle) != spares {
+		t.Errorf("%v, %v, %v: %d instances, %d idle", i, wait, instead, p.live, len(p.idle))
+	}
+}

@@ -21,7 +21,7 @@ func TestAModuleThatLeaksNeverFailsARecord(t *testing.T) {
 		pages    int
 		keepWorn bool
 		replaced bool
-	}{{1, false, false}, {16, false, true}, {200, false, true}, {600, false, false}, {16, true, false}} {
+	}{{1, false, false}, {16, false, true}, {50, false, true}, {200, false, false}, {600, false, false}, {16, true, false}} {
 		replaced := map[string]int{}
 		m := open(t, Config{
 			Bytes: leaking(c.pages), Instances: 1, KeepWorn: c.keepWorn,
@@ -55,21 +55,18 @@ func TestAModuleThatLeaksNeverFailsARecord(t *testing.T) {
 }
 
 func TestAMemoryThatIsLargeAndStaysSoIsLeftAlone(t *testing.T) {
-	a := newAssembly()
-	a.when('G', code(konst(850), opMemGrow, 0, opDrop)) // of 1,024 pages
-	replaced := 0
-	m := open(t, Config{Bytes: a.bytes(), Instances: 1, Replaced: func(string) { replaced++ }})
-	apply(t, m, "G") // that it has grown so far makes it worn, once
-	m.warm.Wait()
-	apply(t, m, "a")
-	if replaced != 1 {
-		t.Fatalf("replaced %d times", replaced)
-	}
 	large := newAssembly()
-	large.memory = []byte{0, 0xc0, 0x07} // 960 pages from the start
-	m = open(t, Config{Bytes: large.bytes(), Instances: 1, Replaced: func(string) { t.Error("replaced") }})
-	for range 50 {
-		apply(t, m, "a")
+	large.memory = []byte{0, 0xc0, 0x07} // 960 pages of 1,024 from the start
+	for name, module := range map[string]*assembly{
+		"from the start": large,
+		"grown once":     newAssembly().when('G', code(konst(850), opMemGrow, 0, opDrop)), // of 960 that are left
+	} {
+		m := open(t, Config{Bytes: module.bytes(), Instances: 1, Replaced: func(string) { t.Errorf("%s: replaced", name) }})
+		apply(t, m, "G")
+		for range 50 {
+			apply(t, m, "a")
+		}
+		m.warm.Wait()
 	}
 }
 
