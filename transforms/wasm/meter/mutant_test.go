@@ -21,6 +21,7 @@ func TestSeededBugsAreCaught(t *testing.T) {
 		testenv.Missing(t, "no go command to build mutants with")
 	}
 	mutants := []struct{ name, file, old, new, tests string }{
+		{"globals of the rewriter can be named", "instr.go", "d.m.index(&d.reader, \"global\", int(d.m.globals))", "d.m.index(&d.reader, \"global\", int(d.m.globals)+2)", "Hostile"},
 		{"branches back to a loop pay nothing", "inject.go", "\tj.pay()\n\tj.solvent()\n", "\tj.solvent()\n", "TestWhateverSpins"},
 		{"indices of globals are one too low", "rewrite.go", "int(w.m.globals)+g)", "int(w.m.globals)+g-1)", "Shapes|Spins|Fuel|Stack"},
 		{"a function does not leave the stack", "inject.go", "settle -= j.plan.weight << fuelBits", "settle -= 0", "Random|Shapes|RealCompilers"},
@@ -36,7 +37,6 @@ func TestSeededBugsAreCaught(t *testing.T) {
 		{"what lies outside is found too late", "pieces.go", "s.op(opMemorySize, 0, opExtendU)", "s.op(opMemorySize, 0, opExtendU)\n\t\ts.i64(1)\n\t\ts.op(opI64Add)", "Bulk|Pieces"},
 		{"no safepoint", "helper.go", "s.op(opMemoryGrow, 0, opDrop)", "s.op(opDrop)", "Garbage"},
 		{"the stop is ignored", "helper.go", "s.trap(CauseStopped)", "", "Safepoint"},
-		{"globals of the rewriter can be named", "instr.go", "d.m.index(&d.reader, \"global\", int(d.m.globals))", "d.m.index(&d.reader, \"global\", int(d.m.globals)+2)", "Hostile"},
 		{"labels of the rewriter can be named", "instr.go", "in.a = uint64(d.m.index(&d.reader, \"label\", d.depth+1))", "in.a = uint64(d.m.index(&d.reader, \"label\", d.depth+2))", "Hostile"},
 	}
 	for _, m := range mutants[:min(len(mutants), testenv.Count(1, len(mutants)))] {
