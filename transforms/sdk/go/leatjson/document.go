@@ -32,12 +32,10 @@ type node struct {
 	// head is the beginning of the name, as a word under a mask, and length that of the name, or -1 if a key that has it is escaped.
 	head, mask          uint64
 	length              int
-	parent, first, next int32  // other nodes, or 0
-	sieve               uint64 // classes of the children's names
+	parent, first, next int32 // other nodes, or 0
 
 	round       uint32
 	key, keyEnd int32 // of the text between the quotes
-	start, end  int32 // of the value
 	edit        edit
 }
 

@@ -21,9 +21,8 @@ type spot struct {
 	_          [8]byte // 32 bytes are quickly counted with
 }
 
-// What the scan is in: an object that is the value of a spot with children, or any of these.
+// What the scan is in: an object that is the value of a spot with children, an object without fields (0), or one of these.
 const (
-	noField = 0 // an object without fields
 	inArray = -1
 	atTop   = -2
 )
