@@ -1,10 +1,12 @@
 package builtin_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -274,6 +276,8 @@ func inProportion(t *testing.T, tr stage.Transform, heads, parts []string, round
 // and again.
 func disproportions(t *testing.T, tr stage.Transform, heads, parts []string, rounds int, seed uint64) (bad []string) {
 	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	random := rand.New(rand.NewPCG(seed, 1))
 	for range rounds {
 		head := heads[random.IntN(len(heads))]
@@ -283,9 +287,9 @@ func disproportions(t *testing.T, tr stage.Transform, heads, parts []string, rou
 			text := head + strings.Repeat(part, n/len(part))
 			best := time.Hour
 			for range 3 {
-				start := time.Now()
+				start := worked()
 				apply(t, tr, text)
-				best = min(best, time.Since(start))
+				best = min(best, worked()-start)
 			}
 			return best
 		}
@@ -303,14 +307,7 @@ type quadratic struct{}
 func (quadratic) Apply(_ context.Context, in *record.Batch, out *stage.Output) error {
 	for _, r := range in.Records {
 		for i, c := range r.Data {
-			if c != '"' {
-				continue
-			}
-			n := 0
-			for _, c := range r.Data[i:] {
-				n += int(c)
-			}
-			if n == 0 {
+			if c == '"' && bytes.Contains(r.Data[i:], []byte("none")) {
 				break
 			}
 		}
@@ -322,7 +319,7 @@ func (quadratic) Apply(_ context.Context, in *record.Batch, out *stage.Output) e
 func (quadratic) Close(context.Context) error { return nil }
 
 func TestTimeOutOfProportionIsNoticed(t *testing.T) {
-	if len(disproportions(t, quadratic{}, []string{"x"}, []string{`"` + strings.Repeat("x", 63)}, 1, 1)) == 0 {
+	if len(disproportions(t, quadratic{}, []string{"x"}, []string{`"xxx`}, 1, 1)) == 0 {
 		t.Error("a transform whose time grows with the square of the text passes")
 	}
 }
