@@ -345,7 +345,7 @@ func TestRandomDocumentsReadAndChangeAsMapsDo(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 1))
-	for range testenv.Count(4_000, 200_000) {
+	for range testenv.Count(4_000, 60_000) {
 		data := []byte(document(r))
 		if r.IntN(3) == 0 { // damaged
 			switch i := r.IntN(len(data) + 1); r.IntN(3) {
