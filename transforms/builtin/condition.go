@@ -65,7 +65,11 @@ func (c *conditions) add(n *setting.Node, key, code, text string) *fault.Error {
 		err = find.err
 	}
 	if err != nil {
-		return invalid(n, key, code, "%s: %s", key, conditionError(err))
+		bad := invalid(n, key, code, "%s: %s", key, conditionError(err))
+		if hint := conditionHint(err); hint != "" {
+			bad = bad.WithHint("%s", hint)
+		}
+		return bad
 	}
 	root := program.Node()
 	if t := root.Type(); t != nil && t.Kind() != reflect.Bool && t.Kind() != reflect.Interface {
@@ -103,6 +107,23 @@ func conditionError(err error) string {
 		return fmt.Sprintf("%s, at line %d, column %d", at.Message, at.Line, at.Column+1)
 	}
 	return err.Error()
+}
+
+// conditionHint says what to write for what people write who know other languages of conditions: jq, SQL. It is empty for anything else.
+func conditionHint(err error) string {
+	var at *file.Error
+	if !errors.As(err, &at) {
+		return ""
+	}
+	switch at.Message {
+	case `unexpected token Operator(".")`:
+		return "fields have no dot in front here: status, user.id"
+	case `unexpected token Operator("=")`:
+		return "compare with =="
+	case `unexpected token Identifier("AND")`, `unexpected token Identifier("OR")`:
+		return "write and, or, not in small letters, or &&, ||, !"
+	}
+	return ""
 }
 
 // metaTypes are the names that do not come from the record's JSON, with a value of their type.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
@@ -86,7 +87,11 @@ func (l *lookup) load(ctx context.Context) error {
 		l.broken = ""
 		return nil
 	}
-	err = fault.New(classOfReference(err), "enrich.bad_reference", "the reference %v cannot be used: %w", l.from, err)
+	bad := fault.New(classOfReference(err), "enrich.bad_reference", "the reference %v cannot be used: %w", l.from, err)
+	if errors.Is(err, fs.ErrNotExist) {
+		bad = bad.WithHint("a relative path is relative to the pipeline file")
+	}
+	err = bad
 	if l.current.Load() != nil && l.broken != err.Error() {
 		l.broken = err.Error()
 		l.log.Warn("the reference cannot be used; records are enriched from what it was before", "reference", l.from.String(), "error", err)

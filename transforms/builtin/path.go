@@ -11,7 +11,11 @@ import (
 func pathAt(n *setting.Node, key, code, text string) (jsonpath.Path, *fault.Error) {
 	p, err := jsonpath.Parse(text)
 	if err != nil {
-		return nil, invalid(n, key, code, "%s: %w", key, err)
+		bad := invalid(n, key, code, "%s: %w", key, err)
+		if _, err := jsonpath.Parse("." + text); err == nil {
+			bad = bad.WithHint("write .%s", text)
+		}
+		return nil, bad
 	}
 	return p, nil
 }

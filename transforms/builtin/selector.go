@@ -45,8 +45,12 @@ func selectorAt(n *setting.Node, key, code string, texts []string) (*selector, *
 			}
 			part.path, paths = len(paths), append(paths, path)
 		default:
+			example := ".user.id"
+			if _, err := jsonpath.Parse("." + text); err == nil && text != "" && text[0] != '_' {
+				example = "." + text
+			}
 			return nil, invalid(n, key, code, "%s: %q names no part of a record", key, text).
-				WithHint("write a path such as .user.id, or _key, _attrs.name, _data or _shard")
+				WithHint("write a path such as %s, or _key, _attrs.name, _data or _shard", example)
 		}
 		s.parts = append(s.parts, part)
 	}
