@@ -284,7 +284,7 @@ type Test struct {
 type TestFuel struct {
 	Node
 	Stage   string `yaml:"stage,required" doc:"Name of the stage."`
-	PerByte int    `yaml:"per_byte,required" range:"1..100000000000" doc:"Fuel for each byte of the frames that the module gets: the record, its key and 48 bytes more. It is the same on every machine."`
+	PerByte int    `yaml:"per_byte,required" range:"1..100000000000" doc:"Fuel for each byte of the frames that the module gets: the record, its key and 48 bytes more. It is the same on every machine, but for a tenth or so where a module has random seeds and a garbage collector."`
 }
 
 // TestRecord is an input, or a record that a sink should get. Written as text it is the data.
