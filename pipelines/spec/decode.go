@@ -6,6 +6,7 @@ import (
 	"math"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,11 +36,12 @@ func (d *decoder) fail(n *node, code, format string, args ...any) *fault.Error {
 	return e
 }
 
-func (d *decoder) wrongType(n *node, f *field, want string) {
+func (d *decoder) wrongType(n *node, f *field, want string) *fault.Error {
 	e := d.fail(n, "spec.bad_type", "%s wants %s, not %s", f.key, want, n.describe())
 	if n.kind == nullKind {
 		e.Message = fmt.Sprintf("%s has no value; it wants %s", f.key, want)
 	}
+	return e
 }
 
 // value decodes n into v, which is settable.
@@ -134,12 +136,16 @@ func (d *decoder) object(n *node, v reflect.Value, f *field) {
 		}
 	}
 	if n.kind != mappingKind {
-		d.wrongType(n, f, f.wants(v.Type()))
+		e := d.wrongType(n, f, f.wants(v.Type()))
+		if key := fields.onlyRequired(); key != "" && n.kind == scalarKind {
+			e.Hint = fmt.Sprintf("write { %s: … }", key)
+		}
 		return
 	}
 	if err := f.checkItems(len(n.entries)); err != nil {
 		d.errs.add(err.At(n.place))
 	}
+	var misspelt []string // keys that are there, but for a mistake in writing
 	places := make(map[string]string, len(n.entries))
 	for _, e := range n.entries {
 		sub := fields.byKey[e.key]
@@ -149,6 +155,7 @@ func (d *decoder) object(n *node, v reflect.Value, f *field) {
 			if looksSecret(e.key) {
 				d.errs.hide(e.value)
 			}
+			misspelt = append(misspelt, meant(e.key, fields.keys))
 			continue
 		}
 		if short { // the reader sees only the outer key
@@ -160,16 +167,18 @@ func (d *decoder) object(n *node, v reflect.Value, f *field) {
 		d.value(e.value, v.Field(sub.index), sub)
 	}
 	v.Field(fields.node).Set(reflect.ValueOf(setting.At(n.place, places)))
-	d.absent(n, v, fields, f)
+	d.absent(n, v, fields, f, misspelt)
 }
 
-// absent sees to the keys that are not there: defaults, required keys, and groups of which one must be there.
-func (d *decoder) absent(n *node, v reflect.Value, fields *fieldSet, f *field) {
+// absent sees to the keys that are not there: defaults, required keys, and groups of which one must be there. Those that are misspelt are not
+// missing besides.
+func (d *decoder) absent(n *node, v reflect.Value, fields *fieldSet, f *field, misspelt []string) {
 	for _, sub := range fields.list {
 		if n.get(sub.key) != nil {
 			continue
 		}
 		switch {
+		case sub.required && slices.Contains(misspelt, sub.key):
 		case sub.required:
 			d.fail(n, "spec.missing_key", "%s needs the key %q", f.key, sub.key)
 		case sub.deflt != "":
@@ -188,7 +197,7 @@ func (d *decoder) absent(n *node, v reflect.Value, fields *fieldSet, f *field) {
 		switch {
 		case len(given) > 1:
 			d.fail(n, "spec.exclusive_keys", "%s has %s; only one of them can be there", f.key, strings.Join(given, " and "))
-		case len(given) == 0 && !g.optional:
+		case len(given) == 0 && !g.optional && !slices.ContainsFunc(g.keys, func(key string) bool { return slices.Contains(misspelt, key) }):
 			d.fail(n, "spec.missing_key", "%s needs one of the keys %s", f.key, strings.Join(g.keys, ", "))
 		}
 	}
@@ -245,6 +254,9 @@ func (f *field) parse(n *node, t reflect.Type) (reflect.Value, *fault.Error) {
 		out = n.text == "true"
 	case t.Kind() == reflect.String:
 		if n.plain && !n.free && isJSONScalar(n.text) {
+			if err := f.checkText(n.text); err != nil { // quotes would not help
+				return reflect.Value{}, err
+			}
 			_, e := badType()
 			return reflect.Value{}, e.WithHint("put it in quotes: %s", quoteShort(n.text))
 		}

@@ -253,22 +253,27 @@ func Suggest(word string, candidates []string) string { return suggest(word, can
 
 // suggest returns a hint that names the candidate closest to word, or lists the candidates.
 func suggest(word string, candidates []string) string {
-	best, distance := "", len([]rune(word))/3+1
-	for _, c := range candidates {
-		if len(word) > 1 && strings.HasPrefix(c, word) {
-			return fmt.Sprintf("did you mean %q?", c)
-		}
-		if d := editDistance(strings.ToLower(word), strings.ToLower(c)); d < distance {
-			best, distance = c, d
-		}
-	}
-	if best != "" {
+	if best := meant(word, candidates); best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
 	if len(candidates) == 0 {
 		return ""
 	}
 	return "possible: " + strings.Join(candidates, ", ")
+}
+
+// meant is the candidate that word is close to or begins; empty if there is none.
+func meant(word string, candidates []string) string {
+	best, distance := "", len([]rune(word))/3+1
+	for _, c := range candidates {
+		if len(word) > 1 && strings.HasPrefix(c, word) {
+			return c
+		}
+		if d := editDistance(strings.ToLower(word), strings.ToLower(c)); d < distance {
+			best, distance = c, d
+		}
+	}
+	return best
 }
 
 // editDistance counts insertions, deletions, replacements and swaps of neighbours.

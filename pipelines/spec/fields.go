@@ -58,6 +58,18 @@ type fieldSet struct {
 	groups []group
 }
 
+// onlyRequired is the key that must be there, if there is one alone.
+func (s *fieldSet) onlyRequired() (key string) {
+	for _, f := range s.list {
+		if f.required && key != "" {
+			return ""
+		} else if f.required {
+			key = f.key
+		}
+	}
+	return key
+}
+
 var fieldCache sync.Map // reflect.Type to *fieldSet
 
 func fieldsOf(t reflect.Type) *fieldSet {
