@@ -157,7 +157,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 
 // helped are the commands that have a help page.
 var helped = []string{
-	"", "transform", "transform new", "transform build", "transform test", "transform bench", "run", "serve", "validate", "test", "dry-run", "tap", "stream", "stream create", "stream list", "stream describe", "stream put",
+	"", "transform", "transform new", "transform build", "transform test", "transform bench", "transform help", "run", "serve", "validate", "test", "dry-run", "tap", "stream", "stream create", "stream list", "stream describe", "stream put",
 	"audit", "log", "log verify", "log dump",
 	"stream get", "stream split", "stream merge", "stream delete", "schema", "bench", "bench log", "bench pipeline", "bench kinesis", "bench transforms", "version",
 }

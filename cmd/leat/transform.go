@@ -17,11 +17,12 @@ type transformCmd struct {
 	Build transformBuildCmd `cmd:"" help:"Build a transform and look at its module."`
 	Test  transformTestCmd  `cmd:"" help:"Run a transform's tables of tests."`
 	Bench transformBenchCmd `cmd:"" help:"Measure a transform."`
+	Pages transformHelpCmd  `cmd:"" name:"help" help:"Print the reference page of a transform."`
 }
 
 // Help is shown by leat transform --help.
 func (transformCmd) Help() string {
-	return `A transform is a function from a record to what becomes of it, in Go, Rust, C, C++ or AssemblyScript, that runs as a WebAssembly module.
+	return `A transform is a function from a record to what becomes of it: a built-in one, which leat transform help lists, or one in Go, Rust, C, C++ or AssemblyScript that runs as a WebAssembly module.
 
 Example:
 
@@ -31,7 +32,7 @@ Example:
 
 type transformNewCmd struct {
 	Dir  string `arg:"" name:"name" help:"The folder to make; its last part is the transform's name."`
-	Lang string `help:"Language: go, rust, c (also for C++) or as (AssemblyScript)." default:"go" placeholder:"LANG"`
+	Lang string `help:"Language: go (the default), rust, c (also for C++) or as (AssemblyScript)." default:"go" placeholder:"LANG"`
 	jsonFlag
 }
 

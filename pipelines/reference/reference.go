@@ -57,7 +57,10 @@ func stages() []kind {
 }
 
 // Summary is a transform's name and what it does, in one sentence.
-type Summary struct{ Name, Text string }
+type Summary struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
+}
 
 // Summaries returns the transforms that a pipeline file knows: built-in ones first.
 func Summaries() []Summary {
