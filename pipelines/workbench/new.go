@@ -2,7 +2,6 @@ package workbench
 
 import (
 	"embed"
-	"errors"
 	"io/fs"
 	"os"
 	"path"
@@ -38,6 +37,9 @@ func New(dir, language string) (files []string, err error) {
 		return nil, fault.New(fault.Permanent, CodeLanguage, "there is no SDK for the language %q", language).
 			WithHint("the languages are %s", strings.Join(Languages, ", "))
 	}
+	if dir == "" { // nameOf would take the working directory's
+		return nil, fault.New(fault.Permanent, CodeName, "a transform needs a name").WithHint("such as leat transform new drop-debug")
+	}
 	name := nameOf(dir)
 	if !names.MatchString(name) || len(name) > 64 {
 		return nil, fault.New(fault.Permanent, CodeName, "%q is no name for a transform", name).
@@ -58,7 +60,10 @@ func New(dir, language string) (files []string, err error) {
 			}
 			to := filepath.Join(dir, filepath.FromSlash(strings.TrimSuffix(strings.TrimPrefix(file, from+"/"), ".txt")))
 			files = append(files, to)
-			return errors.Join(os.MkdirAll(filepath.Dir(to), 0o777), os.WriteFile(to, []byte(text.Replace(string(b))), 0o666))
+			if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+				return err
+			}
+			return os.WriteFile(to, []byte(text.Replace(string(b))), 0o666)
 		})
 		if err != nil {
 			return nil, fault.New(fault.Permanent, CodeFile, "make the transform: %w", err)

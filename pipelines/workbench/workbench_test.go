@@ -93,6 +93,10 @@ func TestNothingIsOverwrittenAndNothingIsLeftOfAMistake(t *testing.T) {
 			t.Errorf("%q in %s: %v", try.name, try.language, err)
 		}
 	}
+	t.Chdir(dir)
+	if _, err := New("", "go"); fault.CodeOf(err) != CodeName || fault.HintOf(err) == "" {
+		t.Errorf("without a name: %v", err)
+	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
 		t.Errorf("left: %v, %v", entries, err)
 	}

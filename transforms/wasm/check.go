@@ -85,7 +85,7 @@ func (m *Module) check() error {
 		switch {
 		case !ok && e.name == abi.ExportMarker:
 			return fault.New(fault.Permanent, CodeMissingExport, "%s is not a leat transform: it does not export %q", name, e.name).
-				WithHint("build it with a leat SDK; a Go module needs -buildmode=c-shared")
+				WithHint("use a leat SDK, whose Each or the like says what becomes of records; a Go module needs -buildmode=c-shared")
 		case !ok && e.required:
 			return fault.New(fault.Permanent, CodeMissingExport, "%s does not export %q", name, e.name)
 		case ok && !e.fits(f):

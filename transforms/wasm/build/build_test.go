@@ -239,6 +239,7 @@ func TestWhatTheCompilerSaysIsShownWithTheUsersPaths(t *testing.T) {
 		{"a foreign package", map[string]string{"main.go": "package main\n\nimport _ \"github.com/other/thing\"\n\nfunc main() {}\n"},
 			[]string{"main.go:3:8", "github.com/other/thing", "go mod init"}},
 		{"no main", map[string]string{"main.go": "package main\n"}, []string{"func main() {}"}},
+		{"another package than main", map[string]string{"main.go": "package drop\n"}, []string{"package main"}},
 		{"a syntax error", map[string]string{"main.go": "package main\n\nfunc {\n"}, []string{"main.go:3:6: syntax error"}},
 	} {
 		dir := folder(t, c.files)
@@ -253,7 +254,7 @@ func TestWhatTheCompilerSaysIsShownWithTheUsersPaths(t *testing.T) {
 				t.Errorf("%s: %q is missing in:\n%v", c.name, s, err)
 			}
 		}
-		if !strings.Contains(err.Error(), filepath.Join(dir, "main.go")) && !strings.Contains(err.Error(), filepath.Join(dir, "sub")) && c.name != "no main" {
+		if !strings.Contains(err.Error(), filepath.Join(dir, "main.go")) && !strings.Contains(err.Error(), filepath.Join(dir, "sub")) && c.name != "no main" && c.name != "another package than main" {
 			t.Errorf("%s: the user's path is missing in:\n%v", c.name, err)
 		}
 		if strings.Contains(err.Error(), cache) {

@@ -118,6 +118,8 @@ func goHint(printed string) string {
 		return "a folder without go.mod may import the standard library and the leat SDK; for more, give it a go.mod (go mod init)"
 	case strings.Contains(printed, "function main is undeclared"):
 		return "a transform is a program: add func main() {}"
+	case strings.Contains(printed, "requires exactly one main package"):
+		return "a transform is a program: begin its files with package main"
 	}
 	return ""
 }
