@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -219,6 +220,35 @@ func TestATapEndsAtItsLimitAndWithLeat(t *testing.T) {
 	open.await("ended leat was stopped")
 }
 
+// flushing answers nobody, and calls a function at the first flush.
+type flushing struct {
+	*httptest.ResponseRecorder
+	first func()
+}
+
+func (f *flushing) Flush() {
+	if f.first != nil {
+		f.first()
+		f.first = nil
+	}
+}
+
+// The limit holds also where it is reached while one version gives way to another.
+func TestATapEndsAtItsLimitBetweenVersions(t *testing.T) {
+	v := version("one")
+	gone := make(chan struct{})
+	close(gone)
+	for range 20 { // whether the record or the end is seen first is chance
+		w := &flushing{httptest.NewRecorder(), func() { pass(t, v, 0, "x", "y") }}
+		out := newTapWriter(w, Request{Limit: 1})
+		at := target{delivery: &v.Deliveries[0], side: stage.SideOut}
+		if out.watch(t.Context(), at, gone, nil) ||
+			!strings.HasSuffix(w.Body.String(), `"message":"that is all that was asked for: --limit 1"}`+"\n") {
+			t.Fatalf("goes on after %s", w.Body)
+		}
+	}
+}
+
 func TestWhatIsNotThereIsNamed(t *testing.T) {
 	dir := t.TempDir()
 	s := serve(t, dir)
@@ -240,6 +270,8 @@ func TestWhatIsNotThereIsNamed(t *testing.T) {
 		{Request{Pipeline: "bare", Stage: "x"}, CodeNoStage, "--side in"},
 		{Request{Pipeline: "bare"}, CodeNoStage, "--side in"},
 		{Request{Pipeline: "p", Rate: -1}, CodeBadRequest, ""},
+		{Request{Pipeline: "p", Where: "a ="}, CodeBadRequest, "compare with =="},
+		{Request{Pipeline: "p", Where: "a >"}, CodeBadRequest, "status >= 500"},
 	} {
 		err := look(t, dir, test.r).ended()
 		if fault.CodeOf(err) != test.code || fault.ClassOf(err) != fault.Permanent || !strings.Contains(fault.HintOf(err), test.hint) {

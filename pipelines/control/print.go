@@ -90,12 +90,12 @@ func (p *Printer) record(r *Record) error {
 	w.Head(head)
 	switch {
 	case p.side == In:
-		payload(&w, r.In, r.In)
+		entered(&w, r.In)
 	case p.side == Out:
 		fateOf(&w, nil, r.Fate)
 	case p.side == Shadow:
 		w.Note("in")
-		payload(&w, r.In, r.In)
+		entered(&w, r.In)
 		w.Note("stage")
 		fateOf(&w, nil, r.Fate)
 		w.Note("shadow")
@@ -114,16 +114,15 @@ func sub(n uint32) string {
 	return fmt.Sprintf(".%d", n)
 }
 
-// payload shows a payload; before is the one whose key and attributes have been shown, or nil.
-func payload(w *view.Writer, p, before *view.Payload) {
-	if p == nil {
-		return
+// entered shows what entered, if that is known; its key is in the head.
+func entered(w *view.Writer, in *view.Payload) {
+	if in != nil {
+		about(w, in, &view.Payload{Key: in.Key})
+		w.Lines(view.Data(in.Data))
 	}
-	about(w, p, before)
-	w.Lines(view.Data(p.Data))
 }
 
-// about shows what a payload has besides its data, as far as it is not that of before.
+// about shows what a payload has besides its data, as far as it is not that of before, which may be nil.
 func about(w *view.Writer, p, before *view.Payload) {
 	var parts []string
 	if before == nil || p.Key != before.Key {
@@ -156,7 +155,7 @@ func fateOf(w *view.Writer, in *view.Payload, f *Fate) {
 	switch f.Status {
 	case Dropped:
 		w.Verdict("dropped")
-		payload(w, in, in)
+		entered(w, in)
 		return
 	case Failed:
 		text := "failed"
@@ -164,12 +163,12 @@ func fateOf(w *view.Writer, in *view.Payload, f *Fate) {
 			text += " in " + f.FailedIn
 		}
 		w.Verdict(text + ": " + f.Code + ": " + f.Reason)
-		payload(w, in, in)
+		entered(w, in)
 		return
 	case Unchanged:
 		if in != nil {
 			w.Note("unchanged")
-			payload(w, in, in)
+			entered(w, in)
 			return
 		}
 	}
@@ -179,7 +178,8 @@ func fateOf(w *view.Writer, in *view.Payload, f *Fate) {
 			w.Note(fmt.Sprintf("output %d of %d", i+1, len(f.Out)))
 		}
 		if in == nil {
-			payload(w, out, nil)
+			about(w, out, nil)
+			w.Lines(view.Data(out.Data))
 			continue
 		}
 		about(w, out, in)

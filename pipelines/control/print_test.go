@@ -12,6 +12,7 @@ import (
 
 func TestRecordsArePrintedForPeople(t *testing.T) {
 	in := &view.Payload{Key: "k", Data: []byte(`{"a":1,"b":2}`)}
+	tagged := &view.Payload{Key: "k", Data: []byte("x"), Attrs: record.Attrs{{Name: "n", Value: "1"}}}
 	out := func(data ...string) (all []view.Payload) {
 		for _, d := range data {
 			all = append(all, view.Payload{Key: "k", Data: []byte(d)})
@@ -26,6 +27,8 @@ func TestRecordsArePrintedForPeople(t *testing.T) {
 		want       string
 	}{
 		{"what enters", In, Record{In: in}, head + `  key "k"` + "\n  {\"a\":1,\"b\":2}\n"},
+		{"what enters with attributes", In, Record{In: tagged}, head + `  key "k"` + "\n  attr n=\"1\"\n  x\n"},
+		{"a drop with attributes", Diff, Record{In: tagged, Fate: &Fate{Status: Dropped}}, head + `  key "k"` + "\n  dropped\n  attr n=\"1\"\n  x\n"},
 		{"what leaves", Out, Record{Fate: &Fate{Status: OK, Out: out("x", "y")}}, head + "\n  output 1 of 2\n  key \"k\"\n  x\n  output 2 of 2\n  key \"k\"\n  y\n"},
 		{"a change", Diff, Record{In: in, Fate: &Fate{Status: OK, Out: out(`{"a":1,"c":3}`)}}, head + `  key "k"` + "\n  - .b: 2\n  + .c: 3\n"},
 		{"another key", Diff, Record{In: in, Fate: &Fate{Status: OK, Out: moved}},

@@ -110,10 +110,8 @@ func (s *Server) tap(w http.ResponseWriter, req *http.Request) {
 		}
 		defer only.close()
 	}
-	out := &tapWriter{w: w, where: only, flusher: http.NewResponseController(w), request: r, left: r.Limit}
-	out.buffered = bufio.NewWriterSize(w, 32<<10)
-	out.encoder = json.NewEncoder(out.buffered)
-	out.encoder.SetEscapeHTML(false)
+	out := newTapWriter(w, r)
+	out.where = only
 	for {
 		version, message, removed, changed := running.current()
 		switch {
@@ -157,7 +155,6 @@ func sentence(what, message string) string {
 
 // tapWriter writes the events of one tap.
 type tapWriter struct {
-	w        http.ResponseWriter
 	buffered *bufio.Writer
 	encoder  *json.Encoder
 	flusher  *http.ResponseController
@@ -169,6 +166,13 @@ type tapWriter struct {
 	failed   error
 }
 
+func newTapWriter(w http.ResponseWriter, r Request) *tapWriter {
+	t := &tapWriter{flusher: http.NewResponseController(w), request: r, left: r.Limit, buffered: bufio.NewWriterSize(w, 32<<10)}
+	t.encoder = json.NewEncoder(t.buffered)
+	t.encoder.SetEscapeHTML(false)
+	return t
+}
+
 // send sends an event at once.
 func (t *tapWriter) send(e *Event) {
 	t.began = true
@@ -177,6 +181,10 @@ func (t *tapWriter) send(e *Event) {
 }
 
 func (t *tapWriter) end(message string) { t.send(&Event{Event: EventEnded, Message: message}) }
+
+func (t *tapWriter) endAtLimit() {
+	t.end(fmt.Sprintf("that is all that was asked for: --limit %d", t.request.Limit))
+}
 
 func (t *tapWriter) write(e *Event) {
 	if t.failed == nil {
@@ -221,7 +229,8 @@ func (t *tapWriter) watch(ctx context.Context, at target, changed, ending <-chan
 		case s := <-w.C:
 			w.Took(s)
 			if t.show(ctx, s, at) {
-				t.end(fmt.Sprintf("that is all that was asked for: --limit %d", t.request.Limit))
+				skipped()
+				t.endAtLimit()
 				return false
 			}
 			if len(w.C) == 0 {
@@ -231,9 +240,12 @@ func (t *tapWriter) watch(ctx context.Context, at target, changed, ending <-chan
 			skipped()
 			t.flush()
 		case <-changed:
-			t.rest(ctx, w, at)
+			last := t.rest(ctx, w, at)
 			skipped()
-			return t.failed == nil
+			if last {
+				t.endAtLimit()
+			}
+			return !last && t.failed == nil
 		case <-ending:
 			t.rest(ctx, w, at)
 			skipped()
@@ -262,17 +274,17 @@ func (t *tapWriter) show(ctx context.Context, s *stage.Seen, at target) (last bo
 	return t.left == 0
 }
 
-// rest writes what was seen before the end, up to the limit.
-func (t *tapWriter) rest(ctx context.Context, w *stage.Watch, at target) {
+// rest writes what was seen before the end, up to the limit. It reports whether that was reached.
+func (t *tapWriter) rest(ctx context.Context, w *stage.Watch, at target) (last bool) {
 	for {
 		select {
 		case s := <-w.C:
 			w.Took(s)
 			if t.show(ctx, s, at) {
-				return
+				return true
 			}
 		default:
-			return
+			return false
 		}
 	}
 }

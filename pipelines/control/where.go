@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -29,7 +30,8 @@ func newWhere(condition string, rate int) (*where, error) {
 	if err != nil {
 		var e *fault.Error
 		errors.As(err, &e) // of Open, it always is
-		return nil, fault.New(fault.Permanent, CodeBadRequest, "--where: %s", e.Message).WithHint("write it as the condition of a filter, such as status >= 500")
+		return nil, fault.New(fault.Permanent, CodeBadRequest, "--where: %s", e.Message).
+			WithHint("%s", cmp.Or(e.Hint, "write it as the condition of a filter, such as status >= 500"))
 	}
 	return &where{filter: filter, in: record.NewBatch(), rate: float64(rate), tokens: float64(rate), filled: time.Now()}, nil
 }
