@@ -67,6 +67,9 @@ func (c *transformBenchCmd) Run(a *app) error {
 		return err
 	}
 	fmt.Fprintf(a.stdout, "ratio %.1f; memory %s, and %s more after %s\n", r.Ratio, sizeText(r.Memory), sizeText(r.Growth), plural(r.Runs, "run"))
+	if r.Allocations != nil {
+		fmt.Fprintf(a.stdout, "allocations a record: %.2f\n", *r.Allocations)
+	}
 	return nil
 }
 

@@ -59,6 +59,8 @@ type Report struct {
 	// Memory is what an instance has after the first batch, in bytes, and Growth what it got more after that.
 	Memory int64 `json:"memory_bytes"`
 	Growth int64 `json:"memory_growth_bytes"`
+	// Allocations is how many objects the transform allocated for each record; null if its language's SDK does not say. Go's does.
+	Allocations *float64 `json:"allocations_per_record"`
 	// Runs is how often the input went through the transform.
 	Runs int `json:"runs"`
 }
@@ -121,7 +123,7 @@ func Bench(ctx context.Context, o BenchOptions) (_ *Report, err error) {
 	r.Transform, r.Identity = sides[0].figures(r), sides[1].figures(r)
 	r.Ratio = r.Transform.NanosPerRecord / r.Identity.NanosPerRecord
 	r.Growth, r.Runs = sides[0].module.Footprint()-r.Memory, sides[0].runs
-	return r, nil
+	return r, r.allocations(ctx, sides[0].module, in)
 }
 
 // look runs the input once and notes what becomes of it.
@@ -146,6 +148,25 @@ func (r *Report) look(ctx context.Context, m *wasm.Module, in *record.Batch) err
 	r.OutPerRecord, r.Dropped, r.Failed = float64(len(f.Outs))/n, float64(dropped)/n, float64(failed)/n
 	r.Memory = m.Footprint()
 	return nil
+}
+
+// allocations runs the input once more and counts what the module allocates for it.
+func (r *Report) allocations(ctx context.Context, m *wasm.Module, in *record.Batch) error {
+	before, ok, err := m.Allocations(ctx)
+	if err != nil || !ok {
+		return err
+	}
+	out := new(stage.Output)
+	out.Reset()
+	if err := m.Apply(ctx, in, out); err != nil {
+		return err
+	}
+	after, _, err := m.Allocations(ctx)
+	if after >= before { // else another instance took over
+		each := float64(after-before) / float64(in.Len())
+		r.Allocations = &each
+	}
+	return err
 }
 
 // open is a module that its chain does not close.

@@ -251,6 +251,10 @@ func TestABenchMeasuresBothSides(t *testing.T) {
 		!strings.HasPrefix(r.FirstFailure, "drop_debug.empty: ") {
 		t.Errorf("%+v", r)
 	}
+	// The copy in large letters of those that are neither dropped nor failed, and what the collector does meanwhile.
+	if r.Allocations == nil || *r.Allocations < 0.5 || *r.Allocations > 0.6 {
+		t.Errorf("%v allocations a record", r.Allocations)
+	}
 	for _, f := range []Figures{r.Transform, r.Identity} {
 		if f.NanosPerRecord <= 0 || f.MBPerSecond <= 0 || f.FuelPerRecord <= 0 || f.FuelPerByte <= 0 {
 			t.Errorf("%+v", f)

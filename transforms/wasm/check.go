@@ -68,6 +68,7 @@ var exports = []struct {
 	{abi.ExportDescribe, false, signature{nil, []byte{i64}}},
 	{abi.ExportInit, false, signature{}},
 	{abi.ExportCursor, false, signature{nil, []byte{i32}}},
+	{abi.ExportAllocated, false, signature{nil, []byte{i64}}},
 }
 
 // check compares the module's exports and imports with the interface.

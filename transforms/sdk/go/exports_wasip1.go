@@ -1,6 +1,9 @@
 package leat
 
-import "unsafe"
+import (
+	"runtime"
+	"unsafe"
+)
 
 // arena is where the host writes frames; words keep it 8-aligned.
 var arena []uint64
@@ -50,6 +53,14 @@ func transform(ptr, size uint32) uint64 {
 
 //go:wasmexport leat_cursor
 func cursor() uint32 { return uint32(uintptr(unsafe.Pointer(&self.cursor))) }
+
+//go:wasmexport leat_allocations
+func allocations() uint64 {
+	runtime.ReadMemStats(&memory)
+	return memory.Mallocs
+}
+
+var memory runtime.MemStats // kept, so that to count allocations is not one
 
 //go:wasmimport leat log
 func importLog(level int32, ptr unsafe.Pointer, size uint32)

@@ -22,6 +22,7 @@ const (
 	ExportTransform = "leat_transform"
 	ExportDescribe  = "leat_describe"
 	ExportCursor    = "leat_cursor"
+	ExportAllocated = "leat_allocations"
 	ExportInit      = "_initialize"
 	ImportModule    = "leat"
 	ImportLog       = "log"
