@@ -57,15 +57,16 @@ func (a *app) report(err error) int {
 // show writes an error for a person; several that were joined, one after the other.
 func (a *app) show(err error) {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok && !isList(err) {
-		for _, e := range joined.Unwrap() {
+		for i, e := range joined.Unwrap() {
+			if i > 0 && inFile(e) { // as between those of a list
+				fmt.Fprintln(a.stderr)
+			}
 			a.show(e)
 		}
 		return
 	}
-	var list *spec.Errors
-	var one *fault.Error
 	switch {
-	case errors.As(err, &list) || errors.As(err, &one) && one.Place != "":
+	case inFile(err):
 		fmt.Fprint(a.stderr, spec.Render(err, term.IsTerminal(int(a.stderr.Fd())) && os.Getenv("NO_COLOR") == ""))
 	case fault.HintOf(err) != "":
 		hint := fault.HintOf(err)
@@ -73,6 +74,13 @@ func (a *app) show(err error) {
 	default:
 		fmt.Fprintf(a.stderr, "leat: %v\n", err)
 	}
+}
+
+// inFile reports whether an error is shown with its place in a pipeline file.
+func inFile(err error) bool {
+	var list *spec.Errors
+	var one *fault.Error
+	return errors.As(err, &list) || errors.As(err, &one) && one.Place != ""
 }
 
 func isList(err error) bool {

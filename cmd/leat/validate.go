@@ -20,7 +20,7 @@ type validateCmd struct {
 func (validateCmd) Help() string {
 	return `Checks the schema, expressions and queries, and that the modules of transforms build and load. Nothing is created and no stream is touched.
 
-Exit codes: 0 all files are right, 1 a destination does not answer, 2 wrong use or something is wrong in a file, 130 and 143 stopped by SIGINT and SIGTERM.
+Exit codes: 0 all files are right, 1 a destination does not answer or a secret is missing, 2 wrong use or something is wrong in a file, 130 and 143 stopped by SIGINT and SIGTERM.
 
 Examples:
 
@@ -96,17 +96,16 @@ func (c *validateCmd) file(j *job, file string) (validation, error) {
 
 // problems takes an error apart for programs.
 func problems(err error) []problem {
-	var list *spec.Errors
 	var one *fault.Error
 	var out []problem
 	switch many := err.(type) {
 	case nil:
 	case interface{ Unwrap() []error }:
-		if errors.As(err, &list) && list.More > 0 {
-			out = append(out, problem{Code: "spec.more", Message: fmt.Sprintf("and %d more errors", list.More)})
-		}
 		for _, e := range many.Unwrap() {
-			out = append(problems(e), out...)
+			out = append(out, problems(e)...)
+		}
+		if own, ok := err.(*spec.Errors); ok && own.More > 0 {
+			out = append(out, problem{Code: "spec.more", Message: fmt.Sprintf("and %d more errors", own.More)})
 		}
 	default:
 		if !errors.As(err, &one) {

@@ -20,18 +20,25 @@ func Chain(ctx context.Context, p *spec.Pipeline, o Options) (*stage.Chain, erro
 	return stage.NewChain(links...), nil
 }
 
-// links opens the transforms.
+// links opens the transforms. Its error is that of every stage that cannot be opened.
 func (b *builder) links() ([]stage.Link, error) {
 	var links []stage.Link
+	var errs []error
 	for i := range b.spec.Transforms {
 		t := &b.spec.Transforms[i]
 		link, err := b.transform(t)
-		if err != nil {
-			return nil, placed(t.Place(), err)
+		if err = placed(t.Place(), err); err != nil {
+			errs = append(errs, err)
+		}
+		if b.ctx.Err() != nil {
+			break
 		}
 		links = append(links, link)
 	}
-	return links, nil
+	if len(errs) == 1 { // without the wrapping, for what takes errors apart by their type
+		return nil, errs[0]
+	}
+	return links, errors.Join(errs...)
 }
 
 // chainOf returns the chain of a sink. Sinks share the transforms, but for those that keep state: each sink reads the stream by
