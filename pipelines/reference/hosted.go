@@ -21,6 +21,31 @@ This text is also in the program: ` + "`leat transform help NAME`" + `.
 
 `
 
+// stageText stands below the keys of every stage.
+const stageText = `
+## A second version beside the first
+
+` + "```yaml" + `
+  - name: rows
+    wasm: { module: ./rows }
+    shadow: { module: ./rows-v2, sample: 50% }
+` + "```" + `
+
+The shadow gets half of the records here, as the stage gets them; ` + "`shadow: ./rows-v2`" + ` is short for a tenth of them. Any transform can be one, with settings of its own:
+` + "`shadow: { jq: { query: .rows }, sample: 100% }`" + `. How often it makes something else of a record is counted (metric ` + "`leat_shadow_differences_total`" + `), and
+` + "`leat tap PIPELINE/rows --side shadow`" + ` shows where. To promote it, write it where the stage's own transform stands and take the line out.
+
+## Working on stages
+
+| command | what it does |
+|---|---|
+| ` + "`leat test FILE`" + ` | runs the tests of a pipeline file, such as those of the examples here |
+| ` + "`leat dry-run FILE`" + ` | shows what becomes of real records, and delivers nothing |
+| ` + "`leat run --watch FILE`" + ` | runs it, and takes each change that builds and passes its tests |
+| ` + "`leat tap PIPELINE/STAGE`" + ` | shows the records that pass a stage of a running pipeline |
+| ` + "`leat transform new NAME`" + ` | makes a folder for a WebAssembly module of your own |
+`
+
 // hosted are the texts of the stages that run code of the user's.
 var hosted = map[string]builtin.Doc{
 	"lambda": lambdaDoc,
@@ -30,11 +55,11 @@ var hosted = map[string]builtin.Doc{
 			"`leat_tx_1` (transforms/wasm/abi/ABI.md), for which there are SDKs for Go, Rust, C and AssemblyScript in transforms/sdk.\n\n" +
 			"Where `module` is a folder of source in Go, Rust, C or AssemblyScript it is built when it is first used and whenever it has changed. The stage's `config` is handed to the module as JSON.\n\n" +
 			"A record that makes the module trap, spend its fuel, time or memory, or answer with something that is no answer is found and fails alone; " +
-			"all others go on, in order. The module names the codes of the records that it fails itself.\n\n" +
+			"all others go on, in order. The module names the codes of the records that it fails itself; the SDK for Go catches panics, whose records fail with `transform.panic`.\n\n" +
 			"```yaml\ntransforms:\n  - name: csv-to-json\n    wasm: { module: ./csv2json }\n    config: { columns: [ { name: airport, type: string } ] }\n```",
 		Codes: []builtin.Code{
 			{Name: "wasm.trap", Meaning: "The call trapped: the module did what no module may, such as reading beyond its memory."},
-			{Name: "wasm.exit", Meaning: "The module ended itself, as a Go program does after a panic."},
+			{Name: "wasm.exit", Meaning: "The module ended itself, as a program in Go does by os.Exit or a panic outside of the record function."},
 			{Name: "wasm.fuel_spent", Meaning: "The call did more work than its `fuel` allows."},
 			{Name: "wasm.too_deep", Meaning: "The module's functions call each other without end."},
 			{Name: "wasm.timeout", Meaning: "The call took longer than `timeout`."},

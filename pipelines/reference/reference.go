@@ -114,6 +114,7 @@ func index() string {
 		}
 	}
 	settings(&b, common)
+	b.WriteString(stageText)
 	return b.String()
 }
 

@@ -128,7 +128,7 @@ type Transform struct {
 	OnError string         `yaml:"on_error" default:"dead_letter" enum:"dead_letter|drop|stop" doc:"What happens to a record that the stage fails."`
 	// Failures says when there are too many of them.
 	Failures Failures `yaml:"failures" doc:"When the stage fails too many records, and what happens then besides."`
-	Shadow   *Shadow  `yaml:"shadow" doc:"A second transform on a sample of the same records, of which nothing is delivered: differences are counted, and leat tap shows them. Text is a module in place of the stage's own."`
+	Shadow   *Shadow  `yaml:"shadow" doc:"A second transform on a sample of the same records, of which nothing is delivered: differences are counted, and leat tap shows them. A path is a module in place of the stage's own, for 10% of the records."`
 
 	// Built-in transforms: each is a builtin.Config.
 	AppendDelimiter *builtin.AppendDelimiter `yaml:"append_delimiter" oneof:"transform" doc:"Ends records with a delimiter."`
@@ -159,7 +159,7 @@ type Transform struct {
 // whatever happens then.
 type Failures struct {
 	Node
-	Over string `yaml:"over" default:"50%" match:"percent" doc:"Too many is more than this share."`
+	Over string `yaml:"over" default:"50%" match:"percent" doc:"Too many is more than this share, such as 20%."`
 	Of   int    `yaml:"of" default:"1000" range:"1..1000000" doc:"Of so many records, the last ones."`
 	Then string `yaml:"then" default:"continue" enum:"continue|pause|stop" doc:"continue: go on as on_error says. pause: leave the records in the stream, and try a few of them after 1 s, 2 s and so on up to 1 min. stop: end the pipeline."`
 }
