@@ -16,8 +16,6 @@ type guest struct {
 	t testing.TB
 }
 
-type globals struct{ work, budget, stop, cause api.MutableGlobal }
-
 // instantiate runs a module as it is. rc nil is the compiler.
 func instantiate(t testing.TB, rc wazero.RuntimeConfig, wasm []byte) *guest {
 	t.Helper()

@@ -54,7 +54,7 @@ func (p *program) i32(depth int) {
 		p.op(0xa7) // i32.wrap_i64
 	case 5:
 		p.i32(depth - 1)
-		p.op(0x71 - 0x71 + opI32Const)
+		p.op(opI32Const)
 		p.b = appendS(p.b, 0xffff)
 		p.op(0x71, opI32Load, 2, 0)
 	case 6:
