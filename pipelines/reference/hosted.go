@@ -6,7 +6,9 @@ import "github.com/leatstream/leat/transforms/builtin"
 const indexText = `# Transforms
 
 A pipeline file's ` + "`transforms`" + ` are stages that every record passes, in order. A stage makes of each record one record, several or none, or it fails it;
-its ` + "`on_error`" + ` says what happens then. Records keep their order and their partition keys.
+its ` + "`on_error`" + ` says what happens then. Records keep their order and their partition keys. A record counts as one from the stream to the sink, also where a
+stage makes several of it: if a later stage fails one of these, none of them is delivered, and the dead letter is the record as it came from the stream.
+With ` + "`on_error: drop`" + ` at that stage the others are delivered.
 
 ` + "```yaml" + `
 transforms:

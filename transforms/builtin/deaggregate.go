@@ -115,7 +115,8 @@ func (c *Deaggregate) Doc() Doc {
 		Summary: "Takes records apart that a producer has put together into one.",
 		Text: "Members of a record of the Kinesis Producer Library get their own partition keys and, as the attribute `" + hashKeyAttribute + "`, their explicit hash keys; " +
 			"a record that is no such one goes on as it is, as in the library for consumers. With `format: json` and `delimited` records keep the partition key, white space between JSON values and empty pieces are no records, " +
-			"and what is left of a record without any is dropped. Members are numbered (`sub`) in their order, from 0.",
+			"and what is left of a record without any is dropped. Members are numbered (`sub`) in their order, from 0. " +
+			"If a later stage fails one of them the record is dead as a whole: its dead letter, sent in again, makes each member once.",
 		Codes: []Code{
 			{"deaggregate.not_json", "With `format: json`: the record is not JSON values one after the other."},
 			{"deaggregate.too_many", "The record holds more than 100,000."},

@@ -163,7 +163,8 @@ func (c *Decompress) Doc() Doc {
 		Summary: "Unpacks records that are compressed with gzip or zstd, and the envelopes of CloudWatch Logs.",
 		Text: "All members of a gzip file, and all frames of zstd, are unpacked one after the other.\n\n" +
 			"With `cloudwatch_logs` a record is what CloudWatch Logs sends to its subscribers: `{\"messageType\": …, \"owner\": …, \"logGroup\": …, \"logStream\": …, \"subscriptionFilters\": […], \"logEvents\": [{\"id\": …, \"timestamp\": …, \"message\": …}, …]}`. " +
-			"Its control messages are dropped. Each log event can become a record of its own, which keeps the partition key.",
+			"Its control messages are dropped. Each log event can become a record of its own, which keeps the partition key. " +
+			"If a later stage fails one of them the envelope is dead as a whole: its dead letter, sent in again, makes each event once.",
 		Codes: []Code{
 			{"decompress.not_compressed", "The record does not begin with the first bytes of gzip or zstd."},
 			{"decompress.damaged", "The record cannot be unpacked."},
