@@ -25,10 +25,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// made makes a transform in a folder of its own, and skips the test if its compiler is missing.
+// made makes a transform in a folder of its own, and skips the test if its compiler is missing. Its files name the folder, so that
+// the cache has what it builds only if that has the same name each time.
 func made(t *testing.T, language string) string {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "drop-debug")
+	t.Chdir(t.TempDir())
+	const dir = "drop-debug"
 	if _, err := New(dir, language); err != nil {
 		t.Fatal(err)
 	}
