@@ -59,7 +59,7 @@ func (c *testCmd) Run(a *app) error {
 	j := a.begin(c.JSON, endsWork)
 	defer j.status.Clear()
 	results := []testResult{}
-	failed := 0
+	failed, all := 0, 0
 	for _, p := range pipelines {
 		ran, err := pipetest.Run(j.ctx, p, func(ctx context.Context) (*stage.Chain, error) {
 			return build.Chain(ctx, p, j.checks())
@@ -71,6 +71,7 @@ func (c *testCmd) Run(a *app) error {
 			return err
 		}
 		j.status.Clear()
+		all += len(ran)
 		for i := range ran {
 			if !ran[i].Passed() {
 				failed++
@@ -81,9 +82,12 @@ func (c *testCmd) Run(a *app) error {
 				printResult(a.stdout, &ran[i])
 			}
 		}
-		if len(ran) == 0 && !c.JSON {
+		if len(p.Tests) == 0 && !c.JSON {
 			fmt.Fprintf(a.stdout, "%s: no tests\n", p.Name)
 		}
+	}
+	if all == 0 && match != nil {
+		return wrong("--only %s: no test has such a name", c.Only)
 	}
 	if c.JSON {
 		if err := a.printJSON(results); err != nil {

@@ -36,10 +36,10 @@ func (c *comparison) run() {
 		c.sink(&c.test.Output[i])
 	}
 	if want := c.test.Dropped; want != nil && *want != c.got.dropped {
-		c.fail(c.test.PlaceOf("dropped"), CodeDropped, "%d records are dropped, want %d", c.got.dropped, *want)
+		c.fail(c.test.PlaceOf("dropped"), CodeDropped, "%s dropped, want %d", records(c.got.dropped), *want)
 	}
 	if want := c.test.Unchanged; want != nil && *want != c.got.unchanged {
-		c.fail(c.test.PlaceOf("unchanged"), CodeUnchanged, "%d records are unchanged, want %d", c.got.unchanged, *want)
+		c.fail(c.test.PlaceOf("unchanged"), CodeUnchanged, "%s unchanged, want %d", records(c.got.unchanged), *want)
 	}
 	c.dead()
 	for i := range c.test.MaxFuel {
@@ -60,7 +60,7 @@ func (c *comparison) sink(want *spec.TestOutput) {
 	for i := range want.Records {
 		w := &want.Records[i]
 		if i >= len(got) {
-			e := c.fail(w.Place(), CodeOutput, "sink %s gets %d records, want %d; the first that is missing is %s", want.Sink, len(got), len(want.Records), short(w.Bytes()))
+			e := c.fail(w.Place(), CodeOutput, "sink %s gets %s, want %d; the first that is missing is %s", want.Sink, records(len(got)), len(want.Records), short(w.Bytes()))
 			if len(c.got.dead) > 0 {
 				e.Hint = "dead letters: " + c.got.dead[0].String()
 			}
@@ -84,7 +84,7 @@ func (c *comparison) sink(want *spec.TestOutput) {
 		}
 	}
 	if n := len(want.Records); len(got) > n {
-		c.fail(want.Place(), CodeOutput, "sink %s gets %d records, want %d; the first too many is %s", want.Sink, len(got), n, short(got[n].data))
+		c.fail(want.Place(), CodeOutput, "sink %s gets %s, want %d; the first too many is %s", want.Sink, records(len(got)), n, short(got[n].data))
 	}
 }
 
@@ -101,7 +101,7 @@ func (c *comparison) dead() {
 	for i := range c.test.Dead {
 		w := &c.test.Dead[i]
 		if i >= len(got) {
-			c.fail(w.Place(), CodeDead, "%d records are dead, want %d", len(got), len(c.test.Dead))
+			c.fail(w.Place(), CodeDead, "%s dead, want %d", records(len(got)), len(c.test.Dead))
 			return
 		}
 		g := got[i]
@@ -118,7 +118,7 @@ func (c *comparison) dead() {
 		}
 	}
 	if n := len(c.test.Dead); len(got) > n {
-		c.fail(c.test.PlaceOf("dead"), CodeDead, "%d records are dead, want %d; the first too many is %s", len(got), n, got[n])
+		c.fail(c.test.PlaceOf("dead"), CodeDead, "%s dead, want %d; the first too many is %s", records(len(got)), n, got[n])
 	}
 }
 
@@ -173,4 +173,11 @@ func differAttrs(w *spec.TestRecord, got record.Attrs) string {
 		there[a.Name] = a.Value
 	}
 	return strings.TrimRight(cmp.Diff(wanted, there), "\n")
+}
+
+func records(n int) string {
+	if n == 1 {
+		return "1 record"
+	}
+	return fmt.Sprintf("%d records", n)
 }
