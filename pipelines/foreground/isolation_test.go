@@ -87,6 +87,7 @@ func (p *place) deadLetters(dir string) map[string]deadLetter {
 // Whatever a real module does with a record, that record alone goes to the dead letters, with why, and all others arrive
 // once and in order.
 func TestPoisonGoesToTheDeadLettersAndAllElseArrivesInOrder(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	poison := []struct{ data, code, says string }{
 		{"exit", wasm.CodeExit, "code 3: probe says goodbye"},
@@ -255,6 +256,7 @@ func TestAStageThatFailsTooOftenIsSeenAndGoesOn(t *testing.T) {
 }
 
 func TestAStageThatRestsLeavesItsRecordsInTheStream(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	g, metrics, health, _ := p.failingStage("{ over: 20%, of: 100, then: pause }")
 	ctx, stop := context.WithCancel(t.Context())

@@ -20,6 +20,7 @@ import (
 // A real module runs beside another: what it would do differently is counted and can be tapped, and nothing of it, its traps
 // and its loops without end included, is delivered or holds anything back.
 func TestAModuleRunsInTheShadowOfAnother(t *testing.T) {
+	t.Parallel()
 	guests, err := filepath.Abs("../../transforms/wasm/testdata/guests")
 	if err != nil {
 		t.Fatal(err)

@@ -223,6 +223,7 @@ func (w *watch) reload() {
 	for name, r := range w.running {
 		if !named[name] && w.ctx.Err() == nil {
 			r.halt()
+			r.member.rest(nil)
 			r.shown.Remove()
 			delete(w.running, name)
 			w.tell(Change{Pipeline: name, Removed: true})
@@ -260,8 +261,12 @@ func (w *watch) renew(p *spec.Pipeline, seen *Seen) {
 	}
 	if err := w.adopt(m, p, next.Pipeline); err != nil {
 		c := Change{Pipeline: p.Name, Tests: results, Err: err, Stopped: true}
-		if before != nil && w.goBack(m, before.seen) == nil {
-			c.Stopped, c.Gap = false, time.Since(began)
+		if before != nil {
+			if back := w.goBack(m, before.seen); back == nil {
+				c.Stopped, c.Gap = false, time.Since(began)
+			} else if c.Err = errors.Join(err, back); w.ctx.Err() == nil {
+				m.rest(c.Err)
+			}
 		}
 		w.tell(c)
 		return
@@ -330,6 +335,13 @@ func (m *member) failure() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.err
+}
+
+// rest says why no version runs; nil if none should.
+func (m *member) rest(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.err = err
 }
 
 // settle adds what the version that has ended did to what was done before it.

@@ -21,6 +21,7 @@ import (
 
 // A change that comes while the first versions are being built is not forgotten.
 func TestAChangeBeforeTheStartIsTaken(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	p.write("in.txt", "one\n")
 	p.replace("p.yaml", fmt.Sprintf(marking, " v0"))
@@ -171,6 +172,7 @@ sinks:
 // Twenty versions take over from one another while records keep coming: each record is delivered once to each sink, and
 // the ledgers hold.
 func TestNoRecordIsLostOrDoubledAcrossTwentySwaps(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	p.write("in.txt", "")
 	w := watchFile(t, p, fmt.Sprintf(marking, " v0"))
@@ -254,6 +256,7 @@ tests: [ { name: it marks, input: [ { data: x } ], output: { out: [ { data: "x %
 
 // What does not compile, fails its tests or is wrong in the file changes nothing, and says why; what is good takes over.
 func TestOnlyWhatIsGoodTakesOver(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	p.write("in.txt", "one\n")
 	p.replace("mark/main.go", fmt.Sprintf(guest, "first"))
@@ -320,6 +323,7 @@ func TestOnlyWhatIsGoodTakesOver(t *testing.T) {
 // A pipeline that cannot go on rests until something changes; one that cannot be tied to its stream gives way to the version
 // before.
 func TestAPipelineThatStopsGoesOnWithTheNextChange(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	p.write("in.txt", `{"n":"text"}`+"\n")
 	strict := strings.Replace(fmt.Sprintf(marking, ""), `append_delimiter: { delimiter: "" }`, `filter: { when: "n > 1" }, on_error: %s`, 1)
@@ -334,8 +338,8 @@ func TestAPipelineThatStopsGoesOnWithTheNextChange(t *testing.T) {
 	w.taken()
 	p.write("in.txt", `{"n":2}`+"\n")
 	p.delivered("out", 1)
-	p.replace("p.yaml", strings.Replace(fmt.Sprintf(strict, "drop"), "stream: s", "stream: { name: s, shards: 0 }", 1))
-	if c := w.next(); c.Err == nil || c.Stopped {
+	p.replace("p.yaml", strings.Replace(fmt.Sprintf(strict, "drop"), "./in.txt", "./**/in.txt", 1))
+	if c := w.next(); fault.CodeOf(c.Err) != "feeder.invalid_config" || c.Stopped || c.Gap == 0 {
 		t.Errorf("%+v", c)
 	}
 	p.write("in.txt", `{"n":3}`+"\n")
@@ -345,5 +349,45 @@ func TestAPipelineThatStopsGoesOnWithTheNextChange(t *testing.T) {
 	}
 	if r := w.group.Report()[0]; r.Error != "" || r.Sinks[0].Delivered != 2 || r.Sinks[0].Dropped != 1 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// If the version before cannot come back either, that is seen until something changes, and no failure is left of a pipeline that is
+// taken from the files.
+func TestAFailureIsSeenAsLongAsItLasts(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.write("in.txt", "one\n")
+	identity, err := os.ReadFile("../benchpipe/identity.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.replace("m.wasm", string(identity))
+	stays := strings.NewReplacer("pipeline: p", "pipeline: q", "stream: s", "stream: q").Replace(fmt.Sprintf(marking, " v0"))
+	first := strings.Replace(fmt.Sprintf(marking, " v0"), `append_delimiter: { delimiter: " v0" }`, "wasm: { module: ./m.wasm }", 1)
+	w := watchFile(t, p, stays+"---\n"+first)
+	if err := os.Remove(filepath.Join(p.dir, "m.wasm")); err != nil {
+		t.Fatal(err)
+	}
+	if c := w.next(); fault.CodeOf(c.Err) != "build.no_module" || c.Stopped {
+		t.Errorf("%+v", c)
+	}
+	p.replace("p.yaml", stays+"---\n"+strings.Replace(fmt.Sprintf(marking, " v0"), "./in.txt", "./**/in.txt", 1))
+	c := w.next()
+	for c.Pipeline == "q" && c.Err == nil { // is in the file that has changed
+		c = w.next()
+	}
+	if text := fmt.Sprint(c.Err); !c.Stopped || !strings.Contains(text, "**") || !strings.Contains(text, "m.wasm") {
+		t.Errorf("%+v", c)
+	}
+	if r := w.group.Report()[1]; !strings.Contains(r.Error, "m.wasm") {
+		t.Errorf("%+v", r)
+	}
+	p.replace("p.yaml", stays)
+	for c = w.next(); !c.Removed; {
+		c = w.next()
+	}
+	if err := w.end(); err != nil {
+		t.Errorf("of a pipeline that is not there: %v", err)
 	}
 }
