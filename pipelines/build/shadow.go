@@ -36,7 +36,7 @@ func (b *builder) shadow(t *spec.Transform, link *stage.Link) error {
 	}
 	if link.Digest != "" && link.Digest == made.Digest && bytes.Equal(t.Config, beside.Config) {
 		b.logger().Info("the stage runs what its shadow would: it is promoted, and can go from the file", "pipeline", b.spec.Name, "stage", t.Name)
-		return nil
+		return second.close(b.ctx)
 	}
 	var kinds []string
 	for _, kind := range stage.Differences {

@@ -8,8 +8,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/leatstream/leat/core/engine"
@@ -253,13 +251,3 @@ func (r *run) pass(ctx context.Context, in *record.Batch) error {
 	}
 	return nil
 }
-
-// sinkNames lists the sinks that are looked at.
-func (r *run) sinkNames() (names []string) {
-	for _, s := range r.sinks {
-		names = append(names, s.Sink)
-	}
-	return slices.Clip(names)
-}
-
-func (r *run) from(what ...string) { r.summary.Source = strings.Join(what, " ") }

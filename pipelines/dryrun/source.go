@@ -49,7 +49,7 @@ func (r *run) stream(ctx context.Context) (found bool, err error) {
 		return false, err
 	}
 	defer scan.Close()
-	r.from("stream", name, "in", r.opts.Data)
+	r.summary.Source = "stream " + name + " in " + r.opts.Data
 	batch := record.NewBatch()
 	defer batch.Release()
 	for {
@@ -110,14 +110,14 @@ func newest(from shardlog.Positions, shards []shardlog.ShardState, n uint64) {
 // checkpoint is where the slowest of the sinks would go on.
 func (r *run) checkpoint(store *state.Store, log shardlog.Log, incarnation string) (shardlog.Positions, error) {
 	from := shardlog.Positions{}
-	for _, name := range r.sinkNames() {
-		id := delivery.ID{Pipeline: r.spec.Name, Sink: name, Incarnation: incarnation}
+	for _, s := range r.sinks {
+		id := delivery.ID{Pipeline: r.spec.Name, Sink: s.Sink, Incarnation: incarnation}
 		report, err := delivery.Audit(store, id, log.Shards(), r.opts.FS, "")
 		if err != nil {
 			return nil, err
 		}
 		if report.Stream == "" {
-			return nil, fault.New(fault.Permanent, CodeNoCheckpoint, "sink %s of pipeline %s has no checkpoint: it has not run yet", name, r.spec.Name).
+			return nil, fault.New(fault.Permanent, CodeNoCheckpoint, "sink %s of pipeline %s has no checkpoint: it has not run yet", s.Sink, r.spec.Name).
 				WithHint("start --from trim_horizon")
 		}
 		for _, s := range report.Shards {
@@ -144,7 +144,7 @@ func (r *run) input(ctx context.Context) error {
 
 // lines reads standard input.
 func (r *run) lines(ctx context.Context, in io.Reader, like *spec.FileSource) error {
-	r.from("standard input")
+	r.summary.Source = "standard input"
 	scan := bufio.NewScanner(in)
 	scan.Buffer(make([]byte, 0, 64<<10), int(like.MaxLine)+1)
 	feed := fed{run: r}
@@ -185,9 +185,9 @@ func (r *run) files(ctx context.Context, sources []spec.FileSource) error {
 		return err
 	}
 	if r.opts.Input != "" {
-		r.from(r.opts.Input)
+		r.summary.Source = r.opts.Input
 	} else {
-		r.from("files of the pipeline: there is no stream", r.spec.Source.Stream.Name, "in", r.opts.Data)
+		r.summary.Source = "files of the pipeline: there is no stream " + r.spec.Source.Stream.Name + " in " + r.opts.Data
 	}
 	err = f.Run(ctx)
 	if cause := context.Cause(ctx); cause != nil {

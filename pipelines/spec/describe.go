@@ -79,8 +79,6 @@ func (f *field) takes(t reflect.Type) string {
 		what = "a mapping of names to text"
 	case t == secretPairsType:
 		what = "a mapping of names to text or secrets"
-	case t == secretPairsType:
-		what = "a mapping of names to text or secrets"
 	case t == reflect.TypeFor[Base64]():
 		what = "base64"
 	case t == reflect.TypeFor[Shadow]():

@@ -54,7 +54,7 @@ func (s *Shadow) decode(d *decoder, n *node, f *field) {
 			sample = e.value
 		case e.key == "module":
 			d.value(e.value, reflect.ValueOf(&s.Module).Elem(), &field{key: "module", required: true, path: "file"})
-		case isOneOf(e.key, notInShadow):
+		case slices.Contains(notInShadow, e.key):
 			d.fail(e.value, "spec.unknown_key", "a shadow has no key %q: it is that of its stage", e.key)
 		default:
 			rest.entries = append(rest.entries, e)
@@ -72,15 +72,6 @@ func (s *Shadow) decode(d *decoder, n *node, f *field) {
 	rest.set("name", n.place, &node{kind: scalarKind, place: n.place, text: "shadow", free: true})
 	s.Transform = &Transform{}
 	d.value(rest, reflect.ValueOf(s.Transform).Elem(), &field{key: "shadow"})
-}
-
-func isOneOf(key string, keys []string) bool {
-	for _, k := range keys {
-		if k == key {
-			return true
-		}
-	}
-	return false
 }
 
 func (s *Shadow) sample(d *decoder, n *node) {
