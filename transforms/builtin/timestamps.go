@@ -125,14 +125,23 @@ func (c *Timestamps) forms(t *timestamps) *fault.Error {
 		names = []string{"rfc3339"}
 	}
 	for _, name := range names {
+		yearless := false
 		read, ok := timeReaders[name]
 		if !ok {
-			if bad := c.strftime("from", name); bad != nil {
+			back, bad := c.strftime("from", name)
+			switch {
+			case bad != nil:
 				return bad
+			case back.Year() == sampleTime.Year():
+				read = strftimeReader(name)
+			case back.YearDay() == sampleTime.YearDay():
+				read = strftimeReader("%Y " + name)
+			default:
+				return invalid(&c.Node, "from", "timestamps.bad_format", "from: %q tells neither the year nor the day of the year", name)
 			}
-			read = strftimeReader(name)
+			yearless = back.Year() != sampleTime.Year()
 		}
-		t.readers = append(t.readers, read)
+		t.readers, t.yearless = append(t.readers, read), append(t.yearless, yearless)
 	}
 	t.unit = epochUnits[c.To]
 	switch {
@@ -143,29 +152,38 @@ func (c *Timestamps) forms(t *timestamps) *fault.Error {
 	case c.Has("precision"):
 		return invalid(&c.Node, "precision", "timestamps.bad_format", "precision is for rfc3339")
 	case t.unit == 0:
-		return c.strftime("to", c.To)
+		_, bad := c.strftime("to", c.To)
+		return bad
 	}
 	return nil
 }
 
-// strftime checks a format: what it writes must be what it reads, or it has a directive that there is not.
-func (c *Timestamps) strftime(key, format string) *fault.Error {
-	bad := invalid(&c.Node, key, "timestamps.bad_format", "%s: %q is neither the name of a form nor a format of strftime", key, format).
-		WithHint("there are rfc3339, iso8601, apache, epoch, epoch_s, epoch_ms, epoch_us, epoch_ns, and formats such as %%d/%%m/%%Y %%H:%%M:%%S")
+// sampleTime is what a format has to write and to read.
+var sampleTime = time.Date(2026, 11, 23, 12, 34, 56, 0, time.UTC)
+
+// strftime checks a format: what it writes must be what it reads, or it has a directive that there is not. back is what it reads of the sample.
+func (c *Timestamps) strftime(key, format string) (back time.Time, bad *fault.Error) {
+	forms := "rfc3339, iso8601, apache, epoch, epoch_s, epoch_ms, epoch_us, epoch_ns"
+	if key == "to" {
+		forms = "rfc3339, epoch_s, epoch_ms, epoch_us, epoch_ns"
+	}
+	bad = invalid(&c.Node, key, "timestamps.bad_format", "%s: %q is neither the name of a form nor a format of strftime", key, format).
+		WithHint("there are %s, and formats such as %%d/%%m/%%Y %%H:%%M:%%S", forms)
 	if !strings.Contains(format, "%") || len(format) > maxTimeFormat {
-		return bad
+		return back, bad
 	}
-	sample := time.Date(2026, 11, 23, 12, 34, 56, 0, time.UTC)
-	if _, err := timefmt.Parse(timefmt.Format(sample, format), format); err != nil {
-		return bad
+	back, err := timefmt.Parse(timefmt.Format(sampleTime, format), format)
+	if err != nil {
+		return back, bad
 	}
-	return nil
+	return back, nil
 }
 
 // timestamps is a configuration, ready for records.
 type timestamps struct {
 	config       *Timestamps
 	readers      []timeReader
+	yearless     []bool // the reader wants the year and a space before the text
 	zone, toZone *time.Location
 	layout       string        // of rfc3339
 	unit         time.Duration // of numbers
@@ -173,7 +191,7 @@ type timestamps struct {
 
 // convert reads the time in a field and writes it to another.
 func (t *timestamps) convert(name string, from, to leatjson.Field, r *record.Record) failure {
-	at, ok := t.read(from)
+	at, ok := t.read(from, r)
 	if !ok {
 		switch {
 		case t.config.Fallback == "keep":
@@ -205,7 +223,7 @@ func (t *timestamps) convert(name string, from, to leatjson.Field, r *record.Rec
 	return failure{}
 }
 
-func (t *timestamps) read(from leatjson.Field) (at time.Time, ok bool) {
+func (t *timestamps) read(from leatjson.Field, r *record.Record) (at time.Time, ok bool) {
 	text := from.Raw()
 	switch from.Kind() {
 	case leatjson.String:
@@ -217,12 +235,29 @@ func (t *timestamps) read(from leatjson.Field) (at time.Time, ok bool) {
 	if len(text) > maxTimeText {
 		return time.Time{}, false
 	}
-	for _, read := range t.readers {
-		if at, ok = read(text, t.zone); ok {
+	for i, read := range t.readers {
+		if t.yearless[i] {
+			at, ok = readYearless(read, text, t.zone, r.ArrivedAt())
+		} else {
+			at, ok = read(text, t.zone)
+		}
+		if ok {
 			return at, true
 		}
 	}
 	return time.Time{}, false
+}
+
+// readYearless reads a time in the year that brings it closest to the record's arrival.
+func readYearless(read timeReader, text []byte, zone *time.Location, arrived time.Time) (closest time.Time, ok bool) {
+	for year := arrived.Year() - 1; year <= arrived.Year()+1; year++ {
+		var buf [maxTimeText + 16]byte
+		at, can := read(append(strconv.AppendInt(buf[:0], int64(year), 10), " "+string(text)...), zone)
+		if can && (!ok || at.Sub(arrived).Abs() < closest.Sub(arrived).Abs()) {
+			closest, ok = at, true
+		}
+	}
+	return closest, ok
 }
 
 // inUnits returns the units since 1970, rounded down.
@@ -243,7 +278,7 @@ func (c *Timestamps) Doc() Doc {
 			"all of the time of day; `apache` is as in 10/Oct/2000:13:55:36 -0700. `epoch_s` and its like are numbers since 1970, or texts of them, and may have a fraction; `epoch` takes up to 11 digits for seconds, 14 for milliseconds, " +
 			"17 for microseconds and more for nanoseconds.\n\n" +
 			"Formats are those of strftime, as Fluent Bit, Vector and jq have them: %Y-%m-%d %H:%M:%S, %f for a fraction of up to 6 digits, %b for Nov, %p for AM and PM, %z for +0100, %s for seconds since 1970, %% for a percent sign. " +
-			"A leap second is not read.",
+			"A format without a year takes the one that brings the time closest to the record's arrival. A leap second is not read.",
 		Codes: []Code{
 			{"timestamps.not_json", "The record is not JSON."},
 			{"timestamps.missing", "The field is missing or null."},

@@ -30,7 +30,11 @@ func TestTimesAreRead(t *testing.T) {
 		"epoch":              {`1763899200`: "2025-11-23T12:00:00Z", `1763899200123`: "2025-11-23T12:00:00.123Z", `1763899200123456`: "2025-11-23T12:00:00.123456Z", `1763899200123456789`: "2025-11-23T12:00:00.123456789Z", `"1763899200.5"`: "2025-11-23T12:00:00.5Z", `-1763899200.5`: "1914-02-08T11:59:59.5Z"},
 		"%d.%m.%Y %H:%M":     {`"1.7.2026 12:30"`: "2026-07-01T10:30:00Z", `"31.2.2026 12:30"`: "", `"1.4.2026 12:30"`: "2026-04-01T10:30:00Z", `"31.4.2026 2:30"`: "", `"3.3.2026 12:31"`: "2026-03-03T11:31:00Z", `"1.7.2026 12:30 "`: "", `7`: ""},
 		"%a, %d %b %Y %T %z": {`"Wed, 01 Jul 2026 12:30:00 +0200"`: "2026-07-01T10:30:00Z"},
-		"%s.%f":              {`"1763899200.5"`: "2025-11-23T12:00:00.5Z"},
+		// Records arrive in November 2026.
+		"%b %d %H:%M:%S": {`"Nov 23 13:00:00"`: "2026-11-23T12:00:00Z", `"Jan 02 13:00:00"`: "2027-01-02T12:00:00Z", `"Jul 01 12:30:00"`: "2026-07-01T10:30:00Z", `"Feb 29 13:00:00"`: "", `"Nov 31 13:00:00"`: "", `"x"`: ""},
+		"%d/%m":          {`"3/3"`: "2027-03-02T23:00:00Z", `"31/12"`: "2026-12-30T23:00:00Z"},
+		"%Y":             {`"2024"`: "2023-12-31T23:00:00Z"},
+		"%s.%f":          {`"1763899200.5"`: "2025-11-23T12:00:00.5Z"},
 	} {
 		tr := open(t, "timestamps", fmt.Sprintf(`{ fields: [ .t ], from: [ "%s" ], time_zone: Europe/Vienna }`, form))
 		for value, want := range cases {
@@ -75,7 +79,7 @@ func TestTimesAreWritten(t *testing.T) {
 	becomes(t, "timestamps", `{ fields: [ .a ], fallback: keep }`, `{"a":"x"}`, "unchanged", `{}`, "unchanged")
 	becomes(t, "timestamps", `{ fields: [ .a ], fallback: arrival, to: epoch_s }`, `{"a":"x"}`, `[{"a":1795435200}]`, `{}`, `[{"a":1795435200}]`, `[]`, "timestamps.no_object: …")
 	refused(t, "timestamps", map[string]string{
-		`{}`: "needs the key", `{ fields: [ a ] }`: "not a path", `{ fields: [ .a ], from: [ java ] }`: "neither the name", `{ fields: [ .a ], from: [ "%Q" ] }`: "neither the name", `{ fields: [ .a ], to: "%" }`: "neither the name",
+		`{}`: "needs the key", `{ fields: [ a ] }`: "not a path", `{ fields: [ .a ], from: [ java ] }`: "neither the name", `{ fields: [ .a ], from: [ "%Q" ] }`: "neither the name", `{ fields: [ .a ], to: "%" }`: "neither the name", `{ fields: [ .a ], from: [ "%H:%M:%S" ] }`: "neither the year nor", `{ fields: [ .a ], from: [ "%d %H:%M" ] }`: "neither the year nor",
 		`{ fields: [ .a ], to: epoch }`: "neither the name", `{ fields: [ .a, .b ], into: .c }`: "one field", `{ fields: [ .a ], into: . }`: "lone dot", `{ fields: [ .a ], time_zone: Mars }`: "time_zone", `{ fields: [ .a ], to_zone: Local }`: "to_zone",
 		`{ fields: [ .a ], to: epoch_s, precision: ms }`: "precision is for", `{ fields: [ .a, .a.b ] }`: "one holds the other",
 	})
