@@ -17,7 +17,7 @@ import (
 type CSVToJSON struct {
 	setting.Node
 	Columns   []CSVColumn `yaml:"columns" items:"0..2000" doc:"The columns, in order. With header: true they may be left out, or give columns types by their names."`
-	Header    bool        `yaml:"header" default:"false" doc:"The first row of each record names its columns. Implies rows: many."`
+	Header    bool        `yaml:"header" default:"false" doc:"The first row of each record names its columns. Implies rows: many. Not for the lines of a file, which are a record each: list the columns, and pass over the header by the source's skip_lines."`
 	Rows      string      `yaml:"rows" default:"one" enum:"one|many" doc:"How many rows a record has. With many, each row becomes a record of its own."`
 	Delimiter string      `yaml:"delimiter" default:"," doc:"What separates fields: one ASCII character."`
 	Quote     string      `yaml:"quote" default:"\"" doc:"What encloses fields that hold delimiters, quotes or newlines: one ASCII character; empty for none."`
