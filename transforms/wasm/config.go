@@ -32,6 +32,8 @@ const (
 	DefaultFuelPerByte = 50_000
 
 	pageSize = 64 << 10
+	// maxMemory is one page less than a module may have: the runtime tells the size of a memory in 32 bits.
+	maxMemory = 4<<30 - pageSize
 )
 
 // Guard is how calls are kept from running for ever.
@@ -41,7 +43,8 @@ const (
 	// Metered bounds the work of a call by its fuel, and its time by the time limit. The module is rewritten so that it counts what it does,
 	// which makes it slower by a few hundredths (C) to a quarter (Go).
 	Metered Guard = "metered"
-	// Interrupt stops a call at its time limit. The module's loops check for it, which makes them several times slower.
+	// Interrupt stops a call at its time limit. The module's loops check for it, which makes them several times slower. A recursion without a
+	// loop does not check: it is for modules that are trusted, too.
 	Interrupt Guard = "interrupt"
 	// None lets a call run as long as it likes: full speed, for modules that are trusted. A loop without end in such a module stops
 	// its pipeline and, because Go's garbage collector has to wait for it, in the end the whole process.
@@ -158,6 +161,7 @@ func (c *Config) Validate() error {
 	case !json.Valid(c.Config):
 		return invalid("config is not JSON")
 	}
+	c.MemoryLimit = min(c.MemoryLimit, maxMemory)
 	return nil
 }
 

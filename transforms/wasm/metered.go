@@ -16,7 +16,7 @@ import (
 )
 
 // useMetered makes the module's code meter itself. folder is where the cache keeps what belongs to the module, or empty. What cannot
-// be metered runs under the guard Interrupt.
+// be metered is refused: the guard Interrupt, which could run it, does not stop a recursion without a loop.
 func (m *Module) useMetered(ctx context.Context, folder string) error {
 	path := ""
 	if folder != "" {
@@ -33,10 +33,8 @@ func (m *Module) useMetered(ctx context.Context, folder string) error {
 	var unknown *meter.Unsupported
 	switch {
 	case errors.As(err, &unknown):
-		m.cfg.Logger.Warn("the module runs under the guard interrupt, which is slower, because it cannot be metered",
-			"module", m.cfg.name(), "uses", unknown.What, "function", unknown.Func)
-		m.cfg.Guard = Interrupt
-		return nil
+		return fault.New(fault.Permanent, CodeUnmeterable, "%s cannot be metered: %w", m.cfg.name(), err).
+			WithHint("build it for WebAssembly 2.0 without later proposals or, if it is trusted, set guard: interrupt")
 	case errors.As(err, &refused) && refused.Reserved:
 		return fault.New(fault.Permanent, CodeReservedName, "%s cannot be metered: %w", m.cfg.name(), err).WithHint("rename the export")
 	case err != nil:
