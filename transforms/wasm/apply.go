@@ -209,8 +209,8 @@ func refuse(out *stage.Output, code, format string, args ...any) {
 	})
 }
 
-// collect takes the frame that the module returned over into out. It copies the frame before it looks at it, so that the
-// instance may go on to its next call while out is in use.
+// collect takes the frame that the module returned over into out. It copies a frame that keeps the rules, so that the
+// instance may go on to its next call while out is in use; one that breaks them takes no room in the arena.
 func (i *instance) collect(ptr, n uint32, limit int, recs []record.Record, base int, out *stage.Output) error {
 	if int64(n) > int64(limit) {
 		return fault.New(fault.Permanent, CodeOutputTooLarge, "leat_transform returned %d bytes, more than the limit of %d", n, limit).
@@ -220,11 +220,11 @@ func (i *instance) collect(ptr, n uint32, limit int, recs []record.Record, base 
 	if !ok || ptr%8 != 0 {
 		return badFrame("%d bytes at %d lie outside the memory or not at a multiple of 8", n, ptr)
 	}
-	frame := out.Arena.Bytes(view)
-	o, err := i.layout.Decode(frame)
+	o, err := i.layout.Decode(view)
 	if err != nil {
 		return badFrame("%v", err)
 	}
+	o.Moved(out.Arena.Bytes(view))
 	first := len(out.Outs)
 	out.Outs = slices.Grow(out.Outs, o.Outs())
 	i.slab = nil
@@ -261,8 +261,8 @@ func (i *instance) collect(ptr, n uint32, limit int, recs []record.Record, base 
 		*res = stage.Result{Status: statuses[r.Status], First: first + r.First, N: r.N}
 		if r.Status == abi.Failed {
 			class, code, reason := o.Failure(j)
-			res.Class, res.Code = fault.Class(class), strings.ToValidUTF8(string(code), "")
-			res.Reason = strings.ToValidUTF8(string(reason), "\uFFFD")
+			res.Class, res.Code = fault.Class(class), strings.ToValidUTF8(string(code[:min(len(code), maxCode)]), "")
+			res.Reason = strings.ToValidUTF8(string(reason[:min(len(reason), maxFailure)]), "\uFFFD")
 			if res.Code == "" {
 				res.Code = codeTransformFailed
 			}

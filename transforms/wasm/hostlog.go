@@ -15,6 +15,7 @@ const (
 	logInterval = 100 * time.Millisecond // then one line each
 	maxLogLine  = 4 << 10                // bytes
 	maxFailure  = 1 << 10                // bytes of leat.fail's text, and of stderr kept as a reason
+	maxCode     = 128                    // bytes of a failed result's code
 	maxCounters = 256                    // names; more are counted as one
 	maxName     = 128                    // bytes of a counter's name
 )
@@ -74,6 +75,7 @@ func (s *guestStream) Write(p []byte) (int, error) {
 		s.line.Write(line[:min(len(line), maxLogLine-s.line.Len())])
 		if ended {
 			s.flush()
+			s.check() // one write may have as many lines as the memory has bytes
 		}
 		rest = after
 	}

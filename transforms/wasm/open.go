@@ -135,19 +135,33 @@ func (m *Module) compile(ctx context.Context) error {
 		m.cfg.Bytes = mergeSegments(m.cfg.Bytes)
 	}
 	if err == nil {
-		m.cache, err = wazero.NewCompilationCacheWithDir(folder)
+		err = m.compileCached(ctx, folder)
+	}
+	if err != nil && folder != "" && os.RemoveAll(folder) == nil { // what it holds may be damaged
+		damaged := err
+		if err = m.compileCached(ctx, folder); err == nil {
+			m.cfg.Logger.Warn("a compiled module in the cache cannot be used and was made again", "module", m.cfg.name(), "dir", folder, "error", damaged)
+		}
 	}
 	if err == nil {
-		if m.runtime, m.compiled, err = m.compileWith(ctx, m.cache); err == nil {
-			return nil
-		}
-		err = errors.Join(err, m.closeRuntime(ctx))
+		return nil
 	}
 	cached := err
 	if m.runtime, m.compiled, err = m.compileWith(ctx, nil); err != nil {
 		return fault.New(fault.Permanent, CodeInvalidModule, "%s is not a valid module: %w", m.cfg.name(), err)
 	}
 	m.cfg.Logger.Warn("the cache of compiled modules cannot be used", "dir", m.cfg.CacheDir, "error", cached)
+	return nil
+}
+
+// compileCached compiles the module, or takes it from the cache in the folder.
+func (m *Module) compileCached(ctx context.Context, folder string) (err error) {
+	if m.cache, err = wazero.NewCompilationCacheWithDir(folder); err != nil {
+		return err
+	}
+	if m.runtime, m.compiled, err = m.compileWith(ctx, m.cache); err != nil {
+		return errors.Join(err, m.closeRuntime(ctx))
+	}
 	return nil
 }
 

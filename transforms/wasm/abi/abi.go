@@ -42,6 +42,10 @@ const (
 	MagicOutput = "LTR1"
 	// MaxFrame bounds a frame; more cannot be addressed by the guest anyway.
 	MaxFrame = 1<<32 - 1
+	// MaxNamed bounds what the outs of an OUTPUT frame name together, in bytes: a field that several of them share counts for each, and an
+	// attribute block in the frame attrsWeight times, which is the room that its entries take once they are decoded.
+	MaxNamed    = 64 << 20
+	attrsWeight = 4
 	// MaxAttrs bounds the number of attributes, or of partition keys, of one record.
 	MaxAttrs = 1<<16 - 1
 )

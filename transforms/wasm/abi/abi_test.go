@@ -172,6 +172,23 @@ func TestDecodeNamesWhatIsWrongWithAnOutput(t *testing.T) {
 	}
 }
 
+func TestAFieldWithoutBytesLiesAnywhere(t *testing.T) {
+	l, frame := encode(t, sample)
+	good := answer(t, frame)
+	out := int(le.Uint32(good[20:])) + OutSize // the second, with nothing in the INPUT frame but its data
+	for _, field := range []int{16, 24, 32} {
+		le.PutUint32(good[out+field:], 0xfffffff0)
+		le.PutUint32(good[out+field+4:], 0)
+	}
+	o, err := l.Decode(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := o.Out(1); len(o.Bytes(f.Key)) != 0 || len(o.Bytes(f.Attrs)) != 0 || len(o.Bytes(f.Partition)) != 0 {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestPlanRefusesAttributesThatCannotBeEncoded(t *testing.T) {
 	var l Layout
 	if err := l.Plan([]Record{{}, {Attrs: []Attr{{strings.Repeat("n", 1<<16), ""}}}}); err == nil || !strings.Contains(err.Error(), "record 1") {

@@ -67,7 +67,7 @@ func (l *Layout) Decode(frame []byte) (Output, error) {
 		return Output{}, header("the results and the outs overlap")
 	}
 	o := Output{frame, l, int(results), int(outs), int(inCount), int(outCount)}
-	c := checker{&o, first, results, resultsEnd, outs, outsEnd}
+	c := checker{o: &o, first: first, results: results, resultsEnd: resultsEnd, outs: outs, outsEnd: outsEnd}
 	named := 0
 	for i := range o.nResult {
 		n, err := c.result(i)
@@ -88,6 +88,8 @@ type checker struct {
 	first               uint64
 	results, resultsEnd uint64
 	outs, outsEnd       uint64
+	// named is how much the outs have named so far, in bytes.
+	named uint64
 }
 
 // free reports whether a field lies in the frame and outside its header and tables. A field without bytes lies anywhere.
@@ -148,17 +150,23 @@ func (c *checker) out(j, parent int) error {
 	}
 	for k, name := range [...]string{"data", "key", "attrs", "partition"} {
 		off, n := le.Uint32(e[8+8*k:]), le.Uint32(e[12+8*k:])
-		if flags&(1<<k) == 0 {
-			if !c.free(off, n) {
-				return bad("its " + name + " lies outside the frame or in a table")
+		weight := uint64(1)
+		if flags&(1<<k) != 0 {
+			if _, ok := c.o.layout.Spans[parent].field(off, n, k == 2); !ok {
+				return bad("its " + name + " does not lie in its record in the INPUT frame")
 			}
-			if k >= 2 && n > 0 {
-				if err := checkAttrs(c.o.frame[off : off+n]); err != nil {
-					return bad("its " + name + ": " + err.Error())
-				}
+		} else if !c.free(off, n) {
+			return bad("its " + name + " lies outside the frame or in a table")
+		} else if k >= 2 && n > 0 { // one without bytes lies anywhere
+			weight = attrsWeight
+		}
+		if c.named += weight * uint64(n); c.named > MaxNamed {
+			return bad("with those before it, it names more than " + itoa(MaxNamed) + " bytes: what outs share counts for each, attributes four times")
+		}
+		if weight == attrsWeight {
+			if err := checkAttrs(c.o.frame[off : off+n]); err != nil {
+				return bad("its " + name + ": " + err.Error())
 			}
-		} else if _, ok := c.o.layout.Spans[parent].field(off, n, k == 2); !ok {
-			return bad("its " + name + " does not lie in its record in the INPUT frame")
 		}
 	}
 	return nil
@@ -181,6 +189,9 @@ func (s Span) field(off, n uint32, attrs bool) (Field, bool) {
 // Len is the number of results, Outs that of outputs.
 func (o *Output) Len() int  { return o.nResult }
 func (o *Output) Outs() int { return o.nOuts }
+
+// Moved says that frame, a copy of the frame that was decoded, takes its place.
+func (o *Output) Moved(frame []byte) { o.frame = frame }
 
 // Bytes returns the bytes of a field that is InFrame. They share the frame's memory.
 func (o *Output) Bytes(f Field) []byte {
