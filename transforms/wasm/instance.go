@@ -56,13 +56,16 @@ func (m *Module) instantiate(ctx context.Context) (*instance, error) {
 	i.stdout.check, i.stderr.check = i.checkTime, i.checkTime
 	guarded, cancel := i.guard(ctx)
 	defer cancel()
-	mod, err := m.runtime.InstantiateModule(experimental.WithMemoryAllocator(guarded, allocator{i}), m.compiled, m.moduleConfig(i))
+	mod, err := m.newInstance(experimental.WithMemoryAllocator(guarded, allocator{i}), i, m.moduleConfig(i))
 	if err != nil {
 		if i.memory != nil {
 			i.memory.release()
 		}
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
+		}
+		if errors.Is(err, errNoMemory) {
+			return nil, err
 		}
 		if timedOut(err) {
 			return nil, i.timeout("the start of " + m.cfg.name())

@@ -1,6 +1,15 @@
 package wasm
 
-import "github.com/tetratelabs/wazero/experimental"
+import (
+	"context"
+	"errors"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/leatstream/leat/core/fault"
+)
 
 // linearMemory is the memory of one instance, kept outside Go's heap where the system allows it: a new instance then neither
 // copies its memory as it grows nor makes Go collect garbage sooner, and what it costs is given back with it. Measured,
@@ -11,6 +20,8 @@ import "github.com/tetratelabs/wazero/experimental"
 type linearMemory interface {
 	experimental.LinearMemory
 	release()
+	// denied is whether the system had no memory when it was asked last.
+	denied() bool
 	// keep makes the memory, of size bytes, what forget puts back, at the cost of the pages that were written to in between. It
 	// is false where the system has no such thing. forget is told the size that the memory has now; what is new is zero.
 	keep(size int) bool
@@ -29,6 +40,25 @@ func (a allocator) Allocate(_, most uint64) experimental.LinearMemory {
 	return a.i.memory
 }
 
+// errNoMemory means that there is no memory for a new instance.
+var errNoMemory = errors.New("the system has no memory to give")
+
+// newInstance has the runtime make an instance with the memory of i. The runtime panics if an allocator has no memory to begin with.
+func (m *Module) newInstance(ctx context.Context, i *instance, cfg wazero.ModuleConfig) (mod api.Module, err error) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		if i.memory == nil || !i.memory.denied() {
+			panic(p)
+		}
+		err = fault.New(fault.Unavailable, CodeNoMemory, "make an instance of %s: %w", m.cfg.name(), errNoMemory).
+			WithHint("look at the limits of the process (ulimit -a, its cgroup) and at vm.max_map_count and vm.overcommit_memory")
+	}()
+	return m.runtime.InstantiateModule(ctx, m.compiled, cfg)
+}
+
 // heapMemory is memory where none can be mapped.
 type heapMemory struct{ bytes []byte }
 
@@ -39,5 +69,6 @@ func (h *heapMemory) Reallocate(size uint64) []byte {
 
 func (h *heapMemory) Free()            {}
 func (h *heapMemory) release()         {}
+func (h *heapMemory) denied() bool     { return false }
 func (h *heapMemory) keep(int) bool    { return false }
 func (h *heapMemory) forget(int) error { return nil }

@@ -19,6 +19,7 @@ type mappedMemory struct {
 	bytes    []byte // the part of it that begins at a huge page
 	usable   uint64
 	step     uint64 // usable grows in steps of so many bytes
+	refused  bool
 }
 
 // mapMemory reserves addresses; it returns nil if it cannot.
@@ -45,7 +46,8 @@ func (m *mappedMemory) Reallocate(size uint64) []byte {
 	if size > m.usable {
 		to := (size + m.step - 1) / m.step * m.step
 		more := m.bytes[m.usable:to]
-		if err := unix.Mprotect(more, unix.PROT_READ|unix.PROT_WRITE); err != nil {
+		err := unix.Mprotect(more, unix.PROT_READ|unix.PROT_WRITE)
+		if m.refused = err != nil; m.refused {
 			return nil // the system has no memory to promise
 		}
 		if m.step == hugePage {
@@ -55,6 +57,8 @@ func (m *mappedMemory) Reallocate(size uint64) []byte {
 	}
 	return m.bytes[:size:size]
 }
+
+func (m *mappedMemory) denied() bool { return m.refused }
 
 // Free does nothing; see linearMemory.
 func (m *mappedMemory) Free() {}

@@ -132,7 +132,7 @@ func (p *Program) Start(env []string, stdin io.Reader, stdout, stderr io.Writer)
 // run runs the program until it ends, and says how it did.
 func (p *Process) run(ctx context.Context, cfg wazero.ModuleConfig) (how string, exited bool) {
 	m := p.i.m
-	mod, err := m.runtime.InstantiateModule(experimental.WithMemoryAllocator(ctx, allocator{&p.i}), m.compiled, cfg)
+	mod, err := m.newInstance(experimental.WithMemoryAllocator(ctx, allocator{&p.i}), &p.i, cfg)
 	if err == nil {
 		err = p.main(ctx, mod)
 		_ = mod.Close(context.WithoutCancel(ctx)) // it has no files
