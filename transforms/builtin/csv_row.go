@@ -3,9 +3,11 @@ package builtin
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math/bits"
-	"strconv"
 	"unicode/utf8"
+
+	"github.com/leatstream/leat/transforms/sdk/go/leatjson"
 )
 
 // csvRow converts one row of CSV to an object; its memory is used again for the next.
@@ -192,7 +194,7 @@ func (c *csvRow) value(col *csvColumn, f *csvField) failure {
 	var ok bool
 	switch col.kind {
 	case csvString:
-		c.buf = appendJSONString(c.buf, c.unquoted(f))
+		c.buf = leatjson.AppendText(c.buf, c.unquoted(f))
 	case csvDate:
 		if !isDate(f.text) {
 			return wrong("csv_to_json.not_a_date", "a date such as 2026-11-30")
@@ -234,6 +236,5 @@ func (c *csvRow) badUTF8(row []byte) failure {
 	if col < len(c.columns) {
 		where = "column " + c.columns[col].name
 	}
-	return failure{"csv_to_json.invalid_utf8", where + ": byte " + strconv.Itoa(at+1) + " of the row, 0x" +
-		string([]byte{hexDigits[row[at]>>4], hexDigits[row[at]&15]}) + ", is not UTF-8"}
+	return failure{"csv_to_json.invalid_utf8", fmt.Sprintf("%s: byte %d of the row, 0x%02x, is not UTF-8", where, at+1, row[at])}
 }

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// How text becomes JSON: strings, numbers and booleans, written into a buffer.
+// How text becomes JSON numbers and booleans, written into a buffer.
 
 // Eight bytes at a time: each of these words has the byte in every place.
 const (
@@ -16,36 +16,6 @@ const (
 // zeroBytes marks the bytes of x that are zero. A byte above a zero may be marked too, which does not change the lowest mark nor
 // whether there is one.
 func zeroBytes(x uint64) uint64 { return (x - ones) &^ x & highs }
-
-const hexDigits = "0123456789abcdef"
-
-// appendJSONString writes text, which is UTF-8, as a JSON string.
-func appendJSONString[T []byte | string](dst []byte, text T) []byte {
-	dst = append(dst, '"')
-	plain := 0
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		if c >= ' ' && c != '"' && c != '\\' {
-			continue
-		}
-		dst = append(dst, text[plain:i]...)
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		}
-		plain = i + 1
-	}
-	dst = append(dst, text[plain:]...)
-	return append(dst, '"')
-}
 
 // appendNumber writes text as a JSON number, digit by digit, so that no precision is lost: without a plus sign and leading
 // zeros, which JSON does not have. ok is false if text is not a number, or not one that fits 64 bits.
