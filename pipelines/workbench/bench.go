@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"slices"
 	"time"
@@ -200,12 +201,19 @@ func (s *side) figures(r *Report) Figures {
 	return f
 }
 
-// records are those of the input, as many as fill a batch.
+// maxInput bounds what is read of the input, in bytes: far more than the records that are taken of it.
+const maxInput = 64 << 20
+
+// records are those of the input, as many as fill eight calls.
 func (o *BenchOptions) records() (*record.Batch, error) {
 	var from []record.Record
 	if o.Input != "" {
-		raw, err := os.ReadFile(o.Input)
+		f, err := os.Open(o.Input)
 		if err != nil {
+			return nil, fault.New(fault.Permanent, CodeInput, "%w", err)
+		}
+		raw, err := io.ReadAll(io.LimitReader(f, maxInput))
+		if err = errors.Join(err, f.Close()); err != nil {
 			return nil, fault.New(fault.Permanent, CodeInput, "%w", err)
 		}
 		for line := range bytes.Lines(raw) {
