@@ -124,3 +124,13 @@ func badFrame(format string, args ...any) *fault.Error {
 	return fault.New(fault.Permanent, CodeBadFrame, "leat_transform returned a frame that breaks the rules: %s", fmt.Sprintf(format, args...)).
 		WithHint("see transforms/wasm/abi/ABI.md, or build the module with a leat SDK")
 }
+
+// notValid is the error of a module that the runtime does not take. The runtime's memories have the stage's limit: a module that begins with
+// more is no worse for it, and runs with a higher one.
+func (m *Module) notValid(err error) *fault.Error {
+	if strings.Contains(err.Error(), "pages") && strings.Contains(err.Error(), "over limit of") {
+		return fault.New(fault.Permanent, CodeInvalidModule, "%s wants more memory than its stage may have: %w", m.cfg.name(), err).
+			WithHint("raise the stage's memory")
+	}
+	return fault.New(fault.Permanent, CodeInvalidModule, "%s is not a valid module: %w", m.cfg.name(), err)
+}

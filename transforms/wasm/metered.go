@@ -41,7 +41,7 @@ func (m *Module) useMetered(ctx context.Context, folder string) error {
 		return fault.New(fault.Permanent, CodeInvalidModule, "%s is not a valid module: %w", m.cfg.name(), err)
 	}
 	if err := m.validate(ctx); err != nil {
-		return fault.New(fault.Permanent, CodeInvalidModule, "%s is not a valid module: %w", m.cfg.name(), err)
+		return m.notValid(err)
 	}
 	if path != "" {
 		if err := writeMetered(path, b); err != nil {

@@ -55,7 +55,7 @@ func TestOpenRefusesWhatIsNoTransform(t *testing.T) {
 		{"an import of another host", change(func(a *assembly) { a.imports = []string{"env.abort"} }), CodeUnknownImport, "env.abort"},
 		{"an import that leat lacks", change(func(a *assembly) { a.imports = []string{"leat.read_file"} }), CodeUnknownImport, "leat.read_file"},
 		{"an import of another type", change(func(a *assembly) { a.imports = []string{"leat.log"} }), CodeWrongType, "leat.log"},
-		{"more memory than allowed", change(func(a *assembly) { a.memory = code(0, uleb(2000)) }), CodeInvalidModule, "2000 pages"},
+		{"more memory than allowed", change(func(a *assembly) { a.memory = code(0, uleb(2000)) }), CodeInvalidModule, "raise the stage's memory"},
 		{"a start that traps", change(func(a *assembly) { a.start = code(opUnreachable) }), CodeInvalidModule, "unreachable"},
 		{"a start without end", change(func(a *assembly) { a.start = code(opLoop, void, opBr, 0, opEnd) }), CodeFuel, "its start function spent its fuel"},
 		{"a start that calls the host", change(func(a *assembly) {
