@@ -2,63 +2,23 @@ package wasm
 
 import (
 	"bytes"
-	"context"
 	"log/slog"
-	"strings"
 	"sync"
-	"time"
+
+	"github.com/leatstream/leat/transforms/internal/printed"
 )
 
-// Limits of a module's log.
+// Limits of what a module says, beside those of a log.
 const (
-	logBurst    = 50                     // lines at once
-	logInterval = 100 * time.Millisecond // then one line each
-	maxLogLine  = 4 << 10                // bytes
-	maxFailure  = 1 << 10                // bytes of leat.fail's text, and of stderr kept as a reason
-	maxCode     = 128                    // bytes of a failed result's code
-	maxCounters = 256                    // names; more are counted as one
-	maxName     = 128                    // bytes of a counter's name
+	maxFailure  = 1 << 10 // bytes of leat.fail's text, and of stderr kept as a reason
+	maxCode     = 128     // bytes of a failed result's code
+	maxCounters = 256     // names; more are counted as one
+	maxName     = 128     // bytes of a counter's name
 )
-
-// guestLog passes a limited number of lines on; all instances of a module share it.
-type guestLog struct {
-	logger *slog.Logger
-	mu     sync.Mutex
-	tokens int
-	last   time.Time
-	lost   int
-}
-
-func newGuestLog(l *slog.Logger) *guestLog {
-	return &guestLog{logger: l, tokens: logBurst, last: time.Now()}
-}
-
-func (g *guestLog) write(level slog.Level, source, line string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if n := int(time.Since(g.last) / logInterval); n > 0 {
-		g.tokens = min(logBurst, g.tokens+n)
-		g.last = g.last.Add(time.Duration(n) * logInterval)
-	}
-	if g.tokens == 0 {
-		g.lost++
-		return
-	}
-	g.tokens--
-	attrs := []slog.Attr{slog.String("source", source)}
-	if g.lost > 0 {
-		attrs = append(attrs, slog.Int("lines_left_out", g.lost))
-		g.lost = 0
-	}
-	if len(line) > maxLogLine {
-		line = line[:maxLogLine]
-	}
-	g.logger.LogAttrs(context.Background(), level, strings.ToValidUTF8(line, "\uFFFD"), attrs...)
-}
 
 // guestStream is stdout or stderr of one instance.
 type guestStream struct {
-	log   *guestLog
+	log   *printed.Log
 	name  string
 	level slog.Level
 	check func() // ends the call if it takes too long
@@ -72,7 +32,7 @@ func (s *guestStream) Write(p []byte) (int, error) {
 	s.head.Write(p[:min(len(p), maxFailure-s.head.Len())])
 	for rest := p; len(rest) > 0; {
 		line, after, ended := bytes.Cut(rest, []byte{'\n'})
-		s.line.Write(line[:min(len(line), maxLogLine-s.line.Len())])
+		s.line.Write(line[:min(len(line), printed.MaxLine-s.line.Len())])
 		if ended {
 			s.flush()
 			s.check() // one write may have as many lines as the memory has bytes
@@ -84,7 +44,7 @@ func (s *guestStream) Write(p []byte) (int, error) {
 
 func (s *guestStream) flush() {
 	if s.line.Len() > 0 {
-		s.log.write(s.level, s.name, s.line.String())
+		s.log.Write(s.level, s.name, s.line.String())
 		s.line.Reset()
 	}
 }

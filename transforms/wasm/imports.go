@@ -7,6 +7,7 @@ import (
 
 	"github.com/tetratelabs/wazero/api"
 
+	"github.com/leatstream/leat/transforms/internal/printed"
 	"github.com/leatstream/leat/transforms/wasm/abi"
 )
 
@@ -48,9 +49,9 @@ func text(mod api.Module, ptr, n uint64, limit int) string {
 
 func hostLog(ctx context.Context, mod api.Module, stack []uint64) {
 	level := slog.Level(max(-4, min(8, int32(stack[0]))))
-	line := text(mod, stack[1], stack[2], maxLogLine)
+	line := text(mod, stack[1], stack[2], printed.MaxLine)
 	if i := calling(ctx); !i.quiet {
-		i.m.log.write(level, "transform", line)
+		i.m.log.Write(level, "transform", line)
 	}
 }
 

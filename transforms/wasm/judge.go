@@ -13,6 +13,7 @@ import (
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/transforms/internal/printed"
 	"github.com/leatstream/leat/transforms/wasm/meter"
 )
 
@@ -95,7 +96,7 @@ func (j *judge) appoint(ctx context.Context, m *Module) error {
 		return err
 	}
 	i.quiet = true // what the records make it say has been said
-	i.stdout.log = newGuestLog(slog.New(slog.DiscardHandler))
+	i.stdout.log = printed.NewLog(slog.New(slog.DiscardHandler))
 	i.stderr.log = i.stdout.log
 	j.i, j.size, j.memory = i, int(i.mod.Memory().Size()), nil
 	if !i.memory.keep(j.size) {

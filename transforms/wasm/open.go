@@ -31,6 +31,7 @@ import (
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/transforms/internal/printed"
 	"github.com/leatstream/leat/transforms/wasm/internal/cache"
 )
 
@@ -44,7 +45,7 @@ type Module struct {
 	manifest []byte
 
 	pool   pool
-	log    *guestLog
+	log    *printed.Log
 	counts counters
 	batch  atomic.Uint64
 	// fuel and fuelBytes are the sums that Fuel returns.
@@ -79,7 +80,7 @@ func Open(ctx context.Context, cfg Config) (*Module, error) {
 	}
 	m := &Module{
 		cfg: cfg, digest: sha256.Sum256(cfg.Bytes),
-		log:    newGuestLog(cfg.Logger.With("pipeline", cfg.Pipeline, "stage", cfg.Stage)),
+		log:    printed.NewLog(cfg.Logger.With("pipeline", cfg.Pipeline, "stage", cfg.Stage)),
 		counts: counters{pass: cfg.Count, names: map[string]bool{}},
 	}
 	m.pool.init(cfg.Instances)
@@ -148,7 +149,7 @@ func (m *Module) compile(ctx context.Context) error {
 	}
 	cached := err
 	if m.runtime, m.compiled, err = m.compileWith(ctx, nil); err != nil {
-		return fault.New(fault.Permanent, CodeInvalidModule, "%s is not a valid module: %w", m.cfg.name(), err)
+		return m.notValid(err)
 	}
 	m.cfg.Logger.Warn("the cache of compiled modules cannot be used", "dir", m.cfg.CacheDir, "error", cached)
 	return nil

@@ -15,13 +15,14 @@ import (
 const (
 	burst    = 50                     // lines at once
 	interval = 100 * time.Millisecond // then one line each
-	maxLine  = 4 << 10                // bytes
+	// MaxLine is how much of a line is kept, in bytes.
+	MaxLine = 4 << 10
 	// maxHead and maxTail bound what a Stream remembers, in bytes: the beginning and the end.
 	maxHead = 512
 	maxTail = 1 << 10
 )
 
-// Log passes a limited number of lines on. All processes of a stage share it.
+// Log passes a limited number of lines on. All processes, or instances, of a stage share it.
 type Log struct {
 	logger *slog.Logger
 	mu     sync.Mutex
@@ -51,8 +52,8 @@ func (g *Log) Write(level slog.Level, source, line string) {
 		attrs = append(attrs, slog.Int("lines_left_out", g.lost))
 		g.lost = 0
 	}
-	if len(line) > maxLine {
-		line = line[:maxLine]
+	if len(line) > MaxLine {
+		line = line[:MaxLine]
 	}
 	g.logger.LogAttrs(context.Background(), level, strings.ToValidUTF8(line, "\uFFFD"), attrs...)
 }
@@ -82,7 +83,7 @@ func (s *Stream) Write(p []byte) (int, error) {
 	s.remember(p)
 	for rest := p; len(rest) > 0; {
 		line, after, ended := bytes.Cut(rest, []byte{'\n'})
-		s.line = append(s.line, line[:min(len(line), maxLine-len(s.line))]...)
+		s.line = append(s.line, line[:min(len(line), MaxLine-len(s.line))]...)
 		if ended {
 			s.flush()
 		}

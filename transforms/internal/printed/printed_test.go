@@ -79,7 +79,7 @@ func TestAStreamRemembersTheBeginningAndTheEnd(t *testing.T) {
 	}
 	out.Reset()
 	fmt.Fprint(s, "\n")
-	if len(out.String()) > 2*maxLine {
+	if len(out.String()) > 2*MaxLine {
 		t.Errorf("a line of %d bytes is logged", len(out.String()))
 	}
 }
