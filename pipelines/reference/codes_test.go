@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -81,7 +82,7 @@ func isCode(text string) bool {
 
 // compareCodes says how the codes that the pages list differ from those that the source has.
 func compareCodes(listed, used map[string][]string) (wrong []string) {
-	for _, key := range sortedKeys(listed) {
+	for _, key := range slices.Sorted(maps.Keys(listed)) {
 		for _, code := range listed[key] {
 			if !slices.Contains(used[key], code) && !slices.Contains(used[""], strings.TrimPrefix(code, key)) {
 				wrong = append(wrong, "the page of "+key+" lists "+code+", which nothing fails with")
@@ -109,7 +110,7 @@ func TestCodesOfFailuresAreThoseOfThePages(t *testing.T) {
 			total++
 		}
 	}
-	for _, wrong := range compareCodes(listed, codesIn(t, "../../transforms/builtin/*.go", sortedKeys(listed))) {
+	for _, wrong := range compareCodes(listed, codesIn(t, "../../transforms/builtin/*.go", slices.Sorted(maps.Keys(listed)))) {
 		t.Error(wrong)
 	}
 	if total < 10 {

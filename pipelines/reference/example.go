@@ -3,7 +3,9 @@ package reference
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -100,7 +102,7 @@ func partitions(list []map[string]string) string {
 	var all []string
 	for i, m := range list {
 		var pairs []string
-		for _, name := range sortedKeys(m) {
+		for _, name := range slices.Sorted(maps.Keys(m)) {
 			pairs = append(pairs, "`"+name+"="+m[name]+"`")
 		}
 		if pairs == nil {

@@ -9,6 +9,7 @@ package reference
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -143,7 +144,7 @@ func (s *kind) page() string {
 	for i := range s.doc.Examples {
 		e := &s.doc.Examples[i]
 		fmt.Fprintf(&b, "\n### %s\n\n", e.Title)
-		for _, name := range sortedKeys(e.Files) {
+		for _, name := range slices.Sorted(maps.Keys(e.Files)) {
 			fmt.Fprintf(&b, "`%s`:\n\n```text\n%s\n```\n\n", name, strings.TrimRight(e.Files[name], "\n"))
 		}
 		fmt.Fprintf(&b, "```yaml\n%s```\n", example(s.key, e))
@@ -217,13 +218,4 @@ func cell(s string) string {
 // visible writes control characters as YAML and JSON do.
 func visible(s string) string {
 	return strings.NewReplacer("\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(s)
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
