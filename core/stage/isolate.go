@@ -18,8 +18,8 @@ type isolation struct {
 	link *Link
 	all  *record.Batch
 	s    *step
-	// failed counts the failed calls with more than one record.
-	failed int
+	// failed counts the failed calls with more than one record, and condemned the records that failed alone.
+	failed, condemned int
 }
 
 // isolate fills s.out with one result for each record of in.
@@ -135,7 +135,8 @@ func (i *isolation) condemn(ctx context.Context, at int, err error) error {
 		return i.try(WithFresh(ctx), at, at+1)
 	}
 	i.fail(at, err)
-	return nil
+	i.condemned++
+	return i.link.Tolerance.exceeded(i.condemned, i.s.out.Results[at])
 }
 
 // try applies the transform to the records lo to hi and, if that fails, looks for the guilty among them.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -213,6 +214,15 @@ func (t *Tolerance) note(o *Output) error {
 	default:
 		return t.complaint(fault.Permanent, CodeTooManyFailures)
 	}
+}
+
+// exceeded returns an error as soon as the records that one batch has failed so far are too many by themselves: [Tolerance.note] would
+// refuse the batch anyway, but only once the last of them has used up its time.
+func (t *Tolerance) exceeded(failed int, last Result) error {
+	if t == nil || t.cfg.Then == Continue || float64(failed) <= t.cfg.Over*float64(t.cfg.Of) {
+		return nil
+	}
+	return t.note(&Output{Results: slices.Repeat([]Result{last}, failed)})
 }
 
 // count adds to the window what is new, and takes out what is too old.

@@ -219,3 +219,22 @@ func TestChainsThatShareAStageCountTogether(t *testing.T) {
 		t.Error("80 of 120 failed, and nobody says so")
 	}
 }
+
+// Records that each use up the time of a call, such as those that make a module spin, must not hold a batch up for hours.
+func TestABatchThatFailsTooOftenIsNotWorkedOffToItsEnd(t *testing.T) {
+	for _, then := range []Reaction{Pause, StopPipeline, Continue} {
+		calls := 0
+		trapping := apply(func(context.Context, *record.Batch, *Output) error { calls++; return culprit{trap(), 0} })
+		tolerance := NewTolerance(ToleranceConfig{Over: 0.1, Of: 100, Then: then, Stage: "s"})
+		f := new(Final)
+		err := NewChain(Link{Name: "s", Transform: trapping, Tolerance: tolerance}).Run(context.Background(), batchOf(1000, 0), f)
+		f.Release()
+		code := map[Reaction]string{Pause: CodePaused, StopPipeline: CodeTooManyFailures, Continue: ""}[then]
+		if (err == nil) != (code == "") || err != nil && fault.CodeOf(err) != code || tolerance.Check() == nil {
+			t.Errorf("%s: %v, %v", then, err, tolerance.Check())
+		}
+		if most := 3 * 11; then != Continue && calls > most || then == Continue && calls < 1000 {
+			t.Errorf("%s: %d calls", then, calls)
+		}
+	}
+}
