@@ -120,6 +120,10 @@ func (m *Module) take(ctx context.Context, fresh bool) (*instance, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+	if ctx.Err() != nil { // select may have seen the slot first
+		<-m.pool.slots
+		return nil, context.Cause(ctx)
+	}
 	i, err := m.obtain(ctx, fresh)
 	if err != nil {
 		<-m.pool.slots
