@@ -23,7 +23,7 @@ const (
 	CodeUnknownImport   = "wasm.unknown_import"   // Open
 	CodeImportedMemory  = "wasm.imported_memory"  // Open
 	CodeConfigRefused   = "wasm.config_refused"   // Open: leat_configure refused the config
-	CodeNoMemory        = "wasm.no_memory"        // the system has no memory for another instance
+	CodeNoMemory        = "wasm.no_memory"        // Open, and later no failure of a record: the system has no memory for another instance
 	CodeReservedName    = "wasm.reserved_name"    // Open: the module exports a name that is reserved for metering
 	CodeUnmeterable     = "wasm.unmeterable"      // Open: the module uses what metering does not know
 	CodeFuel            = "wasm.fuel_spent"       // the call did more work than its fuel allows
