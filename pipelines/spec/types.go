@@ -169,7 +169,7 @@ type Wasm struct {
 	Node
 	Module  string   `yaml:"module,required" path:"file" doc:"A .wasm file, or a folder of source in Go, Rust, C or AssemblyScript that is built and cached."`
 	Memory  Bytes    `yaml:"memory" default:"64MiB" range:"1MiB..4GiB" doc:"Most memory of one instance."`
-	Guard   string   `yaml:"guard" default:"metered" enum:"metered|interrupt|none" doc:"How a call is kept from running for ever. metered: the module counts its work, and fuel bounds it. interrupt: the clock alone, which makes modules several times slower. none trusts the module."`
+	Guard   string   `yaml:"guard" default:"metered" enum:"metered|interrupt|none" doc:"How a call is kept from running for ever. metered: the module counts its work, and fuel bounds it. interrupt: the clock alone, which makes modules several times slower and is looked at in loops, not in functions that call themselves without end. none trusts the module. A module with what metering does not know, such as threads, is refused under it."`
 	Fuel    Fuel     `yaml:"fuel" doc:"Most work of one call under the guard metered, in units of about one instruction: the same on every machine."`
 	Timeout Duration `yaml:"timeout" default:"10s" range:"1ms..15m" doc:"Longest time of one call, sleeping included; not with the guard none."`
 	Pool    int      `yaml:"instances" default:"0" range:"0..1024" doc:"Instances kept ready; 0 for one a core. Two more are made while calls fail."`
