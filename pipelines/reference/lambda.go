@@ -16,7 +16,7 @@ var lambdaDoc = builtin.Doc{
 		"A response has each `recordId` of its event once, in any order, with the result `Ok`, `Dropped` or `ProcessingFailed`. What breaks a rule fails the one record that it belongs to. " +
 		"`metadata.partitionKeys` are what `!{partitionKeyFromLambda:name}` in a sink's prefix stands for. " +
 		"If a response is no use at all, or a program ends in the middle of an event, the records of the event are asked about again in smaller events, until the one that causes it fails alone.\n\n" +
-		"A handler that cannot be asked at all (a program ends before it reads, an endpoint is down, throttles or refuses leat) blames no record. It is tried `retries` times; then, with `when_unavailable: wait`, the " +
+		"A handler that cannot be asked at all (a program ends before it reads or does not flush what it writes, an endpoint is down, throttles or refuses leat) blames no record. It is tried `retries` times; then, with `when_unavailable: wait`, the " +
 		"records stay in the stream and trying goes on, and with `fail` they fail, as in Firehose.",
 	Codes: []builtin.Code{
 		{Name: "lambda.processing_failed", Meaning: "The handler says `ProcessingFailed`."},
@@ -40,6 +40,7 @@ var lambdaDoc = builtin.Doc{
 		{Name: "lambda.timeout", Meaning: "The program took longer than `timeout`."},
 		{Name: "lambda.request_refused", Meaning: "The endpoint refuses the event (400, 413 or 422)."},
 		{Name: "lambda.start_failed", Meaning: "With `when_unavailable: fail`: the program ends before it reads an event."},
+		{Name: "lambda.not_flushed", Meaning: "With `when_unavailable: fail`: the program responds only when its input is closed, because it does not flush its output."},
 		{Name: "lambda.unavailable", Meaning: "With `when_unavailable: fail`: the endpoint cannot be reached, or answers that it cannot work."},
 		{Name: "lambda.throttled", Meaning: "With `when_unavailable: fail`: the endpoint asks for a slower pace (429)."},
 		{Name: "lambda.unauthorized", Meaning: "With `when_unavailable: fail`: the endpoint refuses leat (401 or 403)."},

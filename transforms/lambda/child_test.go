@@ -156,6 +156,31 @@ func TestAHandlerThatDoesNotStartAnyMoreBlamesNoRecord(t *testing.T) {
 	}
 }
 
+// A handler that keeps its responses in memory blames no record, and is told apart from one that hangs.
+func TestAHandlerThatDoesNotFlushIsExplained(t *testing.T) {
+	python := testenv.Program(t, "python3", "apt-get install python3")
+	config := func(script string) Config {
+		c := defaults()
+		c.Command, c.Mode, c.Workers = []string{python, "-c", script}, Stream, 1
+		c.Timeout, c.Retries, c.WhenUnavailable = setting.Duration(2*time.Second), 0, Fail
+		return c
+	}
+	const loop = "import sys,json\nfor l in sys.stdin:\n  print(json.dumps({'records':[{'recordId':r['recordId'],'result':'Dropped'} for r in json.loads(l)['records']]})%s)\n"
+	keeps := open(t, config(fmt.Sprintf(loop, "")), Env{})
+	out, err := ask(keeps, "a", "b", "c")
+	if err != nil || len(out.Results) != 3 || out.Results[0].Code != CodeNotFlushed || out.Results[0].Class != fault.Unavailable {
+		t.Errorf("%+v, %v", out.Results, err)
+	}
+	flushes := open(t, config(fmt.Sprintf(loop, ",flush=True")), Env{})
+	if out, err := ask(flushes, "a"); err != nil || out.Results[0].Status != stage.Dropped {
+		t.Errorf("%+v, %v", out.Results, err)
+	}
+	hangs := open(t, config("import sys,time\nsys.stdin.readline()\ntime.sleep(60)"), Env{})
+	if _, err := ask(hangs, "a"); fault.CodeOf(err) != CodeTimeout {
+		t.Errorf("a handler that hangs: %v", err)
+	}
+}
+
 func TestStrayOutputIsExplained(t *testing.T) {
 	tr := open(t, shell(Stream, `echo loading the model; cat`), Env{})
 	_, err := ask(tr, "a", "b")

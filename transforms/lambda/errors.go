@@ -12,6 +12,7 @@ const (
 // Codes of a handler that cannot be asked, whatever the records.
 const (
 	CodeStartFailed  = "lambda.start_failed" // the handler ended before it read an event
+	CodeNotFlushed   = "lambda.not_flushed"  // the handler responds only when its input ends
 	CodeUnavailable  = "lambda.unavailable"  // the endpoint cannot be reached, or answers that it cannot work
 	CodeThrottled    = "lambda.throttled"    // the endpoint asks for a slower pace
 	CodeUnauthorized = "lambda.unauthorized" // the endpoint refuses leat

@@ -51,6 +51,25 @@ type run struct {
 // watch kills the process when ctx ends, until stop is called.
 func (r *run) watch(ctx context.Context) (stop func() bool) { return context.AfterFunc(ctx, r.kill) }
 
+// flushGrace is how long a process that has responded to nothing yet has to respond after its input is closed.
+const flushGrace = 500 * time.Millisecond
+
+// watchUnproven is watch for a process that may not flush its output: when the time is up, its input is closed before it is killed. A
+// response that comes then was waiting in its memory, which is a fault of the handler and of no record.
+func (r *run) watchUnproven(ctx context.Context) (stop func() bool) {
+	return context.AfterFunc(ctx, func() {
+		if context.Cause(ctx) == error(errTimeout) {
+			r.closeInput()
+			select {
+			case <-r.done():
+				time.Sleep(flushGrace / 10) // what it wrote last may still be on its way
+			case <-time.After(flushGrace):
+			}
+		}
+		r.kill()
+	})
+}
+
 // failure says why there is no response: err is what reading came to.
 func (r *run) failure(ctx context.Context, err error, timeout time.Duration, mode string) error {
 	if errors.Is(err, errTooLarge) {

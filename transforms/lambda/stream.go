@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
@@ -19,8 +20,10 @@ type stream struct {
 	timeout time.Duration
 	log     *printed.Log
 	count   func(name string, n int64)
-	mu      sync.Mutex
-	idle    []*worker
+	// proven is set once a process has responded in time: such a handler flushes its output.
+	proven atomic.Bool
+	mu     sync.Mutex
+	idle   []*worker
 }
 
 // worker is a process that waits for events.
@@ -68,11 +71,21 @@ func (s *stream) ask(ctx context.Context, e *event, use func([]byte) error) erro
 func (s *stream) exchange(ctx context.Context, w *worker, e *event, use func([]byte) error) error {
 	w.begin()
 	r := &run{process: w.process, before: w.taken()}
-	stop := r.watch(ctx)
+	watch := r.watch
+	if !s.proven.Load() {
+		watch = r.watchUnproven
+	}
+	stop := watch(ctx)
 	r.send(e.text, false)
 	err := w.line(e)
 	if !stop() && err == nil { // it is being killed
-		err = context.Cause(ctx)
+		if err = context.Cause(ctx); err == error(errTimeout) {
+			w.kill()
+			<-r.sent
+			return fault.New(fault.Unavailable, CodeNotFlushed,
+				"the handler responded only when its input was closed, %s after the event, and not before", s.timeout).
+				WithHint("a handler of mode stream flushes its output after each response, as print(response, flush=True) does in Python; raise timeout if it needs longer")
+		}
 	}
 	if err != nil {
 		err = r.failure(ctx, err, s.timeout, Stream)
@@ -89,6 +102,7 @@ func (s *stream) exchange(ctx context.Context, w *worker, e *event, use func([]b
 			WithHint("an event is one line")
 	}
 	w.answered++
+	s.proven.Store(true)
 	return use(e.response)
 }
 
