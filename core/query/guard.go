@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"runtime/metrics"
 	"sync"
 	"time"
@@ -71,7 +72,7 @@ func (g *Guard) look() {
 		g.stop(context.Cause(g.outer))
 	case took >= g.limit:
 		g.stop(fmt.Errorf("the query takes longer than %v", g.limit))
-	case heap > g.heap && heap-g.heap > g.memory:
+	case heap > g.heap+g.memory && heapAfterCollection() > g.heap+g.memory:
 		g.stop(fmt.Errorf("memory grew by more than %d MiB while the query ran", g.memory>>20))
 	default:
 		g.timer.Reset(min(firstLook, g.limit-took))
@@ -81,6 +82,18 @@ func (g *Guard) look() {
 func (g *Guard) stop(why error) {
 	g.err = why
 	close(g.done)
+}
+
+// collecting is held by the guard that collects garbage.
+var collecting sync.Mutex
+
+// heapAfterCollection returns the heap without garbage, which others may have made in no time, and of which a query must not
+// be suspected.
+func heapAfterCollection() uint64 {
+	collecting.Lock()
+	defer collecting.Unlock()
+	runtime.GC()
+	return heapSize()
 }
 
 // heapSize returns the bytes of objects on the heap, those that are not yet collected among them.

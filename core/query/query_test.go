@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +77,30 @@ func TestARunThatTakesTooMuchMemoryIsEnded(t *testing.T) {
 		}
 	}
 }
+
+// What others allocate meanwhile, and have no use for, is not held against a query.
+func TestGarbageOfOthersEndsNoRun(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(time.Millisecond):
+				garbage = make([]byte, 4<<20)
+			}
+		}
+	}()
+	defer func() { close(stop); <-stopped }()
+	g := NewGuard(300*time.Millisecond, 32<<20)
+	if _, err := run(t, g, t.Context(), "def f: f; f", "1"); err == nil || !strings.Contains(err.Error(), "longer than 300ms") {
+		t.Errorf("got %v", err)
+	}
+}
+
+var garbage []byte
 
 func TestARunEndsWithItsContext(t *testing.T) {
 	why := errors.New("stop")
