@@ -182,3 +182,36 @@ func TestTablesCannotGrowBeyondTheirShare(t *testing.T) {
 		t.Errorf("%+v, %v", m.tables, err)
 	}
 }
+
+// What would take the compiler minutes is refused by the number of its branches, in one function or in many.
+func TestWhatTakesVeryLongToCompileIsRefused(t *testing.T) {
+	loop := item{opLoop, 0x40, opI32Const, 0, opBrIf, 0, opEnd}
+	jump := slices.Concat(item{opBlock, 0x40, opI32Const, 0, opBrIf, 0, opEnd})
+	many := func(functions int, body item) map[byte]item {
+		types, bodies := make([]item, functions), make([]item, functions)
+		for i := range functions {
+			types[i], bodies[i] = item{0}, codeOf(noLocals, body)
+		}
+		return map[byte]item{secFunction: list(types...), secCode: list(bodies...)}
+	}
+	for _, c := range []struct {
+		name    string
+		module  item
+		refused bool
+	}{
+		{"loops in one function", built(codeOf(noLocals, bytes.Repeat(loop, 16_000)), nil), true},
+		{"branches in one function", built(codeOf(noLocals, bytes.Repeat(jump, 30_000)), nil), true},
+		{"loops in many functions", built(nil, many(100, bytes.Repeat(loop, 2000))), true},
+		{"some loops", built(codeOf(noLocals, bytes.Repeat(loop, 500)), nil), false},
+		{"a large straight function", built(codeOf(noLocals, bytes.Repeat(item{opNop}, 1_000_000)), nil), false},
+	} {
+		began := time.Now()
+		_, _, err := Rewrite(c.module)
+		if (err != nil) != c.refused || err != nil && !strings.Contains(err.Error(), "very long to compile") {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%s: it took %v to say so", c.name, took)
+		}
+	}
+}

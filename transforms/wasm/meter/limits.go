@@ -24,6 +24,16 @@ const (
 	pieceBytes = 1 << 20
 )
 
+// The runtime's compiler takes a time that grows with the square of a function's branches, and cannot be interrupted: 16,000 loops, in a
+// file of 110 KB, took it a minute.
+const (
+	jointTime     = 40  // ns, for each pair of joints
+	loopTime      = 200 // ns, for each pair of loops
+	targetsAJoint = 10
+	// maxCompileTime is the most for a whole module, in nanoseconds. A module of Go with 6 MB takes 1.4 s by this measure.
+	maxCompileTime = 60_000_000_000
+)
+
 // Costs, in units of fuel. One unit is about one instruction.
 const (
 	costCall         = 3   // beyond the instruction itself: frame and stack check

@@ -32,9 +32,16 @@ type plan struct {
 func (m *module) planAll() ([]plan, error) {
 	profiles := make([]profile, len(m.bodies))
 	plans := make([]plan, len(m.bodies))
+	compileTime := int64(0)
 	for i := range m.bodies {
 		b := &m.bodies[i]
 		p, err := m.profile(b)
+		if err == nil {
+			if compileTime += p.compileTime(); compileTime > maxCompileTime {
+				err = malformed("the functions so far have so many branches (this one %d, and %d loops) that they would take very long to compile",
+					p.joints, len(p.repeats))
+			}
+		}
 		if err != nil {
 			return nil, inFunc(err, int(m.imported)+i)
 		}
