@@ -41,6 +41,7 @@ func TestSeededBugsAreCaught(t *testing.T) {
 	}
 	for _, m := range mutants[:min(len(mutants), testenv.Count(1, len(mutants)))] {
 		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
 			src, err := os.ReadFile(m.file)
 			if err != nil {
 				t.Fatal(err)
