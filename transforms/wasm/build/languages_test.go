@@ -297,7 +297,10 @@ func FuzzManifest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, manifest string) {
 		c := crate{plain: true, root: "src/lib.rs"}
 		c.parse(manifest)
-		if c.plain && (strings.Contains(manifest, "[dependencies.") || strings.ContainsAny(c.edition+c.root, " \"")) {
+		table := slices.ContainsFunc(strings.Split(manifest, "\n"), func(line string) bool {
+			return strings.HasPrefix(strings.TrimSpace(line), "[dependencies.")
+		})
+		if c.plain && (table || strings.ContainsAny(c.edition+c.root, " \"")) {
 			t.Errorf("%q is plain: %+v", manifest, c)
 		}
 	})
