@@ -36,7 +36,7 @@ for line in sys.stdin:
 // A pipeline is run from its source to its sink, while its handlers are killed again and again.
 func TestAPipelineDeliversEachRecordOnceWhileItsHandlersAreKilled(t *testing.T) {
 	if _, err := os.Stat("/proc/self/task"); err != nil {
-		t.Skip("there is no /proc, to find the handlers in")
+		testenv.Missing(t, "there is no /proc, to find the handlers in")
 	}
 	python := testenv.Program(t, "python3", "apt-get install python3")
 	dir := t.TempDir()

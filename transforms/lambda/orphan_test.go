@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/leatstream/leat/core/setting"
+
+	"github.com/leatstream/leat/internal/testenv"
 )
 
 // alive reports whether a process exists and is no zombie.
@@ -36,7 +38,7 @@ func waitGone(t *testing.T, pid int) {
 
 func needProc(t *testing.T) {
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
-		t.Skip("there is no /proc")
+		testenv.Missing(t, "there is no /proc")
 	}
 }
 

@@ -141,7 +141,7 @@ func FuzzMergeSegments(f *testing.F) {
 	f.Add([]byte("\x00asm\x01\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, module []byte) {
 		if len(module) > 1<<16 || len(module) >= 8 && binary.LittleEndian.Uint32(module[4:]) != 1 {
-			t.Skip()
+			return
 		}
 		want, wrong := memoryOf(t, module)
 		got, err := memoryOf(t, mergeSegments(module))
