@@ -108,10 +108,14 @@ func (g *guest) call(name string, args ...uint64) (results []uint64, spent uint6
 	const fuel = 1 << 50
 	g.fuel(fuel)
 	results, err = g.ExportedFunction(name).Call(context.Background(), args...)
-	if g.global(ExportWork) != nil {
-		spent = fuel - g.left()
+	if g.global(ExportWork) == nil {
+		return results, 0, err
 	}
-	return results, spent, err
+	// Fuel is below half of its range, one way or the other.
+	if weight := int64(g.global(ExportWork).Get()+1<<(fuelBits-1)) >> fuelBits; err == nil && weight != emptyStack>>fuelBits {
+		g.t.Errorf("%s%d left %d units of weight on the stack", name, args, weight-emptyStack>>fuelBits)
+	}
+	return results, fuel - g.left(), err
 }
 
 func readFile(t testing.TB, name string) []byte {

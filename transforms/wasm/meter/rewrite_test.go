@@ -266,6 +266,40 @@ func TestFuelIsTheSameEveryTimeAndAboutOneAnInstruction(t *testing.T) {
 	}
 }
 
+func TestWhatIsLeftByAReturnIsPaidFor(t *testing.T) {
+	g := metered(t, readFile(t, "testdata/wat/shapes.wasm"))
+	for _, c := range []struct {
+		name  string
+		arg   uint64
+		least uint64 // instructions that run
+	}{{"early", 0, 3}, {"early", 6, 20}, {"early", 20, 7}, {"switch", 3, 300}, {"returning_recursion", 90, 600}} {
+		if _, spent, err := g.call(c.name, c.arg); err != nil || spent < c.least || spent > 4*c.least+100 {
+			t.Errorf("%s(%d) spent %d units, %v", c.name, c.arg, spent, err)
+		}
+	}
+}
+
+func TestBulkInstructionsCostByLength(t *testing.T) {
+	const length = 4*pieceBytes + 33
+	for name, args := range map[string][]uint64{
+		"fill": {0, 1, length}, "copy": {100, 0, length}, "init": {0, 0, length}, "table_fill": {0, 60}, "table_copy": {0, 0, 30}, "table_init": {0, 0, 5},
+	} {
+		size := uint64(1)
+		if strings.HasPrefix(name, "table") {
+			size = 8
+		}
+		least := args[len(args)-1] * size / bytesPerUnit
+		g := metered(t, aSegmentOf(t, readFile(t, "testdata/wat/bulk.wasm"), length))
+		if _, spent, err := g.call(name, args...); err != nil || spent < least || spent > 2*least+100 {
+			t.Errorf("%s(%d) spent %d units, %v", name, args, spent, err)
+		}
+	}
+	g := metered(t, readFile(t, "testdata/wat/bulk.wasm"))
+	if _, spent, err := g.call("copy", 0, 100, length); err != nil || spent < length/bytesPerUnit { // forward, within itself
+		t.Errorf("copy to the front spent %d units, %v", spent, err)
+	}
+}
+
 func TestWithoutFuelNothingRuns(t *testing.T) {
 	module := readFile(t, "testdata/wat/shapes.wasm")
 	rewritten, _, err := Rewrite(module)
