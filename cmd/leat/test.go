@@ -48,22 +48,16 @@ func (c *testCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	var match func(string) bool
-	if c.Only != "" {
-		only, err := regexp.Compile(c.Only)
-		if err != nil {
-			return wrong("--only: %w", err)
-		}
-		match = only.MatchString
+	tests, err := a.tests(c.Only, c.JSON)
+	if err != nil {
+		return err
 	}
 	j := a.begin(c.JSON, endsWork)
 	defer j.status.Clear()
-	results := []testResult{}
-	failed, all := 0, 0
 	for _, p := range pipelines {
 		ran, err := pipetest.Run(j.ctx, p, func(ctx context.Context) (*stage.Chain, error) {
 			return build.Chain(ctx, p, j.checks())
-		}, match)
+		}, tests.match)
 		if told := j.interrupted(); told != nil {
 			return told
 		}
@@ -71,33 +65,54 @@ func (c *testCmd) Run(a *app) error {
 			return err
 		}
 		j.status.Clear()
-		all += len(ran)
 		for i := range ran {
-			if !ran[i].Passed() {
-				failed++
-			}
-			if c.JSON {
-				results = append(results, resultJSON(&ran[i]))
-			} else {
-				printResult(a.stdout, &ran[i])
-			}
+			tests.ran(&ran[i])
 		}
 		if len(p.Tests) == 0 && !c.JSON {
 			fmt.Fprintf(a.stdout, "%s: no tests\n", p.Name)
 		}
 	}
-	if all == 0 && match != nil {
-		return wrong("--only %s: no test has such a name", c.Only)
+	return tests.done()
+}
+
+// tests prints what becomes of tests.
+type tests struct {
+	app     *app
+	only    *regexp.Regexp // nil: all
+	json    bool
+	results []testResult
+	failed  bool
+}
+
+// tests begins to print tests: of those whose name matches only, unless it is empty.
+func (a *app) tests(only string, json bool) (*tests, error) {
+	t := &tests{app: a, json: json, results: []testResult{}}
+	if only == "" {
+		return t, nil
 	}
-	if c.JSON {
-		if err := a.printJSON(results); err != nil {
-			return err
-		}
+	var err error
+	if t.only, err = regexp.Compile(only); err != nil {
+		return nil, wrong("--only: %w", err)
 	}
-	if failed > 0 {
-		return &exitError{code: exitFailed}
+	return t, nil
+}
+
+// match reports whether a test is to run.
+func (t *tests) match(name string) bool { return t.only == nil || t.only.MatchString(name) }
+
+// ran takes the outcome of a test, and prints it unless it is for a program.
+func (t *tests) ran(r *pipetest.Result) {
+	out := testResult{
+		Pipeline: r.Pipeline, Test: r.Test, Place: r.Place, Passed: r.Passed(), Seconds: r.Took.Seconds(), Failures: []problem{},
 	}
-	return nil
+	for _, f := range r.Failures {
+		out.Failures = append(out.Failures, problemOf(f))
+	}
+	t.results = append(t.results, out)
+	t.failed = t.failed || !out.Passed
+	if !t.json {
+		printResult(t.app.stdout, r)
+	}
 }
 
 func printResult(w io.Writer, r *pipetest.Result) {
@@ -111,14 +126,20 @@ func printResult(w io.Writer, r *pipetest.Result) {
 	}
 }
 
-func resultJSON(r *pipetest.Result) testResult {
-	out := testResult{
-		Pipeline: r.Pipeline, Test: r.Test, Place: r.Place, Passed: r.Passed(), Seconds: r.Took.Seconds(), Failures: []problem{},
+// done ends the command: its error says that a test failed, or that none was asked for.
+func (t *tests) done() error {
+	if len(t.results) == 0 && t.only != nil {
+		return wrong("--only %s: no test has such a name", t.only)
 	}
-	for _, f := range r.Failures {
-		out.Failures = append(out.Failures, problemOf(f))
+	if t.json {
+		if err := t.app.printJSON(t.results); err != nil {
+			return err
+		}
 	}
-	return out
+	if t.failed {
+		return &exitError{code: exitFailed}
+	}
+	return nil
 }
 
 func problemOf(e *fault.Error) problem {

@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"path/filepath"
-	"regexp"
-	"strings"
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/pipelines/pipetest"
@@ -105,7 +103,7 @@ type transformBuildCmd struct {
 
 // Help is shown by leat transform build --help.
 func (transformBuildCmd) Help() string {
-	return `Builds the folder, unless the cache has it, checks that leat can run the module, and says what it is: where it lies, its size, the digest that dead letters name it by, what it imports and exports, and its manifest.
+	return `Builds the folder, unless the cache has it, checks that leat can run the module, and says what it is: where it lies, its size, the digest that dead letters name it by, and its manifest.
 
 Exit codes: 0 built, 1 it does not compile or is no transform, 2 wrong use, 130 and 143 stopped by SIGINT and SIGTERM.
 
@@ -132,7 +130,6 @@ func (c *transformBuildCmd) Run(a *app) error {
 	}
 	w := a.table()
 	fmt.Fprintf(w, "module\t%s\nsize\t%s\ndigest\t%s\n", m.Path, sizeText(m.Bytes), m.Digest)
-	fmt.Fprintf(w, "exports\t%s\nimports\t%s\n", strings.Join(m.Exports, " "), importsText(m.Imports))
 	if m.Manifest != nil {
 		fmt.Fprintf(w, "manifest\t%s\n", m.Manifest)
 	}
@@ -140,26 +137,6 @@ func (c *transformBuildCmd) Run(a *app) error {
 		fmt.Fprintf(w, "config\t%s\n", m.WantsConfig)
 	}
 	return w.Flush()
-}
-
-// importsText leaves out the names that tell nothing about the transform.
-func importsText(imports []string) string {
-	var shown []string
-	wasi := 0
-	for _, name := range imports {
-		if strings.HasPrefix(name, "wasi_") {
-			wasi++
-		} else {
-			shown = append(shown, name)
-		}
-	}
-	if wasi > 0 {
-		shown = append(shown, fmt.Sprintf("and %d of WASI", wasi))
-	}
-	if shown == nil {
-		return "-"
-	}
-	return strings.Join(shown, " ")
 }
 
 type transformTestCmd struct {
@@ -191,28 +168,15 @@ Examples:
 
 // Run runs a transform's tests.
 func (c *transformTestCmd) Run(a *app) error {
-	var match func(string) bool
-	if c.Only != "" {
-		only, err := regexp.Compile(c.Only)
-		if err != nil {
-			return wrong("--only: %w", err)
-		}
-		match = only.MatchString
+	tests, err := a.tests(c.Only, c.JSON)
+	if err != nil {
+		return err
 	}
 	j := a.begin(c.JSON, endsWork)
 	defer j.status.Clear()
-	results, failed, ran := []testResult{}, 0, 0
-	err := workbench.Test(j.ctx, c.Transform, j.checks(), match, func(r *pipetest.Result) {
+	err = workbench.Test(j.ctx, c.Transform, j.checks(), tests.match, func(r *pipetest.Result) {
 		j.status.Clear()
-		ran++
-		if !r.Passed() {
-			failed++
-		}
-		if c.JSON {
-			results = append(results, resultJSON(r))
-		} else {
-			printResult(a.stdout, r)
-		}
+		tests.ran(r)
 	})
 	if told := j.interrupted(); told != nil {
 		return told
@@ -221,16 +185,5 @@ func (c *transformTestCmd) Run(a *app) error {
 	if err != nil {
 		return misused(err)
 	}
-	if ran == 0 {
-		return wrong("--only %s: no test has such a name", c.Only)
-	}
-	if c.JSON {
-		if err := a.printJSON(results); err != nil {
-			return err
-		}
-	}
-	if failed > 0 {
-		return &exitError{code: exitFailed}
-	}
-	return nil
+	return tests.done()
 }

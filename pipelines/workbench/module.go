@@ -3,12 +3,9 @@ package workbench
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -22,9 +19,7 @@ type Module struct {
 	Path  string `json:"path"`
 	Bytes int64  `json:"bytes"`
 	// Digest is that of dead letters: sha256:HEX.
-	Digest  string   `json:"digest"`
-	Imports []string `json:"imports"` // module.name
-	Exports []string `json:"exports"`
+	Digest string `json:"digest"`
 	// Manifest is what the module says about itself, if anything.
 	Manifest json.RawMessage `json:"manifest,omitempty"`
 	// WantsConfig is why the module does not start without a config; empty if it does.
@@ -48,9 +43,6 @@ func Build(ctx context.Context, transform, out string, progress func(what string
 	}
 	sum := sha256.Sum256(b)
 	m.Bytes, m.Digest = int64(len(b)), "sha256:"+hex.EncodeToString(sum[:])
-	if err := m.list(b); err != nil {
-		return nil, fault.New(fault.Permanent, CodeNoModule, "%s: %w", path, err)
-	}
 	if out == "" {
 		return m, nil
 	}
@@ -93,101 +85,4 @@ func replaceFile(path string, content []byte) error {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return nil
-}
-
-// Ids of sections of a module.
-const (
-	importSection = 2
-	exportSection = 7
-)
-
-// list fills in what a valid module imports and exports.
-func (m *Module) list(module []byte) error {
-	m.Imports, m.Exports = []string{}, []string{}
-	r := &reader{b: module[min(8, len(module)):]} // behind the magic number and the version
-	for len(r.b) > 0 && r.err == nil {
-		id := r.byte()
-		section := &reader{b: r.bytes()}
-		if id != importSection && id != exportSection {
-			continue
-		}
-		for range section.number() {
-			if id == exportSection {
-				m.Exports = append(m.Exports, string(section.bytes()))
-				section.byte() // its kind
-				section.number()
-			} else {
-				from := string(section.bytes())
-				m.Imports = append(m.Imports, from+"."+string(section.bytes()))
-				section.description()
-			}
-			if section.err != nil {
-				return section.err
-			}
-		}
-	}
-	return r.err
-}
-
-// reader takes a module apart, as its specification (WebAssembly 2.0, section 5) lays it out.
-type reader struct {
-	b   []byte
-	err error
-}
-
-func (r *reader) fail() {
-	r.b, r.err = nil, fmt.Errorf("read the sections of the module: %w", io.ErrUnexpectedEOF)
-}
-
-func (r *reader) byte() byte {
-	if len(r.b) == 0 {
-		r.fail()
-		return 0
-	}
-	c := r.b[0]
-	r.b = r.b[1:]
-	return c
-}
-
-func (r *reader) number() uint64 {
-	n, size := binary.Uvarint(r.b)
-	if size <= 0 || n > 1<<32-1 {
-		r.fail()
-		return 0
-	}
-	r.b = r.b[size:]
-	return n
-}
-
-func (r *reader) bytes() []byte {
-	n := r.number()
-	if n > uint64(len(r.b)) {
-		r.fail()
-		return nil
-	}
-	b := r.b[:n]
-	r.b = r.b[n:]
-	return b
-}
-
-// description passes over what an import is: a function, table, memory or global.
-func (r *reader) description() {
-	limits := func() {
-		if r.number()&1 == 1 {
-			r.number()
-		}
-		r.number()
-	}
-	switch r.byte() {
-	case 0:
-		r.number()
-	case 1:
-		r.byte()
-		limits()
-	case 2:
-		limits()
-	default:
-		r.byte()
-		r.byte()
-	}
 }
