@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -18,11 +19,18 @@ func BenchmarkGuards(b *testing.B) {
 	for i := range 200 {
 		batch.Add(record.Record{Seq: uint64(i), Key: "key", Data: []byte(text)})
 	}
-	for _, name := range []string{"json", "identity"} {
-		b.Run(name, func(b *testing.B) {
+	const sdk = "../../../sdk/"
+	for _, c := range []struct{ name, dir, config string }{
+		{"json", "json", ""},
+		{"identity", "identity", ""},
+		{"upper", sdk + "conformance/testdata/bench/go", `{"upper":true}`},
+		{"get", sdk + "go/leatjson/testdata/guests/json", `{"Work":"get"}`},
+		{"patch", sdk + "go/leatjson/testdata/guests/json", `{"Work":"patch"}`},
+	} {
+		b.Run(c.name, func(b *testing.B) {
 			var modules []*Module
 			for _, guard := range []Guard{None, Metered, Interrupt} {
-				modules = append(modules, open(b, Config{Path: guest(b, name), Guard: guard, Instances: 1}))
+				modules = append(modules, open(b, Config{Path: guest(b, c.dir), Config: json.RawMessage(c.config), Guard: guard, Instances: 1}))
 			}
 			best := make([]time.Duration, len(modules))
 			out := new(stage.Output)

@@ -5,6 +5,8 @@ func (in *instr) cost() int64 {
 	switch in.op {
 	case opBlock, opLoop, opElse, opEnd, opNop, opUnreachable:
 		return 0
+	case opBr:
+		return 1 + int64(in.b)
 	case opCall:
 		return 1 + costCall
 	case opCallIndirect:

@@ -23,7 +23,8 @@ const (
 // instr is a decoded instruction.
 type instr struct {
 	op uint16
-	// a and b are the immediates in their order, such as an index, or alignment and offset. A block's type is a sign-extended a.
+	// a and b are the immediates in their order, such as an index, or alignment and offset. A block's type is a sign-extended a. For br,
+	// b is what the instructions cost that threading it skips.
 	a, b uint64
 	// raw are immediates that are bytes: floats, vectors, lanes.
 	raw []byte
@@ -39,6 +40,7 @@ type decoder struct {
 	locals int // with parameters
 	depth  int // open blocks; br may name as many labels and the function's own
 	labels []uint32
+	threader
 }
 
 func (m *module) decoder(b *body) *decoder {
@@ -107,7 +109,11 @@ func (d *decoder) next(in *instr) bool {
 	default:
 		d.unknown("opcode %#x", op)
 	}
-	return d.err == nil
+	if d.err != nil {
+		return false
+	}
+	d.follow(in)
+	return true
 }
 
 func (d *decoder) unknown(format string, args ...any) {
