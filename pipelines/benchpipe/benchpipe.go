@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat/core/datadir"
+	"github.com/leatstream/leat/core/delivery"
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/vfs"
 	"github.com/leatstream/leat/pipelines/build"
@@ -221,29 +222,36 @@ source:
 sinks:
   - { name: out, file: { dir: %q }, prefix: "!{timestamp:yyyy}/", format: lines, compression: gzip, compression_level: 1 }
 `, name, files, b.Module, config, filepath.Join(dir, name))
-	pipelines, err := spec.Parse("bench.yaml", []byte(text), spec.Options{})
+	took, counts, err := Drain(ctx, text, filepath.Join(dir, "data"))
 	if err != nil {
 		return 0, err
 	}
-	logger := slog.New(slog.DiscardHandler)
-	data, err := datadir.Open(vfs.OS(), filepath.Join(dir, "data"), logger)
+	if counts.In != b.lines || counts.Pending > 0 {
+		return 0, fmt.Errorf("the pipeline %s has delivered %d of %d lines", name, counts.Delivered, b.lines)
+	}
+	return float64(len(b.content)) / 1e6 / took.Seconds(), nil
+}
+
+// Drain runs the pipeline of a file's text, with its data in a folder, until all is delivered. It returns how long that took and
+// what the first sink counts.
+func Drain(ctx context.Context, text, dir string) (took time.Duration, counts delivery.Counts, err error) {
+	pipelines, err := spec.Parse("bench.yaml", []byte(text), spec.Options{})
 	if err != nil {
-		return 0, err
+		return 0, counts, err
+	}
+	logger := slog.New(slog.DiscardHandler)
+	data, err := datadir.Open(vfs.OS(), dir, logger)
+	if err != nil {
+		return 0, counts, err
 	}
 	defer func() { err = errors.Join(err, data.Close()) }()
 	group, err := foreground.Open(ctx, pipelines, build.Options{Data: data, Logger: logger, UntilIdle: true})
 	if err != nil {
-		return 0, err
+		return 0, counts, err
 	}
-	took, err := timed(func() error { return group.Run(ctx, foreground.RunOptions{UntilIdle: true}) })
-	if err != nil {
-		return 0, err
+	took, err = timed(func() error { return group.Run(ctx, foreground.RunOptions{UntilIdle: true}) })
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
 	}
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	if got := group.Report()[0].Sinks[0].Counts; got.In != b.lines || got.Pending > 0 {
-		return 0, fmt.Errorf("the pipeline %s has delivered %d of %d lines", name, got.Delivered, b.lines)
-	}
-	return float64(len(b.content)) / 1e6 / took.Seconds(), nil
+	return took, group.Report()[0].Sinks[0].Counts, err
 }

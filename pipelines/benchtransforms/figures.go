@@ -18,17 +18,9 @@ import (
 func (b *bench) crossing(ctx context.Context) (err error) {
 	var c closing
 	defer c.close(ctx, &err)
-	var sides []side
-	var names []string
-	for _, module := range []string{"min", "identity"} {
-		for _, guard := range []wasm.Guard{wasm.None, wasm.Metered} {
-			m, err := c.open(ctx, b.modules, module, guard, 1)
-			if err != nil {
-				return err
-			}
-			sides = append(sides, applying(ctx, m, sized(16)))
-			names = append(names, label(module, guard))
-		}
+	sides, names, err := c.sides(ctx, b.modules, []string{"min", "identity"}, []wasm.Guard{wasm.None, wasm.Metered}, sized(16))
+	if err != nil {
+		return err
 	}
 	times, err := b.takeTurns(ctx, sides...)
 	if err != nil {
@@ -58,18 +50,11 @@ func (b *bench) identity(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	sides := []side{bare}
-	var names []string
-	for _, module := range []string{"min", "identity"} {
-		for _, guard := range []wasm.Guard{wasm.None, wasm.Metered} {
-			m, err := c.open(ctx, b.modules, module, guard, 1)
-			if err != nil {
-				return err
-			}
-			sides, names = append(sides, applying(ctx, m, in)), append(names, label(module, guard))
-		}
+	sides, names, err := c.sides(ctx, b.modules, []string{"min", "identity"}, []wasm.Guard{wasm.None, wasm.Metered}, in)
+	if err != nil {
+		return err
 	}
-	times, err := b.takeTurns(ctx, sides...)
+	times, err := b.takeTurns(ctx, append([]side{bare}, sides...)...)
 	if err != nil {
 		return err
 	}
@@ -139,22 +124,18 @@ func (b *bench) filter(ctx context.Context) (err error) {
 	var c closing
 	defer c.close(ctx, &err)
 	in := logs(false)
-	sides := []side{native(in)}
 	modules := []string{"filter", "batch", "c"}
-	for _, module := range modules {
-		m, err := c.open(ctx, b.modules, module, wasm.Metered, 1)
-		if err != nil {
-			return err
-		}
-		sides = append(sides, applying(ctx, m, in))
+	sides, names, err := c.sides(ctx, b.modules, modules, []wasm.Guard{wasm.Metered}, in)
+	if err != nil {
+		return err
 	}
-	times, err := b.takeTurns(ctx, sides...)
+	times, err := b.takeTurns(ctx, append([]side{native(in)}, sides...)...)
 	if err != nil {
 		return err
 	}
 	for i, t := range times[1:] {
 		row := Row{
-			Figure: "filter", Module: label(modules[i], wasm.Metered), Value: 1e9 / median(t), Unit: "records/s",
+			Figure: "filter", Module: names[i], Value: 1e9 / median(t), Unit: "records/s",
 			Against: "native", Bare: 1e9 / median(times[0]), Ratio: ratio(times[0], t),
 		}
 		if modules[i] == "filter" {
@@ -175,13 +156,9 @@ func (b *bench) guards(ctx context.Context) (err error) {
 		least float64 // that metering must leave
 	}{{"c", 1 / 1.1}, {"filter", 1 / 1.3}} {
 		guards := []wasm.Guard{wasm.None, wasm.Metered, wasm.Interrupt}
-		var sides []side
-		for _, guard := range guards {
-			m, err := c.open(ctx, b.modules, module.name, guard, 1)
-			if err != nil {
-				return err
-			}
-			sides = append(sides, applying(ctx, m, in))
+		sides, names, err := c.sides(ctx, b.modules, []string{module.name}, guards, in)
+		if err != nil {
+			return err
 		}
 		times, err := b.takeTurns(ctx, sides...)
 		if err != nil {
@@ -189,7 +166,7 @@ func (b *bench) guards(ctx context.Context) (err error) {
 		}
 		for i, t := range times[1:] {
 			row := Row{
-				Figure: "guards", Module: label(module.name, guards[i+1]), Value: median(t), Unit: "ns/record",
+				Figure: "guards", Module: names[i+1], Value: median(t), Unit: "ns/record",
 				Against: "none", Bare: median(times[0]), Ratio: ratio(times[0], t),
 			}
 			if guards[i+1] == wasm.Metered {

@@ -84,15 +84,6 @@ func logs(poison bool) *record.Batch {
 	return b
 }
 
-// applying is a side that applies a module to a batch.
-func applying(ctx context.Context, t stage.Transform, in *record.Batch) side {
-	out := new(stage.Output)
-	return side{records: in.Len(), op: func() error {
-		out.Reset()
-		return t.Apply(ctx, in, out)
-	}}
-}
-
 // closing closes what figures have opened.
 type closing []*wasm.Module
 
@@ -102,6 +93,25 @@ func (c *closing) open(ctx context.Context, m modules, name string, guard wasm.G
 		*c = append(*c, module)
 	}
 	return module, err
+}
+
+// sides opens each module under each guard, with one instance, and returns what applies it to the batch, and its label.
+func (c *closing) sides(ctx context.Context, m modules, names []string, guards []wasm.Guard, in *record.Batch) (sides []side, labels []string, err error) {
+	for _, name := range names {
+		for _, guard := range guards {
+			module, err := c.open(ctx, m, name, guard, 1)
+			if err != nil {
+				return nil, nil, err
+			}
+			out := new(stage.Output)
+			labels = append(labels, label(name, guard))
+			sides = append(sides, side{records: in.Len(), op: func() error {
+				out.Reset()
+				return module.Apply(ctx, in, out)
+			}})
+		}
+	}
+	return sides, labels, nil
 }
 
 func (c *closing) close(ctx context.Context, err *error) {

@@ -5,17 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/leatstream/leat/core/datadir"
-	"github.com/leatstream/leat/core/vfs"
 	"github.com/leatstream/leat/pipelines/benchpipe"
-	"github.com/leatstream/leat/pipelines/build"
-	"github.com/leatstream/leat/pipelines/foreground"
-	"github.com/leatstream/leat/pipelines/spec"
 )
 
 // stream: lines of a file -> stream -> filter -> gzip level 1 -> files, with one line in 500 that breaks its call.
@@ -90,34 +84,16 @@ sinks:
   - { name: out, file: { dir: %q }, prefix: "!{timestamp:yyyy}/", format: lines, compression: gzip, compression_level: 1 }
 dead_letters: { file: { dir: %q } }
 `, input, module, filepath.Join(dir, "out"), filepath.Join(dir, "dead"))
-	pipelines, err := spec.Parse("bench.yaml", []byte(text), spec.Options{})
+	took, counts, err := benchpipe.Drain(ctx, text, filepath.Join(dir, "data"))
 	if err != nil {
 		return 0, err
-	}
-	logger := slog.New(slog.DiscardHandler)
-	data, err := datadir.Open(vfs.OS(), filepath.Join(dir, "data"), logger)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, data.Close()) }()
-	group, err := foreground.Open(ctx, pipelines, build.Options{Data: data, Logger: logger, UntilIdle: true})
-	if err != nil {
-		return 0, err
-	}
-	began := time.Now()
-	if err := group.Run(ctx, foreground.RunOptions{UntilIdle: true}); err != nil {
-		return 0, err
-	}
-	took = time.Since(began)
-	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
 	}
 	dead := uint64(0)
 	if poison {
 		dead = (lines + perCall/2 - 1) / perCall
 	}
-	if got := group.Report()[0].Sinks[0].Counts; got.In != lines || got.Dead != dead || got.Pending != 0 {
-		return 0, fmt.Errorf("the pipeline counts %+v; want %d lines, of which %d are dead", got, lines, dead)
+	if counts.In != lines || counts.Dead != dead || counts.Pending != 0 {
+		return 0, fmt.Errorf("the pipeline counts %+v; want %d lines, of which %d are dead", counts, lines, dead)
 	}
 	return took, nil
 }
