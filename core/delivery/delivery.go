@@ -40,7 +40,7 @@ type Delivery struct {
 	ends   chan outcome // outcomes to commit
 	drains chan *drain
 
-	complaints complaints
+	complaints fault.Complaints
 	backlog    backlog
 	revival    revival
 	opened     sinks

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -78,7 +79,8 @@ func (d *Delivery) attempt(run, puts context.Context, m *manifest) error {
 		if class == fault.Unavailable && pause > d.cfg.Retry.Initial {
 			revived = d.revival.next(m.Destination.name())
 		}
-		d.complaints.putFailed(d.log, code, "try", try+1, "class", class, "error", err, "next", pause.Round(time.Millisecond))
+		d.complaints.Log(d.log, slog.LevelWarn, "", "put failed and is tried again", err,
+			slog.Int("try", try+1), slog.Duration("next", pause.Round(time.Millisecond)))
 		select {
 		case <-time.After(pause):
 		case <-revived:

@@ -3,7 +3,7 @@
 //
 // An [Error] carries a class, a stable code that scripts and alerts may rely on, the place in the pipeline file where one
 // is known, and a hint that says what the reader can do. Errors without a class count as [Retryable]: giving a record up
-// needs a reason.
+// needs a reason. [Complaints] keep errors that repeat from filling a log.
 package fault
 
 import (

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -36,7 +37,7 @@ type handler struct {
 	cfg        Config
 	operations map[string]operation
 	budgets    [sizes]*budget
-	complaints complaints
+	complaints fault.Complaints
 	// stopping ends when event streams shall.
 	stopping context.Context
 	stop     context.CancelFunc
@@ -264,7 +265,8 @@ func (x *exchange) log(err error) {
 	if x.r.Context().Err() != nil {
 		return // it came of the client's leaving
 	}
-	x.h.complaints.log(x.h.cfg.Logger, x.access.Target, x.access.ID, cause(err))
+	x.h.complaints.Log(x.h.cfg.Logger, slog.LevelError, x.access.Target, "an operation failed", cause(err),
+		slog.String("request", x.access.ID), slog.String("target", x.access.Target))
 }
 
 // cause is the reason of an error for the log: with what the client does not see.
