@@ -8,8 +8,12 @@ import (
 // chunkSize is what a batch's arena grows by, in bytes, unless one allocation is larger.
 const chunkSize = 256 << 10
 
-// keepChunk is the largest chunk, in bytes, that a pooled batch keeps: a rare big record does not stay in memory.
-const keepChunk = 4 << 20
+// keepChunk is the largest chunk, in bytes, that a batch keeps for new allocations, and keepChunks is how many: a rare big
+// record does not stay in memory.
+const (
+	keepChunk  = 4 << 20
+	keepChunks = 4
+)
 
 // Batch is a list of records and the arena they point into. It has one owner, who releases it. It is not safe for
 // concurrent writes.
@@ -18,6 +22,7 @@ type Batch struct {
 
 	chunks   [][]byte // chunks[:used] are full or current; the rest are spare
 	used     int
+	full     int // bytes of chunks[:used-1], what is left over at their ends among them
 	released bool
 }
 
@@ -45,15 +50,36 @@ func (b *Batch) Release() {
 func (b *Batch) Reset() {
 	clear(b.Records)
 	b.Records = b.Records[:0]
-	kept := b.chunks[:0]
-	for _, c := range b.chunks {
-		if cap(c) <= keepChunk && len(kept) < 4 {
+	b.Rewind(Mark{})
+}
+
+// Held is how many bytes of the arena are in use, with what was left over where an allocation did not fit.
+func (b *Batch) Held() int {
+	if b.used == 0 {
+		return 0
+	}
+	return b.full + len(b.chunks[b.used-1])
+}
+
+// Mark is a place in a batch's arena.
+type Mark struct{ used, full, at int }
+
+// Mark returns the place up to which the arena is in use.
+func (b *Batch) Mark() Mark { return Mark{b.used, b.full, b.Held() - b.full} }
+
+// Rewind makes what was allocated after m was taken free for new allocations. Nothing may point into it any more.
+func (b *Batch) Rewind(m Mark) {
+	kept := b.chunks[:m.used]
+	for _, c := range b.chunks[m.used:] {
+		if cap(c) <= keepChunk && len(kept) < m.used+keepChunks {
 			kept = append(kept, c[:0])
 		}
 	}
 	clear(b.chunks[len(kept):])
-	b.chunks = kept
-	b.used = 0
+	b.chunks, b.used, b.full = kept, m.used, m.full
+	if m.used > 0 {
+		kept[m.used-1] = kept[m.used-1][:m.at]
+	}
 }
 
 // Alloc returns n bytes of the arena. They stay where they are until the batch is reset or released; their content is
@@ -66,18 +92,16 @@ func (b *Batch) Alloc(n int) []byte {
 			*cur = (*cur)[:at+n]
 			return (*cur)[at : at+n : at+n]
 		}
+		b.full += cap(*cur)
 	}
-	for i := b.used; i < len(b.chunks); i++ {
-		if cap(b.chunks[i]) >= n {
-			b.chunks[i], b.chunks[b.used] = b.chunks[b.used], b.chunks[i]
-			b.chunks[b.used] = b.chunks[b.used][:n]
-			b.used++
-			return b.chunks[b.used-1][:n:n]
-		}
+	i := b.used
+	for i < len(b.chunks) && cap(b.chunks[i]) < n {
+		i++
 	}
-	b.chunks = append(b.chunks, make([]byte, n, max(n, chunkSize)))
-	last := len(b.chunks) - 1
-	b.chunks[last], b.chunks[b.used] = b.chunks[b.used], b.chunks[last]
+	if i == len(b.chunks) {
+		b.chunks = append(b.chunks, make([]byte, 0, max(n, chunkSize)))
+	}
+	b.chunks[i], b.chunks[b.used] = b.chunks[b.used], b.chunks[i][:n]
 	b.used++
 	return b.chunks[b.used-1][:n:n]
 }

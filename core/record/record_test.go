@@ -62,6 +62,36 @@ func TestArenaMemoryDoesNotMove(t *testing.T) {
 	}
 }
 
+// What is given back is used again, and what was there before it stays as it is.
+func TestARewoundArenaIsUsedAgain(t *testing.T) {
+	b := NewBatch()
+	defer b.Release()
+	kept := b.Bytes([]byte("kept"))
+	mark, held := b.Mark(), b.Held()
+	for size := 1; size < 3*keepChunk; size += size/2 + 1 {
+		clear(b.Alloc(size))
+		if b.Held() < held+size {
+			t.Fatalf("%d bytes are in use after %d more than %d", b.Held(), size, held)
+		}
+		b.Rewind(mark)
+		if b.Held() != held || string(kept) != "kept" {
+			t.Fatalf("%d bytes are in use, want %d; %q", b.Held(), held, kept)
+		}
+	}
+	spare := 0
+	for _, c := range b.chunks[b.used:] {
+		spare += cap(c)
+	}
+	if spare > keepChunks*keepChunk {
+		t.Errorf("%d bytes are kept for nothing", spare)
+	}
+	first := b.Alloc(8)
+	b.Rewind(mark)
+	if second := b.Alloc(8); &first[0] != &second[0] {
+		t.Error("what was given back is not used again")
+	}
+}
+
 func TestAddedRecordsAreCopies(t *testing.T) {
 	b := NewBatch()
 	defer b.Release()
