@@ -201,11 +201,11 @@ func (c *csvRow) value(col *csvColumn, f *csvField) failure {
 		}
 		c.buf = append(append(append(c.buf, '"'), f.text...), '"')
 	case csvInteger:
-		if c.buf, ok = appendNumber(c.buf, f.text, true); !ok {
+		if c.buf, ok = leatjson.AppendNumber(c.buf, f.text, true); !ok {
 			return wrong("csv_to_json.not_an_integer", "an integer of 64 bits")
 		}
 	case csvNumber:
-		if c.buf, ok = appendNumber(c.buf, f.text, false); !ok {
+		if c.buf, ok = leatjson.AppendNumber(c.buf, f.text, false); !ok {
 			return wrong("csv_to_json.not_a_number", "a number")
 		}
 	default:

@@ -206,10 +206,10 @@ func (p *parser) typed(name string, t scalarType, text []byte) failure {
 		p.object.raw("null")
 		return failure{}
 	case t == integerType:
-		p.number, ok = appendNumber(p.number[:0], text, true)
+		p.number, ok = leatjson.AppendNumber(p.number[:0], text, true)
 		want = "an integer of 64 bits"
 	case t == numberType:
-		p.number, ok = appendNumber(p.number[:0], text, false)
+		p.number, ok = leatjson.AppendNumber(p.number[:0], text, false)
 		want = "a number"
 	default:
 		p.number, ok = appendBoolean(p.number[:0], text)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/transforms/sdk/go/leatjson"
 )
 
 // parseCursor goes through a text from left to right. After the first thing that is missing it finds nothing more, so that only
@@ -177,7 +178,7 @@ func (p *parser) putInteger(name string, text []byte) (ok bool) {
 			return false
 		}
 	}
-	if p.number, ok = appendNumber(p.number[:0], text, true); ok {
+	if p.number, ok = leatjson.AppendNumber(p.number[:0], text, true); ok {
 		p.object.raw(record.StringOf(p.number))
 	}
 	return ok

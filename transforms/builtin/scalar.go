@@ -5,8 +5,6 @@ import (
 	"unicode/utf8"
 )
 
-// How text becomes JSON numbers and booleans, written into a buffer.
-
 // Eight bytes at a time: each of these words has the byte in every place.
 const (
 	ones  = 0x0101010101010101
@@ -16,66 +14,6 @@ const (
 // zeroBytes marks the bytes of x that are zero. A byte above a zero may be marked too, which does not change the lowest mark nor
 // whether there is one.
 func zeroBytes(x uint64) uint64 { return (x - ones) &^ x & highs }
-
-// appendNumber writes text as a JSON number, digit by digit, so that no precision is lost: without a plus sign and leading
-// zeros, which JSON does not have. ok is false if text is not a number, or not one that fits 64 bits.
-func appendNumber(dst, text []byte, integer bool) (_ []byte, ok bool) {
-	from := len(dst)
-	i := 0
-	count := func() int {
-		start := i
-		for i < len(text) && '0' <= text[i] && text[i] <= '9' {
-			i++
-		}
-		return i - start
-	}
-	if len(text) > 0 && (text[0] == '-' || text[0] == '+') {
-		if text[0] == '-' {
-			dst = append(dst, '-')
-		}
-		i++
-	}
-	whole := i
-	n := count()
-	if n == 0 {
-		return dst[:from], false
-	}
-	for whole < i-1 && text[whole] == '0' {
-		whole++
-	}
-	if integer {
-		dst = append(dst, text[whole:i]...)
-		return dst, i == len(text) && (n <= 18 || fits64(dst[from:], true))
-	}
-	if i < len(text) && text[i] == '.' {
-		if i++; count() == 0 {
-			return dst[:from], false
-		}
-	}
-	exponent := false
-	if i < len(text) && (text[i] == 'e' || text[i] == 'E') {
-		if i++; i < len(text) && (text[i] == '-' || text[i] == '+') {
-			i++
-		}
-		if count() == 0 {
-			return dst[:from], false
-		}
-		exponent = true
-	}
-	dst = append(dst, text[whole:i]...)
-	return dst, i == len(text) && (!exponent && n < 300 || fits64(dst[from:], false))
-}
-
-// fits64 reports whether 64 bits can hold the number.
-func fits64(text []byte, integer bool) bool {
-	var err error
-	if integer {
-		_, err = strconv.ParseInt(string(text), 10, 64)
-	} else {
-		_, err = strconv.ParseFloat(string(text), 64)
-	}
-	return err == nil
-}
 
 // appendBoolean writes what text says as true or false.
 func appendBoolean(dst, text []byte) (_ []byte, ok bool) {

@@ -287,83 +287,21 @@ func (c *column) append(f field) rowError {
 			return c.bad(notDate, f, "a date such as 2026-11-30")
 		}
 		buf = append(append(append(buf, '"'), f.text...), '"')
-	case c.kind == kindInteger:
-		if !appendNumber(f.text, true) {
+	default:
+		var ok bool
+		if buf, ok = leatjson.AppendNumber(buf, f.text, c.kind == kindInteger); ok {
+			break
+		}
+		if c.kind == kindInteger {
 			return c.bad(notInteger, f, "an integer of 64 bits")
 		}
-	default:
-		if !appendNumber(f.text, false) {
-			return c.bad(notNumber, f, "a number")
-		}
+		return c.bad(notNumber, f, "a number")
 	}
 	return rowError{}
 }
 
 func (c *column) bad(code string, f field, want string) rowError {
 	return rowError{code, "column " + c.Name + ": " + excerpt(f.text) + " is not " + want}
-}
-
-// appendNumber writes text as a JSON number, digit by digit, so that no precision is lost: without a plus sign and leading
-// zeros, which JSON does not have. It returns false if text is not a number, or not one that fits 64 bits.
-func appendNumber(text []byte, integer bool) bool {
-	from := len(buf)
-	i := 0
-	count := func() int {
-		start := i
-		for i < len(text) && '0' <= text[i] && text[i] <= '9' {
-			i++
-		}
-		return i - start
-	}
-	if text[0] == '-' || text[0] == '+' {
-		if text[0] == '-' {
-			buf = append(buf, '-')
-		}
-		i++
-	}
-	whole := i
-	n := count()
-	if n == 0 {
-		return false
-	}
-	for whole < i-1 && text[whole] == '0' {
-		whole++
-	}
-	if integer {
-		buf = append(buf, text[whole:i]...)
-		if i != len(text) || n > 18 && !fits(buf[from:], true) {
-			return false
-		}
-		return true
-	}
-	if i < len(text) && text[i] == '.' {
-		if i++; count() == 0 {
-			return false
-		}
-	}
-	exponent := false
-	if i < len(text) && (text[i] == 'e' || text[i] == 'E') {
-		if i++; i < len(text) && (text[i] == '-' || text[i] == '+') {
-			i++
-		}
-		if count() == 0 {
-			return false
-		}
-		exponent = true
-	}
-	buf = append(buf, text[whole:i]...)
-	return i == len(text) && (!exponent && n < 300 || fits(buf[from:], false))
-}
-
-// fits reports whether 64 bits can hold the number.
-func fits(text []byte, integer bool) bool {
-	var err error
-	if integer {
-		_, err = strconv.ParseInt(string(text), 10, 64)
-	} else {
-		_, err = strconv.ParseFloat(string(text), 64)
-	}
-	return err == nil
 }
 
 // badUTF8 finds the first byte that is not UTF-8.

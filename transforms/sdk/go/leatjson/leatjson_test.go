@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"math"
 	"math/rand/v2"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -207,5 +209,42 @@ func TestFloatsAndTextAreWrittenAsEncodingJSONReadsThem(t *testing.T) {
 		if err != nil || json.Unmarshal(quoted, &want) != nil || json.Unmarshal(AppendText(nil, b), &got) != nil || got != want {
 			t.Fatalf("%q: %s reads %q, want %q", b, AppendText(nil, b), got, want)
 		}
+	}
+}
+
+func TestNumbersOfTextKeepTheirDigits(t *testing.T) {
+	form := regexp.MustCompile(`^([+-]?)0*([0-9]+)((?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)$`)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 3))
+	taken := 0
+	for range testenv.Count(20_000, 600_000) {
+		text := make([]byte, r.IntN(24))
+		for i := range text {
+			text[i] = "0123456789000000.-+e"[r.IntN(20)]
+		}
+		m := form.FindSubmatch(text)
+		for _, integer := range []bool{true, false} {
+			want := ""
+			if m != nil {
+				want = strings.TrimPrefix(string(m[1]), "+") + string(m[2]) + string(m[3])
+			}
+			if _, err := strconv.ParseInt(want, 10, 64); err != nil && integer {
+				want = ""
+			}
+			if _, err := strconv.ParseFloat(want, 64); err != nil {
+				want = ""
+			}
+			got, ok := AppendNumber([]byte("["), text, integer)
+			if ok != (want != "") || string(got) != "["+want || ok && !json.Valid(got[1:]) {
+				t.Fatalf("%q, integer %v: got %s, %v, want %s", text, integer, got, ok, want)
+			}
+			if ok {
+				taken++
+			}
+		}
+	}
+	if taken == 0 {
+		t.Error("nothing was a number")
 	}
 }
