@@ -74,6 +74,9 @@ func Prepare(ctx context.Context, p *spec.Pipeline, o Options) (*Prepared, error
 	return &Prepared{b, ready}, nil
 }
 
+// Modules are those that were built of folders, for Options.Modules: to test what was prepared, even if the source has changed since.
+func (p *Prepared) Modules() map[string]string { return p.builder.opts.Modules }
+
 // Chain is the first sink's.
 func (p *Prepared) Chain() *stage.Chain { return p.pipeline.Deliveries[0].Chain }
 

@@ -3,6 +3,7 @@ package build
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
 	"time"
 
@@ -85,11 +86,21 @@ func (b *builder) module(path string) (string, error) {
 	if !info.IsDir() {
 		return path, nil
 	}
-	return build.Build(b.ctx, build.Config{Dir: path, Progress: func(dir string) {
+	module, err := build.Build(b.ctx, build.Config{Dir: path, Progress: func(dir string) {
 		if b.opts.Progress != nil {
 			b.opts.Progress("building the transform in " + dir)
 		}
 	}})
+	if err != nil {
+		return "", err
+	}
+	built := maps.Clone(b.opts.Modules)
+	if built == nil {
+		built = map[string]string{}
+	}
+	built[path] = module
+	b.opts.Modules = built
+	return module, nil
 }
 
 // measured counts the calls of a transform.

@@ -3,11 +3,13 @@
 // The folder is looked at every two seconds; it need not be there if [Options].Optional says so. A file counts as changed when its content differs from what runs and has been
 // the same at two looks: files are not always written in one go. Then:
 //
-//   - a new pipeline starts, a changed one stops as designed and starts again in its new version, one that is in no file
-//     any more stops;
+//   - a new pipeline starts; a changed one is made ready in its new version while the one before runs on, which then stops as
+//     designed; one that is in no file any more stops;
 //   - of a file with errors nothing is taken: what ran before goes on;
-//   - a version that cannot be built gives way to the one that ran before it;
-//   - a pipeline that cannot go on rests until its file changes. The others do not notice;
+//   - a version that cannot be made ready, or fails its tests, changes nothing, and one that cannot be tied to its stream gives
+//     way to the one that ran before it;
+//   - a pipeline that changes again while it is made ready is made ready once more afterwards;
+//   - a pipeline that cannot go on rests until its file changes. The others do not notice, nor that one takes long to build;
 //   - a pipeline whose stream is deleted waits until there is one of that name again.
 //
 // Each of these is logged and shown by the health checks file/<name> and pipeline/<name>. As long as a version of every
@@ -29,7 +31,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/leatstream/leat/core/engine"
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/pipelines/build"
@@ -62,9 +63,9 @@ type Options struct {
 	// what runs is stopped for it.
 	Watch bool
 
-	// build and check are seams for tests; nil are build.Pipeline and good.
-	build func(context.Context, *spec.Pipeline, build.Options) (*engine.Pipeline, error)
-	check func(context.Context, *spec.Pipeline, build.Options) error
+	// prepare and test are seams for tests; nil are build.Prepare and the tests in the file.
+	prepare func(context.Context, *spec.Pipeline, build.Options) (prepared, error)
+	test    func(context.Context, *spec.Pipeline, build.Options) error
 }
 
 // Server runs the pipelines of a folder. Its life: New, then Run once.
@@ -86,7 +87,6 @@ type file struct {
 	seen, taken [sha256.Size]byte
 	missing     bool // at the last look
 	names       []string
-	made        sources
 	unregister  func()
 
 	mu  sync.Mutex
@@ -104,11 +104,11 @@ func New(o Options) (*Server, error) {
 	if o.Build.Logger == nil {
 		o.Build.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.build == nil {
-		o.build = build.Pipeline
+	if o.prepare == nil {
+		o.prepare = prepare
 	}
-	if o.check == nil {
-		o.check = good
+	if o.test == nil {
+		o.test = test
 	}
 	if info, err := os.Stat(o.Dir); !(o.Optional && os.IsNotExist(err)) && (err != nil || !info.IsDir()) {
 		e := fault.New(fault.Permanent, "serve.no_folder", "the folder for pipelines %s is not there", o.Dir).
@@ -196,9 +196,8 @@ func (s *Server) scan(ctx context.Context, first bool) {
 			s.files[path] = f
 		}
 		steady := first || f.seen == sum
-		made := s.opts.Watch && f.made.changed()
 		f.seen = sum
-		if steady && (f.taken != sum || made || released && f.check() != nil) {
+		if steady && (f.taken != sum || released && f.check() != nil) {
 			f.taken = sum
 			released = s.load(ctx, path, f, found[path]) || released
 		}
@@ -254,15 +253,7 @@ func (s *Server) load(ctx context.Context, path string, f *file, src []byte) (re
 				At(p.PlaceOf("pipeline"))
 		}
 	}
-	if s.opts.Watch && err == nil {
-		changed := f.made.take(src, pipelines)
-		if len(f.names) > 0 && f.check() == nil && !changed {
-			return false
-		}
-		if len(f.names) > 0 {
-			err = s.try(ctx, pipelines)
-		}
-	}
+	mended := err == nil && f.check() != nil
 	f.mu.Lock()
 	if f.err = err; len(f.names) > 0 { // what was taken before runs on, or its own check says that it does not
 		f.err = observe.Degraded(err)
@@ -271,6 +262,9 @@ func (s *Server) load(ctx context.Context, path string, f *file, src []byte) (re
 	if err != nil {
 		s.log.Error("pipeline file has errors; nothing of it is taken", "file", path, "error", err, "running", f.names)
 		return false
+	}
+	if mended {
+		s.log.Info("pipeline file has no errors any more", "file", path)
 	}
 	return s.take(ctx, path, f, pipelines)
 }
@@ -281,7 +275,7 @@ func (s *Server) take(ctx context.Context, path string, f *file, pipelines []*sp
 	for _, p := range pipelines {
 		names = append(names, p.Name)
 		s.owners[p.Name] = path
-		s.slot(ctx, p.Name).want(p)
+		s.slot(ctx, p.Name).want(&version{p, f.taken})
 	}
 	for _, name := range f.names {
 		if !slices.Contains(names, name) {

@@ -30,22 +30,28 @@ type bench struct {
 	dir      string
 	optional bool
 	watch    bool
-	refuse   error // what a check of a new version says
+	refuse   error // what the tests of a new version say
 	health   observe.Health
 	server   *Server
 	stop     context.CancelFunc
 
-	mu      sync.Mutex
-	started int
-	running map[string]int     // by pipeline and prefix, which tells versions apart
-	most    map[string]int     // at a time, by pipeline
-	fails   map[string]error   // what Run returns, by prefix
-	unbuilt map[string][]error // what building returns, by prefix, one after the other
+	mu       sync.Mutex
+	started  int
+	running  map[string]int           // by pipeline and prefix, which tells versions apart
+	most     map[string]int           // at a time, by pipeline
+	fails    map[string]error         // what Run returns, by prefix
+	unbuilt  map[string][]error       // what making ready returns, by prefix, one after the other
+	untied   map[string]error         // what tying to the stream returns, by prefix
+	slow     map[string]time.Duration // how long making ready takes, by prefix
+	ready    map[string]int           // versions that were made ready, and not closed, by prefix
+	builds   int
+	building map[string]int // versions that are being made ready, by pipeline
 }
 
 // start serves a folder with files; their content is the prefix of their pipeline.
 func start(t *testing.T, files map[string]string) *bench {
-	b := &bench{t: t, dir: t.TempDir(), running: map[string]int{}, most: map[string]int{}, fails: map[string]error{}, unbuilt: map[string][]error{}}
+	b := &bench{t: t, dir: t.TempDir(), running: map[string]int{}, most: map[string]int{}, fails: map[string]error{}, unbuilt: map[string][]error{},
+		untied: map[string]error{}, slow: map[string]time.Duration{}, ready: map[string]int{}, building: map[string]int{}}
 	for name, prefix := range files {
 		b.write(name, prefix)
 	}
@@ -53,7 +59,7 @@ func start(t *testing.T, files map[string]string) *bench {
 }
 
 func (b *bench) serve() {
-	server, err := New(Options{Dir: b.dir, Optional: b.optional, Health: &b.health, build: b.build, Watch: b.watch, check: b.check})
+	server, err := New(Options{Dir: b.dir, Optional: b.optional, Health: &b.health, prepare: b.prepare, Watch: b.watch, test: b.test})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -67,6 +73,9 @@ func (b *bench) serve() {
 	b.stop = func() {
 		cancel()
 		<-done
+		if len(b.ready) > 0 {
+			b.t.Errorf("not closed: %v", b.ready)
+		}
 	}
 	b.look(1)
 }
@@ -100,15 +109,61 @@ func (b *bench) remove(name string) {
 	}
 }
 
-func (b *bench) build(_ context.Context, p *spec.Pipeline, _ build.Options) (*engine.Pipeline, error) {
+func (b *bench) prepare(ctx context.Context, p *spec.Pipeline, _ build.Options) (prepared, error) {
 	prefix := p.Sinks[0].Prefix
+	b.mu.Lock()
+	took := b.slow[prefix]
+	b.builds++
+	b.building[p.Name]++
+	if b.building[p.Name] > 1 {
+		b.t.Errorf("%s is made ready twice at a time", p.Name)
+	}
+	b.mu.Unlock()
+	defer func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.building[p.Name]--
+	}()
+	select {
+	case <-time.After(took):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if errs := b.unbuilt[prefix]; len(errs) > 0 {
 		b.unbuilt[prefix] = errs[1:]
 		return nil, errs[0]
 	}
-	return &engine.Pipeline{Name: p.Name, Feeders: []engine.Feeder{feeder{b, p.Name, prefix}}}, nil
+	b.ready[prefix]++
+	return &fake{b, p.Name, prefix}, nil
+}
+
+// fake is a version that is ready.
+type fake struct {
+	b            *bench
+	name, prefix string
+}
+
+func (f *fake) Modules() map[string]string { return nil }
+
+func (f *fake) Pipeline(ctx context.Context) (*engine.Pipeline, error) {
+	f.b.mu.Lock()
+	err := f.b.untied[f.prefix]
+	f.b.mu.Unlock()
+	if err != nil {
+		return nil, errors.Join(err, f.Close(ctx))
+	}
+	return &engine.Pipeline{Name: f.name, Feeders: []engine.Feeder{feeder{f.b, f.name, f.prefix}}, Close: f.Close}, nil
+}
+
+func (f *fake) Close(context.Context) error {
+	f.b.mu.Lock()
+	defer f.b.mu.Unlock()
+	if f.b.ready[f.prefix]--; f.b.ready[f.prefix] == 0 {
+		delete(f.b.ready, f.prefix)
+	}
+	return nil
 }
 
 type feeder struct {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 
+	"github.com/leatstream/leat/core/engine"
 	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/pipelines/build"
 	"github.com/leatstream/leat/pipelines/follow"
@@ -12,42 +13,44 @@ import (
 	"github.com/leatstream/leat/pipelines/spec"
 )
 
-// sources is what the transforms of a file's pipelines are made of.
+// version is a pipeline as a file has it.
+type version struct {
+	spec    *spec.Pipeline
+	content [sha256.Size]byte // digest of the file
+}
+
+// digest is of the file and of what the transforms are made of.
+func (v *version) digest() string { return string(v.content[:]) + follow.Set{}.With(v.spec).Digest() }
+
+// sources is what the transforms of a version are made of.
 type sources struct {
 	set     follow.Set
 	watcher follow.Watcher
-	digest  [sha256.Size]byte // of the file and of them, as they were when they were taken
 }
 
 // changed reports, once, that they are others than those that were taken.
 func (s *sources) changed() bool { return !s.set.Empty() && s.watcher.Changed(s.set) }
 
-// take makes the content of a file and what its pipelines are made of the present one. It reports whether there is anything new.
-func (s *sources) take(content []byte, pipelines []*spec.Pipeline) bool {
-	s.set = follow.Set{}
-	for _, p := range pipelines {
-		s.set = s.set.With(p)
-	}
+// take makes what a version is made of the present one, and returns its digest. A change that comes after it shows as one later.
+func (s *sources) take(v *version) string {
+	s.set = follow.Set{}.With(v.spec)
 	s.watcher.Take(s.set)
-	before := s.digest
-	s.digest = sha256.Sum256(append([]byte(s.set.Digest()), content...))
-	return s.digest != before
+	return v.digest()
 }
 
-// try builds and tests pipelines while others run in their place.
-func (s *Server) try(ctx context.Context, pipelines []*spec.Pipeline) error {
-	var errs []error
-	for _, p := range pipelines {
-		errs = append(errs, s.opts.check(ctx, p, build.Options{Logger: s.log}))
-	}
-	return errors.Join(errs...)
+// prepared is a build.Prepared.
+type prepared interface {
+	Modules() map[string]string
+	Pipeline(context.Context) (*engine.Pipeline, error)
+	Close(context.Context) error
 }
 
-// good reports what keeps a pipeline from running, or which of its tests fail.
-func good(ctx context.Context, p *spec.Pipeline, o build.Options) error {
-	if err := build.Probe(ctx, p, o); err != nil {
-		return err
-	}
+func prepare(ctx context.Context, p *spec.Pipeline, o build.Options) (prepared, error) {
+	return build.Prepare(ctx, p, o)
+}
+
+// test reports which tests of a pipeline fail.
+func test(ctx context.Context, p *spec.Pipeline, o build.Options) error {
 	results, err := pipetest.Run(ctx, p, func(ctx context.Context) (*stage.Chain, error) { return build.Chain(ctx, p, o) }, nil)
 	for i := range results {
 		err = errors.Join(err, results[i].Err())

@@ -11,7 +11,7 @@ import (
 	"github.com/leatstream/leat/pipelines/spec"
 )
 
-func (b *bench) check(context.Context, *spec.Pipeline, build.Options) error {
+func (b *bench) test(context.Context, *spec.Pipeline, build.Options) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.refuse
@@ -60,7 +60,7 @@ func TestAWatchedModuleTakesOverIfItIsGood(t *testing.T) {
 		b.allow(errors.New("its tests fail"))
 		b.writeRaw("m.wasm", "three!!")
 		want(2, "a module that fails")
-		b.wantHealth(map[string]string{"file/a.yaml": "degraded its tests fail"})
+		b.wantHealth(map[string]string{"pipeline/a": "degraded its tests fail"})
 		b.writeRaw("a.yaml", text("2"))
 		want(2, "a file that fails")
 		b.wantRunning("a 1")
