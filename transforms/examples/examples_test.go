@@ -1,4 +1,4 @@
-// Package examples tests that the pipelines of the Go examples do what their tests say.
+// Package examples tests that the pipelines of the examples do what their tests say.
 package examples
 
 import (
@@ -20,14 +20,14 @@ func TestTheGoExamplesPassTheTestsInTheirPipelines(t *testing.T) {
 		t.Fatal(files, err)
 	}
 	for _, file := range files {
-		t.Run(filepath.Dir(file), func(t *testing.T) { passes(t, file) })
+		t.Run(filepath.Dir(file), func(t *testing.T) { passes(t, file, spec.Options{}) })
 	}
 }
 
 // passes runs the tests in a pipeline file.
-func passes(t *testing.T, file string) {
+func passes(t *testing.T, file string, o spec.Options) {
 	t.Helper()
-	pipelines, err := spec.Load(file, spec.Options{})
+	pipelines, err := spec.Load(file, o)
 	if err != nil {
 		t.Fatal(spec.Render(err, false))
 	}

@@ -1,16 +1,12 @@
-package examples_test
+package examples
 
 import (
-	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
-	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/internal/testenv"
-	"github.com/leatstream/leat/pipelines/build"
-	"github.com/leatstream/leat/pipelines/pipetest"
 	"github.com/leatstream/leat/pipelines/spec"
 )
 
@@ -28,22 +24,7 @@ func TestExamplesPassTheTestsInTheirPipelines(t *testing.T) {
 			if example.program == "go" {
 				variables["HANDLER"] = buildExample(t, ".")
 			}
-			env := func(name string) (string, bool) { v, ok := variables[name]; return v, ok }
-			pipelines, err := spec.Load(example.file, spec.Options{Env: env})
-			if err != nil {
-				t.Fatal(spec.Render(err, false))
-			}
-			results, err := pipetest.Run(context.Background(), pipelines[0], func(ctx context.Context) (*stage.Chain, error) {
-				return build.Chain(ctx, pipelines[0], build.Options{})
-			}, nil)
-			if err != nil || len(results) == 0 {
-				t.Fatal(results, err)
-			}
-			for _, r := range results {
-				if !r.Passed() {
-					t.Error(spec.Render(r.Err(), false))
-				}
-			}
+			passes(t, example.file, spec.Options{Env: func(name string) (string, bool) { v, ok := variables[name]; return v, ok }})
 		})
 	}
 }

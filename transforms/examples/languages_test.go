@@ -26,7 +26,7 @@ func TestTheExamplesInOtherLanguagesPassTheirTests(t *testing.T) {
 				if _, err := build.Build(context.Background(), build.Config{Dir: filepath.Dir(file)}); fault.CodeOf(err) == build.CodeNoToolchain {
 					testenv.Missing(t, "%v", err)
 				}
-				passes(t, file)
+				passes(t, file, spec.Options{})
 				tables := 0
 				err := workbench.Test(t.Context(), filepath.Dir(file), pipelines.Options{}, nil, func(r *pipetest.Result) {
 					if tables++; !r.Passed() {
