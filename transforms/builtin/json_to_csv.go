@@ -43,12 +43,21 @@ func (c *JSONToCSV) Open(context.Context, Env) (stage.Transform, error) {
 		return nil, invalid(&c.Node, "null_text", "json_to_csv.bad_null_text", "null_text has at most %d bytes, and neither delimiters, quotes nor line breaks", maxNullText)
 	}
 	var paths []jsonpath.Path
+	begins := "" // what records begin with that a column can be in
 	for _, text := range c.Columns {
 		p, err := pathAt(&c.Node, "columns", "json_to_csv.bad_path", text)
 		if err != nil {
 			return nil, err
 		}
 		paths = append(paths, p)
+		switch {
+		case len(p) == 0:
+			f.any = true
+		case p[0].Item:
+			begins += "["
+		default:
+			begins += "{"
+		}
 		f.required = append(f.required, slices.Contains(c.Required, text))
 	}
 	for _, text := range c.Required {
@@ -62,6 +71,10 @@ func (c *JSONToCSV) Open(context.Context, Env) (stage.Transform, error) {
 			w.fail("json_to_csv.not_json", "the record is not one JSON value: byte %d does not belong there", at)
 			return
 		}
+		if document := bytes.TrimLeft(r.Data, " \t\r\n"); !f.any && strings.IndexByte(begins, document[0]) < 0 {
+			w.fail("json_to_csv.not_an_object", "the record is %s: none of the columns can be in it", excerpt(document))
+			return
+		}
 		if w.failed(f.row(s.Values, w)) {
 			return
 		}
@@ -73,6 +86,7 @@ func (c *JSONToCSV) Open(context.Context, Env) (stage.Transform, error) {
 type jsonRows struct {
 	config           *JSONToCSV
 	required         []bool // by column
+	any              bool   // a column is the record itself, whatever it is
 	delimiter, quote byte
 }
 
@@ -141,15 +155,16 @@ func (c *JSONToCSV) Doc() Doc {
 			"`append_delimiter` does. An empty text is written as two quotes, so that [csv_to_json](csv_to_json.md) can tell it from null.",
 		Codes: []Code{
 			{"json_to_csv.not_json", "The record is not JSON."},
+			{"json_to_csv.not_an_object", "The record is not an object, nor an array with columns such as `.[0]`: no column can be in it."},
 			{"json_to_csv.missing", "A value that is `required` is missing or null."},
 			{"json_to_csv.needs_quotes", "With an empty `quote`: a field holds what would have to be in quotes."},
 		},
 		Examples: []Example{
 			{
 				Title: "Columns", Config: "columns: [ .id, .user.name, '.tags[0]', .user ]\n",
-				Input:  []string{`{"id": 1.50, "user": {"name":"A, \"b\""}, "tags":["x","y"]}`, `{"id": null, "user": {"name":""}}`, `[`},
+				Input:  []string{`{"id": 1.50, "user": {"name":"A, \"b\""}, "tags":["x","y"]}`, `{"id": null, "user": {"name":""}}`, `[`, `1`},
 				Output: []string{`1.50,"A, ""b""",x,"{""name"":""A, \""b\""""}"`, `,"",,"{""name"":""""}"`},
-				Failed: []string{"json_to_csv.not_json"},
+				Failed: []string{"json_to_csv.not_json", "json_to_csv.not_an_object"},
 			},
 			{
 				Title: "Tab-separated values", Config: "columns: [ .id, .text ]\nrequired: [ .id ]\ndelimiter: \"\\t\"\nquote: \"\"\nnull_text: '\\N'\n",

@@ -20,6 +20,10 @@ func TestObjectsBecomeRows(t *testing.T) {
 		`[1]`, `[,,,[1]]`,
 		`{"a":1}{`, `json_to_csv.not_json: the record is not one JSON value: byte 7 does not belong there`,
 	)
+	becomes(t, "json_to_csv", `{ columns: [ .a, ".[1]" ] }`,
+		`{}`, `[,]`, ` [1,2]`, `[,2]`, " 1 ", `json_to_csv.not_an_object: the record is "1 ": none of the columns can be in it`, `"x"`, `json_to_csv.not_an_object: …`, `null`, `json_to_csv.not_an_object: …`)
+	becomes(t, "json_to_csv", `{ columns: [ .a ] }`, `[{"a":1}]`, `json_to_csv.not_an_object: …`)
+	becomes(t, "json_to_csv", `{ columns: [ ".[0]" ] }`, `{"a":1}`, `json_to_csv.not_an_object: …`, `[]`, `[]`)
 	becomes(t, "json_to_csv", `{ columns: [ .a, .b ], required: [ .b ], delimiter: ";", quote: "'", quote_all: true, null_text: NA }`,
 		`{"a":"it's","b":1}`, `['it''s';'1']`, `{"b":"NA"}`, `[NA;'NA']`, `{"a":1,"b":null}`, `json_to_csv.missing: there is no .b`)
 	becomes(t, "json_to_csv", `{ columns: [ .a, .b ], quote: "" }`, `{"a":"say \"x\"","b":""}`, `[say "x",]`, `{"a":"x,"}`, `json_to_csv.needs_quotes: .a: "x," cannot be written without quotes`, `{"a":"x\r"}`, `json_to_csv.needs_quotes: .a: "x\r" cannot be written without quotes`)
