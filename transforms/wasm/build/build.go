@@ -23,8 +23,12 @@ const (
 	CodeNoToolchain = "wasm.build.no_toolchain" // the language's compiler is missing, or a part of it
 	CodeOldGo       = "wasm.build.old_go"       // the go command is too old
 	CodeFailed      = "wasm.build.failed"       // the source does not compile
+	CodeChanging    = "wasm.build.changing"     // the source changed during each of some builds in a row
 	CodeCache       = "wasm.build.cache"        // the build cache cannot be used
 )
+
+// maxTries is how often source is built that changes meanwhile.
+const maxTries = 3
 
 // moduleHead is what a module begins with: the magic number and version 1.
 const moduleHead = "\x00asm\x01\x00\x00\x00"
@@ -53,6 +57,16 @@ func Build(ctx context.Context, cfg Config) (string, error) {
 		}
 		cfg.CacheDir = filepath.Join(dir, "leat", "build")
 	}
+	for try := 1; ; try++ {
+		path, err := cfg.once(ctx)
+		if fault.CodeOf(err) != CodeChanging || try == maxTries {
+			return path, err
+		}
+	}
+}
+
+// once builds the source as it is now.
+func (cfg *Config) once(ctx context.Context) (string, error) {
 	src, err := readSource(cfg.Dir)
 	if err != nil {
 		return "", err
@@ -89,6 +103,10 @@ func Build(ctx context.Context, cfg Config) (string, error) {
 	if !src.reachesOut && isModule(path) { // somebody else has built it meanwhile
 		return path, nil
 	}
+	if err := compilers.wait(ctx); err != nil {
+		return "", err
+	}
+	defer compilers.leave()
 	if cfg.Progress != nil {
 		cfg.Progress(cfg.Dir)
 	}
@@ -121,7 +139,14 @@ func (s *source) build(ctx context.Context, tool toolchain, cacheDir, path strin
 	}
 	defer os.RemoveAll(work)
 	j := &job{source: s, cacheDir: cacheDir, work: work, module: filepath.Join(work, "module.wasm")}
-	if err := tool.compile(ctx, j); err != nil {
+	err = tool.compile(ctx, j)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if now, readErr := readSource(s.given); readErr != nil || now.digest != s.digest { // what was built has no name in the cache, and no meaning
+		return fault.New(fault.Retryable, CodeChanging, "the source in %s changes while it is built", s.given)
+	}
+	if err != nil {
 		return err
 	}
 	// Synced before it is renamed: a torn module would stay in the cache for ever.

@@ -55,6 +55,50 @@ func folder(t *testing.T, files map[string]string) string {
 	return dir
 }
 
+// The cache never has one version of the source for another, also if it is edited while the compiler reads it.
+func TestSourceThatChangesMeanwhileIsBuiltAgain(t *testing.T) {
+	write := func(dir, text string) {
+		if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := strings.Replace(upper, "bytes.ToUpper(r.Data)", "bytes.ToLower(r.Data)", 1)
+	dir, cache, builds := folder(t, map[string]string{"main.go": first}), t.TempDir(), 0
+	cfg := Config{Dir: dir, CacheDir: cache, Progress: func(string) {
+		if builds++; builds == 1 {
+			write(dir, upper)
+		}
+	}}
+	content := func() string {
+		t.Helper()
+		path, err := Build(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	second := content()
+	if builds != 2 {
+		t.Errorf("%d builds", builds)
+	}
+	write(dir, first)
+	if content() == second || builds != 3 {
+		t.Errorf("what the source was before has the module of what it became; %d builds", builds)
+	}
+	cfg.Progress = func(string) {
+		builds++
+		write(dir, upper+strings.Repeat("\n", builds))
+	}
+	write(dir, upper+"// new\n")
+	if _, err := Build(t.Context(), cfg); fault.CodeOf(err) != CodeChanging || fault.ClassOf(err) != fault.Retryable || builds != 3+maxTries {
+		t.Errorf("source that does not rest: %v, %d builds", err, builds)
+	}
+}
+
 func TestAFolderIsBuiltOnceForEachVersionOfItsSource(t *testing.T) {
 	dir, cache := folder(t, map[string]string{"main.go": upper}), t.TempDir()
 	built := 0
