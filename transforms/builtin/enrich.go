@@ -60,11 +60,14 @@ func (c *Enrich) Open(ctx context.Context, env Env) (stage.Transform, error) {
 	t.lookup = lookup
 	if c.S3 == nil {
 		if err := lookup.load(ctx); err != nil {
-			var f *fault.Error
-			if errors.As(err, &f) {
-				return nil, f.At(c.PlaceOf("file"))
+			f, ok := errors.AsType[*fault.Error](err)
+			if !ok {
+				return nil, err
 			}
-			return nil, err
+			if column, ok := errors.AsType[errNoColumn](err); ok {
+				return nil, f.At(c.PlaceOf(column.setting))
+			}
+			return nil, f.At(c.PlaceOf("file"))
 		}
 	}
 	t.lookup.follow(c.Refresh.Std())
@@ -107,10 +110,12 @@ func (c *Enrich) lookup(env Env) (*lookup, error) {
 
 // fallback makes the row for records that have none.
 func (t *enrich) fallback(c *Enrich) error {
-	if (c.Missing == "default") != (c.Default != nil) {
-		return invalid(&c.Node, "default", "enrich.bad_default", "default and missing: default belong together")
-	}
-	if c.Default == nil {
+	switch {
+	case c.Missing == "default" && c.Default == nil:
+		return invalid(&c.Node, "missing", "enrich.bad_default", "missing: default needs the key default, the row for records that have none")
+	case c.Missing != "default" && c.Default != nil:
+		return invalid(&c.Node, "default", "enrich.bad_default", "default is not used: it needs missing: default")
+	case c.Default == nil:
 		return nil
 	}
 	v, err := leatjson.Get(c.Default)

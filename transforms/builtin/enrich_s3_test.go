@@ -4,8 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -136,4 +140,50 @@ func TestAReferenceInAStoreThatRefuses(t *testing.T) {
 		"{ by: .id, key: id, s3: { bucket: bucket, key: v.json, credentials: { access_key_id: x } } }": "both access_key_id and secret_access_key",
 		"{ by: .id, key: id, s3: { bucket: bucket, key: v.json, ca_file: /nowhere } }":                 "ca_file",
 	})
+}
+
+// The errors of a network name the port of each connection: that is no news.
+func TestAStoreThatBreaksOffIsSaidOnce(t *testing.T) {
+	var broken atomic.Int64
+	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if broken.Load() > 0 {
+			broken.Add(1)
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err == nil {
+				_ = conn.(*net.TCPConn).SetLinger(0) // so that it is reset
+				_ = conn.Close()
+			}
+			return
+		}
+		w.Header().Set("ETag", `"1"`)
+		w.Header().Set("Last-Modified", time.Unix(0, 0).UTC().Format(http.TimeFormat))
+		http.ServeContent(w, r, "v.csv", time.Time{}, strings.NewReader("id,v\n1,one\n"))
+	}))
+	defer store.Close()
+	var log safeBuffer
+	c := &builtin.Enrich{
+		By: ".id", Format: "auto", Key: "id", Missing: "keep", Delimiter: ",", Refresh: setting.Duration(time.Millisecond), Memory: 1 << 20,
+		S3: &builtin.S3Object{Endpoint: store.URL, Bucket: "bucket", Key: "v.csv", Region: "us-east-1", Credentials: &setting.Credentials{
+			AccessKeyID: setting.PlainSecret("a", ""), SecretAccessKey: setting.PlainSecret("b", ""),
+		}},
+	}
+	tr, err := c.Open(t.Context(), builtin.Env{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := enriched(t, tr, `{"id":1}`); got != `{"id":1,"v":"one"}` {
+		t.Fatal(got, err)
+	}
+	broken.Store(1)
+	for deadline := time.Now().Add(20 * time.Second); broken.Load() < 20; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the store is not asked")
+		}
+	}
+	if err := tr.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if n := log.count("level=WARN"); n != 1 {
+		t.Errorf("%d warnings:\n%s", n, log.b.String())
+	}
 }

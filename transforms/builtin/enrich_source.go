@@ -68,7 +68,7 @@ type lookup struct {
 	current atomic.Pointer[table]
 	loading sync.Mutex
 	version string // of current
-	broken  string // what was said about the version that cannot be read
+	broken  string // what was said last: each fault is said once
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -88,15 +88,22 @@ func (l *lookup) load(ctx context.Context) error {
 		return nil
 	}
 	bad := fault.New(classOfReference(err), "enrich.bad_reference", "the reference %v cannot be used: %w", l.from, err)
-	if errors.Is(err, fs.ErrNotExist) {
+	column, _ := errors.AsType[errNoColumn](err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		bad = bad.WithHint("a relative path is relative to the pipeline file")
+	case len(column.has) == 1 && l.format.name == "csv":
+		bad = bad.WithHint("if that are several, set the delimiter that is between them")
 	}
-	err = bad
-	if l.current.Load() != nil && l.broken != err.Error() {
-		l.broken = err.Error()
-		l.log.Warn("the reference cannot be used; records are enriched from what it was before", "reference", l.from.String(), "error", err)
+	said := err.Error()
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		said = f.Code // the text of a network's error is another each time
 	}
-	return err
+	if l.current.Load() != nil && l.broken != said {
+		l.broken = said
+		l.log.Warn("the reference cannot be used; records are enriched from what it was before", "reference", l.from.String(), "error", bad)
+	}
+	return bad
 }
 
 func (l *lookup) tryLoad(ctx context.Context) error {

@@ -130,11 +130,11 @@ func (b *tableBuilder) set(m member) error {
 // hasColumns reports what a reference with a header lacks.
 func (b *tableBuilder) hasColumns(names []string) error {
 	if !slices.Contains(names, b.key) {
-		return fmt.Errorf("it has no column %q for the key; it has %s", b.key, briefList(names))
+		return errNoColumn{"key", b.key, names}
 	}
 	for _, name := range b.columns {
 		if !slices.Contains(names, name) {
-			return fmt.Errorf("it has no column %q; it has %s", name, briefList(names))
+			return errNoColumn{"columns", name, names}
 		}
 	}
 	if len(names) > maxColumns {
@@ -143,12 +143,19 @@ func (b *tableBuilder) hasColumns(names []string) error {
 	return nil
 }
 
-func briefList(names []string) string {
+// errNoColumn is the error about a column that a setting names and the reference does not have.
+type errNoColumn struct {
+	setting, name string
+	has           []string
+}
+
+func (e errNoColumn) Error() string {
 	const most = 20
-	if len(names) > most {
-		return fmt.Sprintf("%q and %d more", names[:most], len(names)-most)
+	has, more := e.has, ""
+	if len(has) > most {
+		has, more = has[:most], fmt.Sprintf(" and %d more", len(has)-most)
 	}
-	return fmt.Sprintf("%q", names)
+	return fmt.Sprintf("it has no column %q; it has %q%s", e.name, has, more)
 }
 
 // errNoRows is the error about a reference that holds nothing: more likely one that is being written than one that is meant.
