@@ -29,8 +29,9 @@ type profile struct {
 	// most is the most that one run without repeating a loop costs.
 	most         int64
 	instructions int
-	// repeats is how many branches lead back to each loop, in the order in which the loops begin.
-	repeats []uint32
+	loops        int64
+	// repeats means that some branch leads back to a loop.
+	repeats bool
 	// joints is how many places there are where ways through the function part or meet, roughly.
 	joints int64
 	// indirect means that it calls through a table.
@@ -45,7 +46,6 @@ func (m *module) profile(b *body) (p profile, err error) {
 	type label struct {
 		op          uint16
 		enter, most int64 // at the start; of the branches to the end
-		loop        int   // its place in repeats
 	}
 	var labels []label
 	labels = append(labels, label{})
@@ -55,7 +55,7 @@ func (m *module) profile(b *body) (p profile, err error) {
 	branch := func(depth uint64) {
 		l := &labels[len(labels)-1-int(depth)]
 		if l.op == opLoop {
-			p.repeats[l.loop]++
+			p.repeats = true
 		} else {
 			l.most = max(l.most, at)
 		}
@@ -65,9 +65,9 @@ func (m *module) profile(b *body) (p profile, err error) {
 		p.instructions++
 		switch in.op {
 		case opBlock, opLoop, opIf:
-			labels = append(labels, label{op: in.op, enter: at, loop: len(p.repeats)})
+			labels = append(labels, label{op: in.op, enter: at})
 			if in.op == opLoop {
-				p.repeats = append(p.repeats, 0)
+				p.loops++
 			}
 			p.joints++
 		case opElse:
@@ -117,6 +117,5 @@ func (m *module) profile(b *body) (p profile, err error) {
 // compileTime is about how long the runtime takes to compile the branches of a function, in nanoseconds: the square of their number,
 // and loops more, measured with wazero 1.12.
 func (p *profile) compileTime() int64 {
-	loops := int64(len(p.repeats))
-	return jointTime*p.joints*p.joints + loopTime*loops*loops
+	return jointTime*p.joints*p.joints + loopTime*p.loops*p.loops
 }

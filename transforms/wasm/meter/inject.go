@@ -1,5 +1,7 @@
 package meter
 
+import "slices"
+
 // The state of metering is in two variables: work, which functions change all the time, and budget, from which work is refilled.
 //
 // work holds the stack's weight above fuelBits and the fuel until the next safepoint below. Both are checked with one mask: the
@@ -23,7 +25,6 @@ type injector struct {
 	// pending is what ran since the last payment, at most.
 	pending int64
 	labels  []mergePoint
-	loops   int // how many have begun
 }
 
 // mergePoint is a label: what is pending where its branches meet.
@@ -31,8 +32,8 @@ type mergePoint struct {
 	op uint16
 	// enter is what was pending before, and most on the ways that have met so far.
 	enter, most int64
-	// checks means that a loop checks the fuel where it begins; takes, that it may take values from the stack.
-	checks, takes bool
+	// takes means that a loop may take values from the stack.
+	takes bool
 }
 
 // function appends the body of the function, metered.
@@ -214,13 +215,8 @@ func (j *injector) open(in *instr) {
 		j.pay()
 		l.enter = 0
 		l.takes = int64(in.a) >= 0
-		l.checks = j.plan.counts && j.plan.repeats[j.loops] >= manyRepeats
-		j.loops++
 	}
 	j.out = in.append(j.out)
-	if l.checks {
-		j.checkLocal()
-	}
 	j.labels = append(j.labels, l)
 }
 
@@ -256,9 +252,6 @@ func (j *injector) branch(in *instr) (done bool) {
 	case l.op != opLoop:
 		j.meet(l)
 		return false
-	case l.checks || !j.plan.counts:
-		j.pay()
-		return false
 	case l.takes: // its values are on the stack, where an if cannot reach them
 		j.pay()
 		j.checkLocal()
@@ -285,16 +278,11 @@ func (j *injector) branch(in *instr) (done bool) {
 
 // dispatch prepares for br_table.
 func (j *injector) dispatch(in *instr) {
-	pay, check := j.pending > dispatch, false
-	for _, t := range in.targets {
-		l := j.label(uint64(t))
-		pay = pay || l.op == opLoop
-		check = check || l.op == opLoop && !l.checks
-	}
-	if pay {
+	repeats := slices.ContainsFunc(in.targets, func(t uint32) bool { return j.label(uint64(t)).op == opLoop })
+	if repeats || j.pending > dispatch {
 		j.pay()
 	}
-	if check && j.plan.counts {
+	if repeats {
 		j.checkLocal()
 	}
 	for _, t := range in.targets {

@@ -77,10 +77,6 @@ const (
 	threshold = 32
 	// dispatch is how much may be pending at a br_table without being paid there.
 	dispatch = 8
-	// manyRepeats is from how many branches on a loop checks its fuel where it begins instead of at each branch. Where it begins the
-	// compiler keeps the loop's variables in memory because of the check, which costs short loops a quarter of their speed; but loops as Go's
-	// compiler writes them, with a branch for each jump in the source, would become large.
-	manyRepeats = 3
 	// freeBytes is the length up to which a bulk memory instruction costs no more than its flat price.
 	freeBytes = 64
 )

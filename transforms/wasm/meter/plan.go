@@ -24,8 +24,6 @@ type plan struct {
 	cost int64
 	// weight is the room on the stack that its frame is taken for, in units of weightUnit.
 	weight int64
-	// repeats is how many branches lead back to each loop, in the order in which the loops begin.
-	repeats []uint32
 }
 
 // planAll decides for every function of the module's own. It decodes all code, and is the first to.
@@ -39,7 +37,7 @@ func (m *module) planAll() ([]plan, error) {
 		if err == nil {
 			if compileTime += p.compileTime(); compileTime > maxCompileTime {
 				err = malformed("the functions so far have so many branches (this one %d, and %d loops) that they would take very long to compile",
-					p.joints, len(p.repeats))
+					p.joints, p.loops)
 			}
 		}
 		if err != nil {
@@ -67,8 +65,7 @@ func (m *module) planAll() ([]plan, error) {
 				p.most += plans[f].cost
 			}
 		}
-		pl.repeats = p.repeats
-		pl.cost, pl.counts = p.most, len(p.repeats) > 0 || p.most > straightMax
+		pl.cost, pl.counts = p.most, p.repeats || p.most > straightMax
 		switch {
 		case recursive[i] || chain > maxChain && callsMetered(p, plans):
 			pl.mode = modeDeep
@@ -105,7 +102,7 @@ func (m *module) findFree(profiles []profile, plans []plan) {
 		}
 		state[f], pl.mode = underway, modeStraight
 		cost := p.most
-		free := len(p.repeats) == 0 && !p.indirect && cost <= maxFree
+		free := !p.repeats && !p.indirect && cost <= maxFree
 		for _, g := range p.calls {
 			if !free || !visit(g) {
 				free = false
