@@ -44,24 +44,37 @@ func (m *Module) Apply(ctx context.Context, in *record.Batch, out *stage.Output)
 // apply makes one call with recs[lo:hi], and a call for each of them if that failed and nobody knows on which. It returns the
 // instance to go on with, nil if that is gone and there is an error.
 func (m *Module) apply(ctx context.Context, i *instance, recs []record.Record, lo, hi int, out *stage.Output) (*instance, error) {
+	if m.size.wary() && m.dear() {
+		i.save(false)
+	}
 	err := i.run(ctx, recs, lo, hi, out)
+	i.saved.taken = i.saved.taken && err != nil // it went forward
 	if err == nil {
 		return m.renew(ctx, i)
 	}
 	failed, ofCall := errors.AsType[*callError](err)
-	if !ofCall || !failed.orderly {
-		m.size.failed()
-		err = errors.Join(err, m.lose(ctx, i))
-		i = nil
+	orderly := ofCall && failed.orderly
+	if !orderly {
+		if m.dear() {
+			m.size.failed(cautiousIfSaved)
+		} else {
+			m.size.failed(cautious)
+		}
+		if !i.undo() {
+			err = errors.Join(err, m.lose(ctx, i))
+			i = nil
+		}
 	}
 	if !ofCall || failed.record >= 0 {
 		return i, err
 	}
-	if i == nil {
+	if !orderly {
 		if at, found := m.search(ctx, recs[failed.done:hi]); errors.As(found, new(*callError)) {
 			failed.record = failed.done + at
-			return nil, err
+			return i, err
 		}
+	}
+	if i == nil {
 		if i, err = m.obtain(ctx, false); err != nil {
 			return nil, err
 		}
@@ -87,19 +100,23 @@ func callSize(recs []record.Record, limit int) int {
 }
 
 // callLimit adapts how many records go into one call to how often calls fail: after a failure all records of the call are
-// run again, and a loop without end has used up the time, or the fuel, of all of them. It starts at MaxBatchRecords, falls to
-// cautious with each failure, and doubles with every 16 calls that succeed.
+// run again, and a loop without end has used up the time, or the fuel, of all of them. It starts at MaxBatchRecords, falls with
+// each failure, and doubles with every 16 calls that succeed.
 type callLimit struct {
 	most  atomic.Int32
 	calls atomic.Int32 // that succeeded since most changed
 }
 
-const cautious = 32
+// What the limit falls to. Instances that are saved before each call are for longer calls.
+const cautious, cautiousIfSaved = 32, 128
 
 func (l *callLimit) records() int { return int(l.most.Load()) }
 
-func (l *callLimit) failed() {
-	l.most.Store(cautious)
+// wary is whether a call has failed not long ago.
+func (l *callLimit) wary() bool { return l.most.Load() < MaxBatchRecords }
+
+func (l *callLimit) failed(to int32) {
+	l.most.Store(to)
 	l.calls.Store(0)
 }
 

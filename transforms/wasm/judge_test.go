@@ -43,9 +43,9 @@ func TestTheJudgeKeepsNothingOfATrial(t *testing.T) {
 			if m.judge.i == nil {
 				continue // it has grown too much
 			}
-			if copied && m.judge.memory == nil { // as where the system cannot keep memory
+			if saved := &m.judge.i.saved; copied && saved.memory == nil { // as where the system cannot keep memory
 				view, _ := m.judge.i.mod.Memory().Read(0, m.judge.i.mod.Memory().Size())
-				m.judge.memory, m.judge.size = bytes.Clone(view), len(view)
+				saved.memory, saved.size = bytes.Clone(view), len(view)
 			}
 			if m.judge.i.calls != 0 {
 				t.Errorf("trial %d: it counts %d calls", n, m.judge.i.calls)

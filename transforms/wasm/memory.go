@@ -22,8 +22,9 @@ type linearMemory interface {
 	release()
 	// denied is whether the system had no memory when it was asked last.
 	denied() bool
-	// keep makes the memory, of size bytes, what forget puts back, at the cost of the pages that were written to in between. It
-	// is false where the system has no such thing. forget is told the size that the memory has now; what is new is zero.
+	// keep makes the memory, of size bytes, what forget puts back, at the cost of the pages that were written to in between; so
+	// do the second keep and those after it. It is false where the system has no such thing, and what forget then puts back is nobody's.
+	// forget is told the size that the memory has now; what is new is zero.
 	keep(size int) bool
 	forget(size int) error
 }

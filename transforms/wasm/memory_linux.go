@@ -1,6 +1,10 @@
 package wasm
 
 import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -9,28 +13,135 @@ import (
 // adviseHuge asks for huge pages. A system that has none goes on with small ones.
 func adviseHuge(b []byte) { _ = unix.Madvise(b, unix.MADV_HUGEPAGE) }
 
-// keep puts the memory into a file without a name and maps that in its place, so that writing copies a page, and forgetting
-// gives the copies up.
+// kept is a file without a name that holds the memory as it was when it was kept last. It is mapped in the memory's place, so
+// that writing copies a page, and forgetting gives the copies up.
+type kept struct {
+	file *os.File
+	size int
+	// flags is what the system says of the pages: scratch.
+	flags []byte
+}
+
+// maxKept bounds the memories that are kept more than once, in bytes: to look for what has changed takes time by their size.
+const maxKept = 64 << 20
+
+// maxCopies is how many copied pages stay after keep has written them to the file. To write a page that did not change costs less
+// than to copy it anew for one that did, but not for all that were ever written to.
+const maxCopies = 256
+
 func (m *mappedMemory) keep(size int) bool {
-	fd, err := unix.MemfdCreate("leat-instance", unix.MFD_CLOEXEC)
+	k := &m.kept
+	if k.file == nil {
+		fd, err := unix.MemfdCreate("leat-instance", unix.MFD_CLOEXEC)
+		if err != nil {
+			return false
+		}
+		k.file = os.NewFile(uintptr(fd), "leat-instance")
+	}
+	if k.size > 0 && (size > maxKept || !m.keepChanges()) {
+		return false
+	}
+	if size == k.size {
+		return true
+	}
+	added := m.bytes[k.size:size]
+	if _, err := k.file.WriteAt(added, int64(k.size)); err != nil {
+		return false
+	}
+	_, err := unix.MmapPtr(int(k.file.Fd()), int64(k.size), unsafe.Pointer(unsafe.SliceData(added)), uintptr(len(added)),
+		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED)
 	if err != nil {
 		return false
 	}
-	defer unix.Close(fd) // the mapping keeps the file
-	for written := 0; written < size; {
-		n, err := unix.Write(fd, m.bytes[written:size])
-		if err != nil && err != unix.EINTR {
-			return false
-		}
-		written += max(n, 0)
-	}
-	at := unsafe.Pointer(unsafe.SliceData(m.bytes))
-	if _, err := unix.MmapPtr(fd, 0, at, uintptr(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED); err != nil {
+	k.size = size
+	return true
+}
+
+// keepChanges writes the pages of the mapped file that were written to since to the file.
+func (m *mappedMemory) keepChanges() bool {
+	pages, err := pagemap()
+	if err != nil {
 		return false
 	}
-	return true
+	k := &m.kept
+	size := os.Getpagesize()
+	n := k.size / size
+	if cap(k.flags) < 8*n {
+		k.flags = make([]byte, 8*n)
+	}
+	k.flags = k.flags[:8*n]
+	if _, err := pages.ReadAt(k.flags, flagsOf(m.bytes)); err != nil {
+		return false
+	}
+	copies := 0
+	for from := 0; from < n; from++ {
+		to := from
+		for to < n && copied(k.flags, to) {
+			to++
+		}
+		if to == from {
+			continue
+		}
+		if _, err := k.file.WriteAt(m.bytes[from*size:to*size], int64(from*size)); err != nil {
+			return false
+		}
+		copies += to - from
+		from = to
+	}
+	return copies <= maxCopies || unix.Madvise(m.bytes[:k.size], unix.MADV_DONTNEED) == nil
+}
+
+// pagemap opens what the system says of the pages of this process: 64 bits for each.
+//
+// See Documentation/admin-guide/mm/pagemap.rst of Linux. A system that stands in for it may say something else, so a page that is a
+// copy and one that is not are looked at first.
+var pagemap = sync.OnceValues(func() (*os.File, error) {
+	pages, err := os.Open("/proc/self/pagemap")
+	if err != nil {
+		return nil, err
+	}
+	size := os.Getpagesize()
+	var probe []byte
+	fd, err := unix.MemfdCreate("leat-probe", unix.MFD_CLOEXEC)
+	if err == nil {
+		defer unix.Close(fd)
+		if err = unix.Ftruncate(fd, int64(2*size)); err == nil {
+			probe, err = unix.Mmap(fd, 0, 2*size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE)
+		}
+	}
+	if err == nil {
+		probe[0] += probe[size] + 1
+		flags := make([]byte, 16)
+		if _, err = pages.ReadAt(flags, flagsOf(probe)); err == nil && (!copied(flags, 0) || copied(flags, 1)) {
+			err = errors.ErrUnsupported
+		}
+		err = errors.Join(err, unix.Munmap(probe))
+	}
+	if err != nil {
+		return nil, errors.Join(err, pages.Close())
+	}
+	return pages, nil
+})
+
+// flagsOf returns where the system speaks of the pages of b.
+func flagsOf(b []byte) int64 {
+	return int64(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) / int64(os.Getpagesize()) * 8
+}
+
+// copied is whether a page is there, or in swap, and is not one of a file.
+func copied(flags []byte, page int) bool {
+	const present, swapped, ofFile = 1 << 63, 1 << 62, 1 << 61
+	f := binary.NativeEndian.Uint64(flags[8*page:])
+	return f&(present|swapped) != 0 && f&ofFile == 0
 }
 
 func (m *mappedMemory) forget(size int) error {
 	return unix.Madvise(m.bytes[:size], unix.MADV_DONTNEED)
+}
+
+func (k *kept) release() {
+	if k.file != nil {
+		_ = k.file.Close() // it is memory
+		k.file = nil
+	}
 }

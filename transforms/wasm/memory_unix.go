@@ -20,6 +20,7 @@ type mappedMemory struct {
 	usable   uint64
 	step     uint64 // usable grows in steps of so many bytes
 	refused  bool
+	kept     kept
 }
 
 // mapMemory reserves addresses; it returns nil if it cannot.
@@ -64,6 +65,7 @@ func (m *mappedMemory) denied() bool { return m.refused }
 func (m *mappedMemory) Free() {}
 
 func (m *mappedMemory) release() {
+	m.kept.release()
 	if m.reserved != nil {
 		if err := unix.Munmap(m.reserved); err != nil {
 			panic("unmap the memory of an instance: " + err.Error()) // the addresses are wrong: a mistake of this file

@@ -6,8 +6,9 @@
 //
 // # What always holds
 //
-//  1. An instance that traps, overruns a limit, ends itself or breaks the rules of a frame serves no other call. What is
-//     delivered comes from instances that only ever went forward (the judge puts an instance back, and delivers nothing).
+//  1. An instance that traps, overruns a limit, ends itself or breaks the rules of a frame serves no other call, or is put back
+//     whole to what it was right before this one, of which nothing is delivered. So no two records that are delivered saw the
+//     same state: no random number is drawn twice. (The judge puts an instance back time and again, and delivers nothing.)
 //  2. An error of Apply says which results are complete, which record it suspects, and whether other records had touched the
 //     instance: package stage condemns a record only if it fails alone in an instance that none has touched. So neither a
 //     leak nor a broken state fails a record.
@@ -52,6 +53,7 @@ type Module struct {
 	fuel, fuelBytes atomic.Uint64
 	size            callLimit
 	judge           judge
+	making          atomic.Int64 // how long it takes to make an instance, at least, in nanoseconds
 	// variables is how many exported globals hold the state of the module, -1 if it cannot be put back.
 	variables int
 	// warm is the making of instances in the background, with the context background, which stop ends.

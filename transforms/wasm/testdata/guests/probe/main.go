@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strconv"
 	"time"
@@ -91,6 +92,11 @@ func probe(r leat.Record) leat.Result {
 		return leat.Data(make([]byte, 7<<20))
 	case "calls":
 		return leat.Data([]byte(strconv.Itoa(calls)))
+	case "random":
+		return leat.Data(strconv.AppendUint(nil, rand.Uint64(), 16))
+	case "grow":
+		hoard = append(hoard, make([]byte, 200<<10))
+		return leat.Data(strconv.AppendInt(nil, int64(len(hoard)), 10))
 	case "nothing":
 		return leat.Result{}
 	}

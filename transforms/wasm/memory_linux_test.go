@@ -1,0 +1,56 @@
+package wasm
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/leatstream/leat/internal/testenv"
+)
+
+// TestMemoryIsPutBackToWhatItWasWhenItWasKept compares a memory with a copy of it, while it is written to, grows, is kept
+// and forgotten.
+func TestMemoryIsPutBackToWhatItWasWhenItWasKept(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	for range testenv.Count(20, 500) {
+		m := mapMemory(16 << 20)
+		size := (1 + rnd.IntN(60)) * pageSize
+		b := m.Reallocate(uint64(size))
+		write := func() {
+			for range 1 << rnd.IntN(10) {
+				at := rnd.IntN(size)
+				for n := rnd.IntN(1 << rnd.IntN(16)); n >= 0 && at < size; n-- {
+					b[at] = byte(rnd.Uint32())
+					at++
+				}
+			}
+		}
+		grow := func() {
+			if rnd.IntN(3) == 0 {
+				size = min(size+rnd.IntN(10)*pageSize, 16<<20)
+				b = m.Reallocate(uint64(size))
+			}
+		}
+		for range 12 {
+			write()
+			if !m.keep(size) {
+				t.Fatal("the memory is not kept")
+			}
+			kept := bytes.Clone(b)
+			for range rnd.IntN(4) {
+				write()
+				grow()
+				if err := m.forget(size); err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(b[:len(kept)], kept) || bytes.ContainsFunc(b[len(kept):], func(r rune) bool { return r != 0 }) {
+					t.Fatalf("seed %d: the memory is another one", seed)
+				}
+			}
+			grow()
+		}
+		m.release()
+	}
+}

@@ -1,0 +1,108 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/internal/testenv"
+)
+
+// wary opens a module that saves its instances before each call.
+func wary(t testing.TB, cfg Config) *Module {
+	m := open(t, cfg)
+	m.making.Store(int64(time.Hour))
+	m.size.failed(cautiousIfSaved)
+	return m
+}
+
+func TestAnInstanceGoesOnAsIfACallThatFailedHadNotBeen(t *testing.T) {
+	m := wary(t, Config{Path: guest(t, "probe"), Instances: 1, Fuel: Fuel{Base: 50_000_000}, Timeout: time.Minute})
+	for range 2 {
+		_, _, err := apply(t, m, "exit")
+		if failed, ok := errors.AsType[*callError](err); !ok || failed.Tainted() {
+			t.Fatalf("no record has touched the instance: %+v", err)
+		}
+	}
+	got, _, err := apply(t, m, "calls", "calls")
+	want(t, got, err, "1", "2")
+	n := 2
+	for _, data := range [][]string{{"exit"}, {"calls", "calls", "exit"}, {"spin"}, {"grow", "exit"}, {"hoard"}} {
+		if _, _, err := apply(t, m, data...); fault.CodeOf(err) == "" {
+			t.Fatalf("%q: %v", data, err)
+		}
+		got, _, err := apply(t, m, "calls", "grow")
+		if data[0] == "hoard" { // it cannot shrink: this is another instance
+			want(t, got, err, "1", "1")
+			break
+		}
+		n += 2
+		want(t, got, err, fmt.Sprint(n-1), fmt.Sprint(n/2-1))
+	}
+}
+
+func TestAnInstanceThatWasSavedLongAgoIsNotPutBack(t *testing.T) {
+	m := wary(t, Config{Path: guest(t, "probe"), Instances: 1})
+	for n := range 3 {
+		if n == 2 {
+			m.size.most.Store(MaxBatchRecords)
+		}
+		got, _, err := apply(t, m, "calls")
+		want(t, got, err, fmt.Sprint(n+1))
+	}
+	if _, _, err := apply(t, m, "exit"); fault.CodeOf(err) != CodeExit {
+		t.Fatal(err)
+	}
+	got, _, err := apply(t, m, "calls")
+	want(t, got, err, "1") // of another instance
+}
+
+func TestNothingThatIsDeliveredIsDrawnTwice(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	m := wary(t, Config{Path: guest(t, "probe"), Instances: 2})
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	var work sync.WaitGroup
+	for range 2 {
+		rnd := rand.New(rand.NewPCG(rnd.Uint64(), 0))
+		work.Go(func() {
+			var f stage.Final
+			defer f.Release()
+			chain := stage.NewChain(stage.Link{Name: "s", Transform: m})
+			for range testenv.Count(10, 60) {
+				data := strings.Fields(strings.Repeat("random ", 1+rnd.IntN(700)))
+				guilty := map[int]bool{}
+				for range rnd.IntN(4) {
+					at := rnd.IntN(len(data))
+					data[at], guilty[at] = []string{"exit", "huge", "exit"}[rnd.IntN(3)], true
+				}
+				if err := chain.Run(context.Background(), batch(data...), &f); err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				for i, r := range f.Roots {
+					if (r.Fail != nil) != guilty[i] || r.N != 1 && !guilty[i] {
+						t.Errorf("seed %d: record %d, %s: %+v", seed, i, data[i], r)
+					} else if r.N == 1 {
+						number := string(f.Outs[r.First].Data)
+						if seen[number] {
+							t.Errorf("seed %d: %s was drawn before", seed, number)
+						}
+						seen[number] = true
+					}
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	work.Wait()
+}
