@@ -13,11 +13,13 @@ var lambdaDoc = builtin.Doc{
 		"it is run for each event, which is all of its input. A program has only `PATH`, `HOME`, `TZ`, `LANG` and `env` in its environment, and runs in the folder of the pipeline file. What it prints to " +
 		"standard error goes to the log. It is killed, with all that it has started, when it takes longer than `timeout` and when leat ends, and started again when it ends by itself. " +
 		"A WebAssembly program has no files and no network.\n\n" +
+		"When a pipeline starts, and for `leat validate` and `leat test`, a program is tried with an event without records. If it ends before it has read it, does not respond within `timeout`, does not flush its response, or " +
+		"prints anything else, that is an error, which shows what the program wrote to standard error. What the handler makes of such an event does not matter: Firehose never sends one.\n\n" +
 		"A response has each `recordId` of its event once, in any order, with the result `Ok`, `Dropped` or `ProcessingFailed`. What breaks a rule fails the one record that it belongs to. " +
 		"`metadata.partitionKeys` are what `!{partitionKeyFromLambda:name}` in a sink's prefix stands for. " +
 		"If a response is no use at all, or a program ends in the middle of an event, the records of the event are asked about again in smaller events, until the one that causes it fails alone.\n\n" +
 		"A handler that cannot be asked at all (a program ends before it reads or does not flush what it writes, an endpoint is down, throttles or refuses leat) blames no record. It is tried `retries` times; then, with `when_unavailable: wait`, the " +
-		"records stay in the stream and trying goes on, and with `fail` they fail, as in Firehose.",
+		"records stay in the stream and trying goes on, and with `fail` they fail, as in Firehose. The log has the first failure of a kind, then a line every 30 seconds with how many there were, and that they are over.",
 	Codes: []builtin.Code{
 		{Name: "lambda.processing_failed", Meaning: "The handler says `ProcessingFailed`."},
 		{Name: "lambda.record_missing", Meaning: "The response leaves the record out."},

@@ -23,7 +23,7 @@ type child struct {
 	stdout *os.File // what leat reads from
 	// inlet is the other end of stdin. leat keeps it to see how much the process has left unread.
 	inlet  *os.File
-	stderr *printed.Stream
+	errors *printed.Stream
 
 	written atomic.Int64
 	ended   chan struct{}
@@ -50,7 +50,7 @@ func startChild(c *native, env []string, stderr *printed.Stream) (*child, error)
 	inR, inW, err1 := pipe()
 	outR, outW, err2 := pipe()
 	errR, errW, err3 := pipe()
-	p := &child{stdin: inW, stdout: outR, inlet: inR, stderr: stderr, ended: make(chan struct{})}
+	p := &child{stdin: inW, stdout: outR, inlet: inR, errors: stderr, ended: make(chan struct{})}
 	err := errors.Join(err1, err2, err3)
 	if err == nil {
 		p.cmd = &exec.Cmd{
@@ -138,10 +138,9 @@ func (p *child) closeInput() { _ = p.stdin.Close() }
 
 func (p *child) taken() int64 { return p.written.Load() - unread(p.inlet) }
 
-func (p *child) begin()                { p.stderr.Forget() }
-func (p *child) said() string          { return p.stderr.Text() }
-func (p *child) done() <-chan struct{} { return p.ended }
-func (p *child) end() (string, bool)   { return p.how, p.success }
+func (p *child) stderr() *printed.Stream { return p.errors }
+func (p *child) done() <-chan struct{}   { return p.ended }
+func (p *child) end() (string, bool)     { return p.how, p.success }
 
 func (p *child) kill() {
 	p.mu.Lock()

@@ -42,19 +42,45 @@ func (t *Transform) openCommand(ctx context.Context) (handler, error) {
 		return nil, e.WithHint("the first item of command is a program on PATH, or a path relative to the pipeline file that begins with ./")
 	}
 	c.threads = newThread()
-	return t.programmed(ctx, c, c.log)
+	return t.programmed(ctx, c)
 }
 
-// programmed makes a handler of a program, and starts it once if it is one that goes on running.
-func (t *Transform) programmed(ctx context.Context, p program, log *printed.Log) (handler, error) {
+// programmed makes a handler of a program, and sees that it works.
+func (t *Transform) programmed(ctx context.Context, p program) (handler, error) {
+	var h handler = &stream{program: p, timeout: t.cfg.Timeout.Std(), log: t.env.Logger, failures: &t.failures, count: t.env.Count}
 	if t.cfg.Mode == Once {
-		return &once{program: p, timeout: t.cfg.Timeout.Std()}, nil
+		h = &once{program: p, timeout: t.cfg.Timeout.Std(), failures: &t.failures}
 	}
-	s := &stream{program: p, timeout: t.cfg.Timeout.Std(), log: log, count: t.env.Count}
-	if err := s.open(ctx); err != nil {
-		return nil, errors.Join(err, s.close(context.WithoutCancel(ctx)))
+	if err := t.probe(ctx, h); err != nil {
+		return nil, errors.Join(err, h.close(context.WithoutCancel(ctx)))
 	}
-	return s, nil
+	return h, nil
+}
+
+// probe asks about an event without records, which shows that the program starts, reads and responds: what goes wrong with that would go
+// wrong with any event, and is an error. What its handler makes of such an event is its own affair: Firehose never sends one.
+func (t *Transform) probe(ctx context.Context, h handler) error {
+	e := new(event)
+	t.events.write(e, nil, 0)
+	limited, cancel := context.WithTimeoutCause(ctx, t.cfg.Timeout.Std(), errTimeout)
+	defer cancel()
+	err := h.ask(limited, e, func(response []byte) error {
+		if err := e.decoding.parse(response); fault.CodeOf(err) == CodeNotJSON {
+			return err
+		}
+		return nil
+	})
+	switch fault.CodeOf(err) {
+	case CodeExited:
+		t.env.Logger.Info("the lambda handler starts, and ends when it is tried with an event without records", "error", err)
+		return nil
+	case CodeTimeout, CodeNotFlushed, CodeNotJSON, CodeBadResponse, CodeResponseTooLarge:
+		known, _ := errors.AsType[*fault.Error](err)
+		tried := *known
+		tried.Message = "tried with an event without records, " + tried.Message
+		return &tried
+	}
+	return err
 }
 
 // find returns the path of a program: one with a slash is relative to dir, any other is looked for on PATH.
@@ -113,6 +139,7 @@ func (c *native) start(context.Context) (process, error) {
 	}
 	var p *child
 	stderr := printed.NewStream(c.log, slog.LevelWarn, "stderr")
+	stderr.Begin() // with what it says before its first event
 	c.threads.do(func() { p, err = startChild(c, env, stderr) })
 	if err != nil {
 		// The program was there when the transform was opened.

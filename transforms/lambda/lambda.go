@@ -14,10 +14,10 @@ package lambda
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
@@ -27,15 +27,14 @@ import (
 
 // Transform is a transform that asks a handler.
 type Transform struct {
-	cfg     Config
-	env     Env
-	events  *writer
-	handler handler
-	digest  string
-	slots   chan struct{} // one element for each event under way
-	memory  sync.Pool     // of *event
-	// complained is when it was last logged that the handler cannot be asked, in nanoseconds since the Unix epoch.
-	complained atomic.Int64
+	cfg      Config
+	env      Env
+	events   *writer
+	handler  handler
+	digest   string
+	slots    chan struct{} // one element for each event under way
+	memory   sync.Pool     // of *event
+	failures fault.Complaints
 }
 
 // handler is a way to ask for responses.
@@ -132,6 +131,9 @@ const (
 	maxPause   = 30 * time.Second
 )
 
+// asking is what fails if the handler cannot be asked, in the log.
+const asking = "asking"
+
 // ask asks until there is a response, as far as trying again may help.
 func (t *Transform) ask(ctx context.Context, e *event, use func([]byte) error, records int) error {
 	began := time.Now()
@@ -139,27 +141,28 @@ func (t *Transform) ask(ctx context.Context, e *event, use func([]byte) error, r
 		err := t.attempt(ctx, e, use)
 		switch {
 		case err == nil:
-			if try > t.cfg.Retries {
-				t.env.Logger.Info("the lambda handler can be asked again", "after", time.Since(began).Round(time.Millisecond))
-			}
+			t.failures.Over(t.env.Logger, asking, "the lambda handler can be asked again")
 			return nil
 		case ctx.Err() != nil:
 			return err
 		case !unavailable(err):
 			// A lone record is asked about once more: its handler may have been killed for a reason that has nothing to do with it.
 			// Many records are asked about in smaller events in any case.
+			t.failures.Log(t.env.Logger, slog.LevelWarn, "event", "the lambda handler failed an event", err, slog.Int("records", records))
 			if again := records == 1 && try == 0 && t.cfg.Retries > 0 && !stage.Fresh(ctx) && fault.CodeOf(err) != CodeTimeout; !again {
 				return err
 			}
 			continue
-		case try >= t.cfg.Retries && (t.cfg.WhenUnavailable == Fail || time.Since(began) >= t.env.Patience):
+		case try >= t.cfg.Retries && t.cfg.WhenUnavailable == Fail:
+			t.failures.Log(t.env.Logger, slog.LevelWarn, asking, "the lambda handler cannot be asked; its records fail", err, slog.Int("records", records))
+			return err
+		case try >= t.cfg.Retries && time.Since(began) >= t.env.Patience:
 			return err
 		}
 		t.env.Count("retries", 1)
 		pause := backOff(try)
-		if try >= t.cfg.Retries {
-			t.complain(err, try+1, pause)
-		}
+		t.failures.Log(t.env.Logger, slog.LevelWarn, asking, "the lambda handler cannot be asked; its records wait", err,
+			slog.Int("tries", try+1), slog.Duration("next", pause.Round(time.Millisecond)))
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -187,15 +190,4 @@ var errTimeout = fault.New(fault.Permanent, CodeTimeout, "the handler took too l
 func backOff(try int) time.Duration {
 	bound := min(firstPause<<min(try, 20), maxPause)
 	return bound/2 + rand.N(bound/2+1)
-}
-
-// complain logs, every now and then, that records wait.
-func (t *Transform) complain(err error, tries int, pause time.Duration) {
-	const every = 10 * time.Second
-	now, last := time.Now().UnixNano(), t.complained.Load()
-	if now-last < int64(every) || !t.complained.CompareAndSwap(last, now) {
-		return
-	}
-	t.env.Logger.Warn("the lambda handler cannot be asked; its records wait", "code", fault.CodeOf(err), "class", fault.ClassOf(err),
-		"error", err, "tries", tries, "next", pause.Round(time.Millisecond))
 }

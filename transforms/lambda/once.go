@@ -3,20 +3,23 @@ package lambda
 import (
 	"context"
 	"time"
+
+	"github.com/leatstream/leat/core/fault"
 )
 
 // once runs a program for each event.
 type once struct {
-	program program
-	timeout time.Duration
+	program  program
+	timeout  time.Duration
+	failures *fault.Complaints
 }
 
-func (o *once) ask(ctx context.Context, e *event, use func([]byte) error) error {
+func (o *once) ask(ctx context.Context, e *event, use func([]byte) error) (err error) {
 	p, err := o.program.start(ctx)
 	if err != nil {
 		return err
 	}
-	r := &run{process: p}
+	r := begin(p)
 	stop := r.watch(ctx)
 	defer stop()
 	r.send(e.text, true)
@@ -24,6 +27,7 @@ func (o *once) ask(ctx context.Context, e *event, use func([]byte) error) error 
 		p.kill()
 		<-p.done()
 		<-r.sent
+		p.stderr().End(err, o.failures.Recent())
 	}()
 	if err := e.read(p); err != nil {
 		return r.failure(ctx, err, o.timeout, Once)

@@ -79,9 +79,9 @@ const asLeat = "LEAT_TEST_LAMBDA_LEAT"
 // leat stands for a leat that is about to be killed: it runs handlers in dir that write their process ids there.
 func leat(dir string) error {
 	for _, script := range []string{
-		"echo $$ > deaf; exec sleep 1000", // it never sees the end of its input
-		`"$0"; true`,                      // it is not leat's own child that reads
-		"trap '' TERM INT HUP; echo $$ > stubborn; read x;:", // it does see it
+		"echo $$ > deaf; head -n 1; exec sleep 1000", // it never sees the end of its input
+		`"$0"; true`, // it is not leat's own child that reads
+		"trap '' TERM INT HUP; echo $$ > stubborn; head -n 1; read x;:", // it does see it
 	} {
 		cfg := childConfig(Stream)
 		cfg.Workers, cfg.Command = 1, []string{"sh", "-c", script, os.Args[0]}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/transforms/internal/printed"
 )
 
 // program is a handler that can be run, native or WASI.
@@ -25,9 +26,8 @@ type process interface {
 	closeInput()
 	// taken is how many bytes of its input it has taken so far. It is exact while nobody writes and before kill.
 	taken() int64
-	// begin forgets what it has said on standard error, and said returns what it has said since: a beginning and an end.
-	begin()
-	said() string
+	// stderr is what it writes to standard error. All of it is there once the process is done.
+	stderr() *printed.Stream
 	// kill ends it and all that it has started, and frees what leat holds of it. It may be called again, and is called in any case.
 	kill()
 	// done is closed once it has ended; end then says how, such as "exit status 1".
@@ -45,14 +45,20 @@ var errTooLarge = fault.New(fault.Permanent, CodeResponseTooLarge, "the handler'
 type run struct {
 	process
 	before int64         // bytes of input that it had taken before the event
-	sent   chan struct{} // closed when the event is written, or cannot be; nil before it is sent
+	sent   chan struct{} // closed when the event is written, or cannot be
+}
+
+// begin makes a run of a process that waits for an event. Whoever calls it also ends what stderr has begun.
+func begin(p process) *run {
+	p.stderr().Begin()
+	return &run{process: p, before: p.taken()}
 }
 
 // watch kills the process when ctx ends, until stop is called.
 func (r *run) watch(ctx context.Context) (stop func() bool) { return context.AfterFunc(ctx, r.kill) }
 
 // flushGrace is how long a process that has responded to nothing yet has to respond after its input is closed.
-const flushGrace = 500 * time.Millisecond
+const flushGrace = 2 * time.Second
 
 // watchUnproven is watch for a process that may not flush its output: when the time is up, its input is closed before it is killed. A
 // response that comes then was waiting in its memory, which is a fault of the handler and of no record.
@@ -62,7 +68,7 @@ func (r *run) watchUnproven(ctx context.Context) (stop func() bool) {
 			r.closeInput()
 			select {
 			case <-r.done():
-				time.Sleep(flushGrace / 10) // what it wrote last may still be on its way
+				time.Sleep(50 * time.Millisecond) // what it wrote last may still be on its way
 			case <-time.After(flushGrace):
 			}
 		}
@@ -91,9 +97,7 @@ func (r *run) failure(ctx context.Context, err error, timeout time.Duration, mod
 		}
 		return e.WithHint("a handler of mode once ends after its response; raise timeout if it needs longer")
 	}
-	if r.sent != nil {
-		<-r.sent
-	}
+	<-r.sent
 	how, success := r.end()
 	if r.taken() == r.before {
 		return fault.New(fault.Unavailable, CodeStartFailed, "the handler ended with %s before it read an event%s", how, said(r)).
@@ -108,7 +112,7 @@ func (r *run) failure(ctx context.Context, err error, timeout time.Duration, mod
 
 // said is what the process wrote to standard error, for the end of a message.
 func said(p process) string {
-	if text := p.said(); text != "" {
+	if text := p.stderr().Text(); text != "" {
 		return ": " + text
 	}
 	return ""

@@ -2,6 +2,7 @@ package lambda
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -11,15 +12,15 @@ import (
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/stage"
-	"github.com/leatstream/leat/transforms/internal/printed"
 )
 
 // stream keeps processes running and gives each one event at a time.
 type stream struct {
-	program program
-	timeout time.Duration
-	log     *printed.Log
-	count   func(name string, n int64)
+	program  program
+	timeout  time.Duration
+	log      *slog.Logger
+	failures *fault.Complaints
+	count    func(name string, n int64)
 	// proven is set once a process has responded in time: such a handler flushes its output.
 	proven atomic.Bool
 	mu     sync.Mutex
@@ -46,21 +47,24 @@ func (s *stream) ask(ctx context.Context, e *event, use func([]byte) error) erro
 			return err
 		}
 		veteran := w.answered > 0
-		if err = s.exchange(ctx, w, e, use); err == nil {
+		err = s.exchange(ctx, w, e, use)
+		keep := err == nil || fault.CodeOf(err) == CodeFunctionError // which is an answer
+		if !keep {
+			w.kill()
+			<-w.done()
+		}
+		w.stderr().End(err, s.failures.Recent())
+		switch {
+		case keep:
 			s.give(w)
-			return nil
-		}
-		w.kill()
-		<-w.done()
-		// A process that ended while it waited took no event with it, and says nothing about whether the program starts.
-		if veteran && fault.CodeOf(err) == CodeStartFailed {
-			s.abandoned("the handler ended while it waited for an event, and is started again", err.Error())
+		case veteran && fault.CodeOf(err) == CodeStartFailed:
+			// A process that ended while it waited took no event with it, and says nothing about whether the program starts.
+			s.again(endedIdle(w))
 			continue
+		case ctx.Err() == nil || fault.CodeOf(err) == CodeTimeout:
+			s.count("restarts", 1)
 		}
-		if ctx.Err() == nil || fault.CodeOf(err) == CodeTimeout {
-			s.abandoned("the handler is started again", err.Error())
-		}
-		if veteran {
+		if err != nil && veteran {
 			return &taint{err}
 		}
 		return err
@@ -69,8 +73,7 @@ func (s *stream) ask(ctx context.Context, e *event, use func([]byte) error) erro
 
 // exchange sends an event to w and hands its response to use.
 func (s *stream) exchange(ctx context.Context, w *worker, e *event, use func([]byte) error) error {
-	w.begin()
-	r := &run{process: w.process, before: w.taken()}
+	r := begin(w.process)
 	watch := r.watch
 	if !s.proven.Load() {
 		watch = r.watchUnproven
@@ -93,13 +96,18 @@ func (s *stream) exchange(ctx context.Context, w *worker, e *event, use func([]b
 		<-r.sent
 		return err
 	}
+	early := false
 	select {
 	case <-r.sent:
+		early = r.taken() <= r.before
 	case <-time.After(endGrace):
+		early = true
 		w.kill()
 		<-r.sent
-		return fault.New(fault.Permanent, CodeBadResponse, "the handler responded before it had read the event").
-			WithHint("an event is one line")
+	}
+	if early {
+		return fault.New(fault.Permanent, CodeBadResponse, "the handler printed something before it had read the event: %s", excerpt(e.response)).
+			WithHint(onlyResponses)
 	}
 	w.answered++
 	s.proven.Store(true)
@@ -111,10 +119,10 @@ func (w *worker) line(e *event) error {
 	e.response = e.response[:0]
 	for {
 		part, err := w.out.ReadSlice('\n')
-		if len(e.response)+len(part) > MaxPayload {
+		e.response = append(e.response, part...)
+		if len(bytes.TrimSuffix(e.response, []byte{'\n'})) > MaxPayload {
 			return errTooLarge
 		}
-		e.response = append(e.response, part...)
 		if err == nil || !errors.Is(err, bufio.ErrBufferFull) {
 			return err
 		}
@@ -136,8 +144,7 @@ func (s *stream) take(ctx context.Context) (*worker, error) {
 		s.mu.Unlock()
 		select {
 		case <-w.done():
-			how, _ := w.end()
-			s.abandoned("the handler ended while it waited for an event, and is started again", how+said(w))
+			s.again(endedIdle(w))
 			w.kill()
 			continue
 		default:
@@ -146,18 +153,21 @@ func (s *stream) take(ctx context.Context) (*worker, error) {
 			return w, nil
 		}
 		extra, _ := w.out.Peek(w.out.Buffered())
-		s.abandoned("the handler printed something after its response, and is started again; standard output is for responses alone, one line each",
-			excerpt(extra))
+		s.again(fault.New(fault.Permanent, CodeBadResponse, "it printed something after its response: %s", excerpt(extra)).WithHint(onlyResponses))
 		w.kill()
 		<-w.done()
 	}
 }
 
-// abandoned notes that a process is given up, and another will take its place. It is logged as what the handler says itself: not more often
-// than a log can take.
-func (s *stream) abandoned(what, why string) {
+func endedIdle(w *worker) error {
+	how, _ := w.end()
+	return fault.New(fault.Unavailable, CodeExited, "it ended with %s while it waited for an event%s", how, said(w))
+}
+
+// again notes that a process between two events is given up, and another takes its place.
+func (s *stream) again(why error) {
 	s.count("restarts", 1)
-	s.log.Write(slog.LevelWarn, "leat", what+": "+why)
+	s.failures.Log(s.log, slog.LevelWarn, "process", "the lambda handler is started again", why)
 }
 
 func (s *stream) start(ctx context.Context) (*worker, error) {
@@ -173,26 +183,6 @@ func (s *stream) give(w *worker) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.idle = append(s.idle, w)
-}
-
-// settle is how long a first process has to show, by ending, that it cannot work.
-const settle = 100 * time.Millisecond
-
-// open starts the first process.
-func (s *stream) open(ctx context.Context) error {
-	w, err := s.start(ctx)
-	if err != nil {
-		return err
-	}
-	select {
-	case <-w.done():
-		err := (&run{process: w.process}).failure(ctx, nil, s.timeout, Stream)
-		w.kill()
-		return err
-	case <-time.After(settle):
-	}
-	s.give(w)
-	return nil
 }
 
 // close ends the input of all processes and kills those that do not end by themselves.

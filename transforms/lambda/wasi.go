@@ -36,8 +36,7 @@ func (t *Transform) openWASI(ctx context.Context) (handler, error) {
 		return nil, err
 	}
 	t.digest = p.Digest()
-	log := printed.NewLog(t.env.Logger)
-	return t.programmed(ctx, &wasi{p, t.environment, log}, log)
+	return t.programmed(ctx, &wasi{p, t.environment, printed.NewLog(t.env.Logger)})
 }
 
 func (w *wasi) close(ctx context.Context) error { return w.program.Close(ctx) }
@@ -49,7 +48,7 @@ type guest struct {
 	inW    *io.PipeWriter
 	outR   *io.PipeReader
 	outW   *io.PipeWriter
-	stderr *printed.Stream
+	errors *printed.Stream
 	read   atomic.Int64
 }
 
@@ -58,13 +57,14 @@ func (w *wasi) start(context.Context) (process, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &guest{stderr: printed.NewStream(w.log, slog.LevelWarn, "stderr")}
+	g := &guest{errors: printed.NewStream(w.log, slog.LevelWarn, "stderr")}
+	g.errors.Begin() // with what it says before its first event
 	g.inR, g.inW = io.Pipe()
 	g.outR, g.outW = io.Pipe()
-	g.Process = w.program.Start(env, (*guestInput)(g), g.outW, g.stderr)
+	g.Process = w.program.Start(env, (*guestInput)(g), g.outW, g.errors)
 	go func() {
 		<-g.Done()
-		g.stderr.Flush()
+		g.errors.Flush()
 		_ = g.inR.Close() // closing a pipe never fails
 		_ = g.outW.Close()
 	}()
@@ -84,8 +84,7 @@ func (g *guest) Read(p []byte) (int, error)  { return g.outR.Read(p) }
 func (g *guest) Write(p []byte) (int, error) { return g.inW.Write(p) }
 func (g *guest) closeInput()                 { _ = g.inW.Close() }
 func (g *guest) taken() int64                { return g.read.Load() }
-func (g *guest) begin()                      { g.stderr.Forget() }
-func (g *guest) said() string                { return g.stderr.Text() }
+func (g *guest) stderr() *printed.Stream     { return g.errors }
 func (g *guest) done() <-chan struct{}       { return g.Done() }
 func (g *guest) end() (string, bool)         { return g.End() }
 

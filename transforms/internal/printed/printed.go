@@ -20,6 +20,8 @@ const (
 	// maxHead and maxTail bound what a Stream remembers, in bytes: the beginning and the end.
 	maxHead = 512
 	maxTail = 1 << 10
+	// maxHeld bounds the lines that a Stream holds back, in bytes.
+	maxHeld = 16 << 10
 )
 
 // Log passes a limited number of lines on. All processes, or instances, of a stage share it.
@@ -58,6 +60,13 @@ func (g *Log) Write(level slog.Level, source, line string) {
 	g.logger.LogAttrs(context.Background(), level, strings.ToValidUTF8(line, "\uFFFD"), attrs...)
 }
 
+// leaveOut notes that lines are not logged.
+func (g *Log) leaveOut(lines int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lost += lines
+}
+
 // Stream is one of the outputs of one process: an [io.Writer] whose lines go to a log, and which remembers some of what was
 // written to it.
 type Stream struct {
@@ -69,6 +78,9 @@ type Stream struct {
 	line       []byte
 	head, tail []byte
 	cut        bool // something between head and tail is forgotten
+	holds      bool // lines are held back
+	held       []string
+	size       int // of held
 }
 
 // NewStream returns a stream whose lines are logged with the level and the source's name.
@@ -112,16 +124,57 @@ func (s *Stream) Flush() {
 }
 
 func (s *Stream) flush() {
-	if len(s.line) > 0 {
-		s.log.Write(s.level, s.source, string(s.line))
-		s.line = s.line[:0]
+	if len(s.line) == 0 {
+		return
 	}
+	line := string(s.line)
+	s.line = s.line[:0]
+	if s.holds && s.size+len(line) <= maxHeld {
+		s.held, s.size = append(s.held, line), s.size+len(line)
+		return
+	}
+	s.release()
+	s.log.Write(s.level, s.source, line)
+}
+
+// release logs what is held back, and holds nothing back any more.
+func (s *Stream) release() {
+	for _, line := range s.held {
+		s.log.Write(s.level, s.source, line)
+	}
+	s.holds, s.held, s.size = false, nil, 0
+}
+
+// Begin makes Text begin anew and holds lines back, as far as they are few, until End. What has begun goes on.
+func (s *Stream) Begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.holds {
+		s.forget()
+		s.holds = true
+	}
+}
+
+// End logs the lines since Begin. It leaves them out if err is not nil and tells of all of them, or repeats what was logged before.
+func (s *Stream) End(err error, repeats bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flush()
+	if err != nil && (repeats || !s.cut && strings.Contains(err.Error(), s.text())) {
+		s.log.leaveOut(len(s.held))
+		s.held = nil
+	}
+	s.release()
 }
 
 // Forget makes Text begin anew.
 func (s *Stream) Forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.forget()
+}
+
+func (s *Stream) forget() {
 	s.head, s.tail, s.cut = s.head[:0], s.tail[:0], false
 }
 
@@ -129,6 +182,10 @@ func (s *Stream) Forget() {
 func (s *Stream) Text() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.text()
+}
+
+func (s *Stream) text() string {
 	between := ""
 	if s.cut {
 		between = " … "
