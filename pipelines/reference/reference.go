@@ -21,6 +21,13 @@ import (
 // generated heads every page.
 const generated = "<!-- Made by go generate ./pipelines/reference: change the transform's tags, its Doc or its examples instead. -->\n\n"
 
+// beginning is that of the pipeline files whose end the examples are. The sink adds nothing to the records.
+const beginning = `version: 1
+pipeline: example
+source: { stream: records }
+sinks: [ { name: out, stdout: {}, format: raw } ]
+`
+
 // kind is one kind of transform.
 type kind struct {
 	key     string
@@ -139,7 +146,7 @@ func (s *kind) page() string {
 		}
 	}
 	if len(s.doc.Examples) > 0 {
-		b.WriteString("\n## Examples\n\nEach is a part of a pipeline file, with a test that `leat test` runs.\n")
+		b.WriteString("\n## Examples\n\nEach is the end of a pipeline file, with a test that `leat test FILE` runs. The file begins with:\n\n```yaml\n" + beginning + "```\n")
 	}
 	for i := range s.doc.Examples {
 		e := &s.doc.Examples[i]

@@ -73,11 +73,6 @@ func TestPagesAreFoundByName(t *testing.T) {
 	}
 }
 
-// around makes a pipeline file of what an example shows. The sink adds nothing to the records.
-func around(shown string) string {
-	return "version: 1\npipeline: example\nsource: { stream: records }\nsinks: [ { name: out, stdout: {}, format: raw } ]\n" + shown
-}
-
 var block = regexp.MustCompile("(?s)\n```yaml\n(transforms:.*?)```\n")
 
 // parse reads an example as its page shows it, from a folder with the example's files.
@@ -89,7 +84,7 @@ func parse(t *testing.T, shown string, files map[string]string) *spec.Pipeline {
 			t.Fatal(err)
 		}
 	}
-	pipelines, err := spec.Parse(filepath.Join(dir, "example.yaml"), []byte(around(shown)), spec.Options{Env: func(name string) (string, bool) {
+	pipelines, err := spec.Parse(filepath.Join(dir, "example.yaml"), []byte(beginning+shown), spec.Options{Env: func(name string) (string, bool) {
 		return "the secret of " + name, true
 	}})
 	if err != nil {
@@ -106,6 +101,9 @@ func TestExamplesDoWhatTheirPagesSay(t *testing.T) {
 			shown := block.FindAllStringSubmatch(page, -1)
 			if s.native && len(shown) != len(s.doc.Examples) {
 				t.Fatalf("the page shows %d examples of %d", len(shown), len(s.doc.Examples))
+			}
+			if s.native && !strings.Contains(page, beginning) {
+				t.Error("the page does not say how the file begins")
 			}
 			for i := range s.doc.Examples {
 				p := parse(t, shown[i][1], s.doc.Examples[i].Files)
