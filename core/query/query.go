@@ -33,6 +33,9 @@ func Compile(text string, variables ...string) (*gojq.Code, error) {
 		return nil, fmt.Errorf("it has %d bytes; at most %d are allowed", len(text), MaxText)
 	}
 	parsed, err := gojq.Parse(text)
+	if bad, ok := errors.AsType[*gojq.ParseError](err); ok {
+		return nil, fmt.Errorf("at byte %d: %w", bad.Offset-len(bad.Token), bad)
+	}
 	if err != nil {
 		return nil, err
 	}

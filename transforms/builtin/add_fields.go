@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/leatstream/leat/core/jsonpath"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/setting"
 	"github.com/leatstream/leat/core/stage"
@@ -59,8 +58,8 @@ func (c *AddFields) Open(_ context.Context, env Env) (stage.Transform, error) {
 	if len(all) == 0 {
 		return nil, invalid(&c.Node, "fields", "add_fields.no_fields", "add_fields needs fields or metadata")
 	}
-	if a, b, found := overlapping(paths); found {
-		return nil, invalid(&c.Node, "fields", "add_fields.bad_path", "%s and %s cannot both be set: one holds the other", keyPath(a), keyPath(b))
+	if err := apart(&c.Node, "fields", "add_fields.bad_path", paths...); err != nil {
+		return nil, err
 	}
 	type editor struct {
 		doc    leatjson.Doc
@@ -126,15 +125,6 @@ func (c *AddFields) constants() ([]addition, error) {
 		}
 	}
 	return all, nil
-}
-
-// keyPath writes keys as a path.
-func keyPath(keys []string) string {
-	var p jsonpath.Path
-	for _, k := range keys {
-		p = append(p, jsonpath.Key(k))
-	}
-	return p.String()
 }
 
 // metadata returns what sets a field to a piece of metadata.

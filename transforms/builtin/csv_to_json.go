@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/setting"
 	"github.com/leatstream/leat/core/stage"
@@ -82,10 +83,12 @@ func (c *CSVToJSON) Open(context.Context, Env) (stage.Transform, error) {
 		return nil, invalid(&c.Node, "columns", "csv_to_json.no_columns", "csv_to_json needs columns").
 			WithHint("name the columns in order, or set header: true if every record begins with a row of names")
 	}
-	var ok bool
-	if f.delimiter, ok = csvCharacter(c.Delimiter); !ok || f.delimiter == 0 {
-		return nil, invalid(&c.Node, "delimiter", "csv_to_json.bad_delimiter", "the delimiter %q is not one ASCII character other than a line break", c.Delimiter)
+	delimiter, bad := csvDelimiter(&c.Node, "csv_to_json.bad_delimiter", c.Delimiter)
+	if bad != nil {
+		return nil, bad
 	}
+	f.delimiter = delimiter
+	var ok bool
 	if f.quote, ok = csvCharacter(c.Quote); !ok || f.quote == f.delimiter {
 		return nil, invalid(&c.Node, "quote", "csv_to_json.bad_quote_setting", "the quote %q is not one ASCII character other than the delimiter and a line break", c.Quote)
 	}
@@ -118,6 +121,19 @@ func csvCharacter(s string) (c byte, ok bool) {
 		return 0, true
 	}
 	return s[0], len(s) == 1 && s[0] < utf8.RuneSelf && s[0] != '\n' && s[0] != '\r' && s[0] != 0
+}
+
+// csvDelimiter reads the setting delimiter.
+func csvDelimiter(n *setting.Node, code, text string) (byte, *fault.Error) {
+	c, ok := csvCharacter(text)
+	if ok && c != 0 {
+		return c, nil
+	}
+	bad := invalid(n, "delimiter", code, "the delimiter %q is not one ASCII character other than a line break", text)
+	if text == `\t` || text == "tab" {
+		bad = bad.WithHint(`write "\t", in double quotes, for a tab`)
+	}
+	return 0, bad
 }
 
 // named returns columns with names, of the types that are known for them. It uses dst's memory.

@@ -100,9 +100,12 @@ func (c *Enrich) lookup(env Env) (*lookup, error) {
 	if !c.Has("delimiter") && isTabbed(name) {
 		delimiter = "\t"
 	}
-	character, ok := csvCharacter(delimiter)
-	if !ok || character == 0 || character == '"' {
-		return nil, invalid(&c.Node, "delimiter", "enrich.bad_delimiter", "the delimiter %q is not one ASCII character other than a quote and a line break", c.Delimiter)
+	character, bad := csvDelimiter(&c.Node, "enrich.bad_delimiter", delimiter)
+	if bad != nil {
+		return nil, bad
+	}
+	if character == '"' {
+		return nil, invalid(&c.Node, "delimiter", "enrich.bad_delimiter", "the delimiter is the quote")
 	}
 	l.format.delimiter = rune(character)
 	return l, nil

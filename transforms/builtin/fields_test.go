@@ -28,8 +28,8 @@ func TestFieldsAreAdded(t *testing.T) {
 		`{}`:                             "needs fields or metadata",
 		`{ fields: [ .a ] }`:             "not a mapping",
 		`{ fields: { a: 1 } }`:           "not a path",
-		`{ fields: { .a: 1, .a.b: 2 } }`: ".a and .a.b cannot both be set",
-		`{ fields: { .a: 1 }, metadata: { .a: stage } }`: ".a and .a cannot both be set",
+		`{ fields: { .a: 1, .a.b: 2 } }`: ".a and .a.b cannot both be there",
+		`{ fields: { .a: 1 }, metadata: { .a: stage } }`: ".a is there twice",
 		`{ metadata: { .a: color } }`:                    `there is no "color"`,
 		`{ metadata: { .a: "attribute:" } }`:             `there is no "attribute:"`,
 	})
@@ -65,7 +65,7 @@ func TestFieldsAreRenamed(t *testing.T) {
 	refused(t, "rename_fields", map[string]string{
 		`{}`:                               "needs the key",
 		`{ fields: { .a: .a.b } }`:         "one holds the other",
-		`{ fields: { .a: .b, .c: .b } }`:   "one holds the other",
+		`{ fields: { .a: .b, .c: .b } }`:   ".b is there twice",
 		`{ fields: { .a: .b, .a.x: .c } }`: "one holds the other",
 		`{ fields: { .a: b } }`:            "not a path",
 		`{ fields: { a: .b } }`:            "not a path",

@@ -42,8 +42,8 @@ func (c *HashFields) Open(context.Context, Env) (stage.Transform, error) {
 		}
 		paths = append(paths, keys)
 	}
-	if a, b, found := overlapping(paths); found {
-		return nil, invalid(&c.Node, "fields", "hash_fields.bad_path", "%s and %s cannot both be hashed: one holds the other", keyPath(a), keyPath(b))
+	if err := apart(&c.Node, "fields", "hash_fields.bad_path", paths...); err != nil {
+		return nil, err
 	}
 	if len(c.Prefix) > maxHashPrefix {
 		return nil, invalid(&c.Node, "prefix", "hash_fields.bad_prefix", "the prefix has %d bytes; at most %d are allowed", len(c.Prefix), maxHashPrefix)

@@ -119,8 +119,8 @@ func (j *jq) apply(s *jqState, r *record.Record, w *writer) {
 // Doc implements Config.
 func (c *JQ) Doc() Doc {
 	return Doc{
-		Summary: "Runs a [jq](https://jqlang.github.io/jq/manual/) query over records.",
-		Text: "Objects are written without white space and with their keys sorted; numbers that the query does not calculate with keep their text. " +
+		Summary: "Runs a jq query over records.",
+		Text: "The language is that of [jq](https://jqlang.github.io/jq/manual/). Objects are written without white space and with their keys sorted; numbers that the query does not calculate with keep their text. " +
 			"Besides the data the query has `$_key` (the partition key), `$_attrs`, `$_arrived` (seconds since 1970), `$_shard`, `$_seq` and `$_sub`; it has no environment, files or other inputs. " +
 			"A query may take a second a record, may not let memory grow by more than 256 MiB, and may not make text of more than 16 MiB by a multiplication. It is some ten times slower than transforms that do one thing: prefer `filter` for `select`.",
 		Codes: []Code{

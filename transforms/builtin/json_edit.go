@@ -20,20 +20,3 @@ func (w *writer) edited(r *record.Record, doc *leatjson.Doc, code string) {
 	w.scratch = patched
 	w.data(r, patched)
 }
-
-// overlapping returns two paths of which one leads through, or to, the other.
-func overlapping(paths [][]string) (a, b []string, found bool) {
-	for i, p := range paths {
-		for _, q := range paths[i+1:] {
-			n := min(len(p), len(q))
-			same := true
-			for k := range n {
-				same = same && p[k] == q[k]
-			}
-			if same {
-				return p, q, true
-			}
-		}
-	}
-	return nil, nil, false
-}

@@ -29,10 +29,12 @@ const maxNullText = 64
 // Open implements Config.
 func (c *JSONToCSV) Open(context.Context, Env) (stage.Transform, error) {
 	f := &jsonRows{config: c}
-	var ok bool
-	if f.delimiter, ok = csvCharacter(c.Delimiter); !ok || f.delimiter == 0 {
-		return nil, invalid(&c.Node, "delimiter", "json_to_csv.bad_delimiter", "the delimiter %q is not one ASCII character other than a line break", c.Delimiter)
+	delimiter, bad := csvDelimiter(&c.Node, "json_to_csv.bad_delimiter", c.Delimiter)
+	if bad != nil {
+		return nil, bad
 	}
+	f.delimiter = delimiter
+	var ok bool
 	if f.quote, ok = csvCharacter(c.Quote); !ok || f.quote == f.delimiter {
 		return nil, invalid(&c.Node, "quote", "json_to_csv.bad_quote", "the quote %q is not one ASCII character other than the delimiter and a line break", c.Quote)
 	}

@@ -1,6 +1,8 @@
 package builtin
 
 import (
+	"slices"
+
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/jsonpath"
 	"github.com/leatstream/leat/core/setting"
@@ -12,7 +14,7 @@ func pathAt(n *setting.Node, key, code, text string) (jsonpath.Path, *fault.Erro
 	p, err := jsonpath.Parse(text)
 	if err != nil {
 		bad := invalid(n, key, code, "%s: %w", key, err)
-		if _, err := jsonpath.Parse("." + text); err == nil {
+		if _, err := jsonpath.Parse("." + text); err == nil && text != "" {
 			bad = bad.WithHint("write .%s", text)
 		}
 		return nil, bad
@@ -38,4 +40,29 @@ func keysAt(n *setting.Node, key, code, text string) ([]string, *fault.Error) {
 		keys[i] = step.Key
 	}
 	return keys, nil
+}
+
+// apart checks that of the paths in the setting key none is another one, or leads through it.
+func apart(n *setting.Node, key, code string, paths ...[]string) *fault.Error {
+	for i, p := range paths {
+		for _, q := range paths[i+1:] {
+			switch shared := min(len(p), len(q)); {
+			case !slices.Equal(p[:shared], q[:shared]):
+			case len(p) == len(q):
+				return invalid(n, key, code, "%s is there twice", keyPath(p))
+			default:
+				return invalid(n, key, code, "%s and %s cannot both be there: one holds the other", keyPath(p), keyPath(q))
+			}
+		}
+	}
+	return nil
+}
+
+// keyPath writes keys as a path.
+func keyPath(keys []string) string {
+	var p jsonpath.Path
+	for _, k := range keys {
+		p = append(p, jsonpath.Key(k))
+	}
+	return p.String()
 }

@@ -83,8 +83,8 @@ func (c *Redact) paths(key string, texts []string) (paths [][]string, err *fault
 		}
 		paths = append(paths, keys)
 	}
-	if a, b, found := overlapping(paths); found {
-		return nil, invalid(&c.Node, key, "redact.bad_path", "%s and %s: one holds the other", keyPath(a), keyPath(b))
+	if err := apart(&c.Node, key, "redact.bad_path", paths...); err != nil {
+		return nil, err
 	}
 	return paths, nil
 }

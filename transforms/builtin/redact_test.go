@@ -111,7 +111,7 @@ func TestRecordsAreRedacted(t *testing.T) {
 		`{"a":"","b":"an xylophone, x"}`, `[{"a":"","b":"an ******one, *"}]`)
 	refused(t, "redact", map[string]string{
 		`{}`: "needs fields, detect or patterns", `{ detect: [ emails ] }`: "there is no \"emails\"", `{ patterns: [ "(" ] }`: "missing closing", `{ fields: [ a ] }`: "not a path",
-		`{ fields: [ .a ], within: [ .b ] }`: "neither", `{ fields: [ .a ], format: text }`: "no fields", `{ fields: [ .a, .a ] }`: "one holds the other", `{ fields: [ .a ], replacement: "` + strings.Repeat("x", 1025) + `" }`: "at most 1024",
+		`{ fields: [ .a ], within: [ .b ] }`: "neither", `{ fields: [ .a ], format: text }`: "no fields", `{ fields: [ .a, .a ] }`: ".a is there twice", `{ fields: [ .a ], replacement: "` + strings.Repeat("x", 1025) + `" }`: "at most 1024",
 	})
 }
 

@@ -38,16 +38,16 @@ func (c *RenameFields) Open(context.Context, Env) (stage.Transform, error) {
 		if err != nil {
 			return nil, err.At(pair.Place)
 		}
-		if _, _, found := overlapping([][]string{from, to}); found {
-			return nil, invalid(&c.Node, "fields", "rename_fields.bad_path", "%s cannot become %s: one holds the other", pair.Name, pair.Value).At(pair.Place)
+		if err := apart(&c.Node, "fields", "rename_fields.bad_path", from, to); err != nil {
+			return nil, err.At(pair.Place)
 		}
 		within := len(from) == len(to) && slices.Equal(from[:len(from)-1], to[:len(to)-1])
 		moves = append(moves, move{from, to, within})
 		targets, sources = append(targets, to), append(sources, from)
 	}
 	for _, paths := range [][][]string{targets, sources} {
-		if a, b, found := overlapping(paths); found {
-			return nil, invalid(&c.Node, "fields", "rename_fields.bad_path", "%s and %s cannot both be renamed, or be new names: one holds the other", keyPath(a), keyPath(b))
+		if err := apart(&c.Node, "fields", "rename_fields.bad_path", paths...); err != nil {
+			return nil, err
 		}
 	}
 	leavePlaces(moves)

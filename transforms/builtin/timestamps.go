@@ -67,8 +67,8 @@ func (c *Timestamps) Open(context.Context, Env) (stage.Transform, error) {
 		}
 		paths = append(paths, keys)
 	}
-	if a, b, found := overlapping(paths); found {
-		return nil, invalid(&c.Node, "fields", "timestamps.bad_path", "%s and %s cannot both be times: one holds the other", keyPath(a), keyPath(b))
+	if err := apart(&c.Node, "fields", "timestamps.bad_path", paths...); err != nil {
+		return nil, err
 	}
 	into := paths
 	if c.Into != "" {
