@@ -2,7 +2,6 @@ package lambda
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"io"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/transforms/sdk/go/leatjson"
 )
 
 // event is one invocation's request, and what is needed to find the records of the response. It is used again and again.
@@ -66,11 +66,11 @@ type writer struct {
 // source: spec/firehose-facts.md section 6, and aws-lambda-go's events.KinesisFirehoseEvent for the types of the fields.
 func newWriter(env *Env) *writer {
 	w := &writer{prefix: []byte(`{"invocationId":"`), sequence: env.SequenceNumber}
-	w.suffix = appendText([]byte(`","deliveryStreamArn":`), env.DeliveryStream)
+	w.suffix = leatjson.AppendString([]byte(`","deliveryStreamArn":`), env.DeliveryStream)
 	if env.Source != "" {
-		w.suffix = appendText(append(w.suffix, `,"sourceKinesisStreamArn":`...), env.Source)
+		w.suffix = leatjson.AppendString(append(w.suffix, `,"sourceKinesisStreamArn":`...), env.Source)
 	}
-	w.suffix = appendText(append(w.suffix, `,"region":`...), env.Region)
+	w.suffix = leatjson.AppendString(append(w.suffix, `,"region":`...), env.Region)
 	w.suffix = append(w.suffix, `,"records":[`...)
 	return w
 }
@@ -141,7 +141,7 @@ func (w *writer) record(e *event, r *record.Record, more bool) {
 	b = append(b, `","subsequenceNumber":`...)
 	b = strconv.AppendUint(b, uint64(r.Sub), 10)
 	b = append(b, `,"partitionKey":`...)
-	b = appendText(b, r.Key)
+	b = leatjson.AppendString(b, r.Key)
 	b = append(b, `,"shardId":"shardId-`...)
 	b = appendPadded(b, uint64(r.Shard), 12)
 	b = append(b, `","approximateArrivalTimestamp":`...)
@@ -164,18 +164,4 @@ func appendPadded(dst []byte, n uint64, width int) []byte {
 		dst = append(dst, '0')
 	}
 	return append(dst, d...)
-}
-
-// appendText appends s as a JSON string.
-func appendText(dst []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
-			q, err := json.Marshal(s)
-			if err != nil { // a string always marshals
-				panic(err)
-			}
-			return append(dst, q...)
-		}
-	}
-	return append(append(append(dst, '"'), s...), '"')
 }

@@ -22,7 +22,7 @@ func TestAnEventIsWhatFirehoseSends(t *testing.T) {
 	env := testEnv
 	env.SequenceNumber = func(r *record.Record) string { return fmt.Sprintf("4965%052d", r.Seq) }
 	var e event
-	recs := []record.Record{{Shard: 7, Seq: 42, Sub: 3, Arrived: 1_700_000_000_123_999_999, Key: "a \"key\"\n\u00e9", Data: []byte("\x00data")}}
+	recs := []record.Record{{Shard: 7, Seq: 42, Sub: 3, Arrived: 1_700_000_000_123_999_999, Key: "a \"key\"\n\u00e9\u2028", Data: []byte("\x00data")}}
 	if n := newWriter(&env).write(&e, recs, 1<<20); n != 1 {
 		t.Fatal(n)
 	}
@@ -34,7 +34,7 @@ func TestAnEventIsWhatFirehoseSends(t *testing.T) {
 		`"sourceKinesisStreamArn":"arn:aws:kinesis:eu-central-1:000000000000:stream/birds","region":"eu-central-1","records":[` +
 		`{"recordId":"49650000000000000000000000000000000000000000000000000042000003","approximateArrivalTimestamp":1700000000123,"data":"AGRhdGE=",` +
 		`"kinesisRecordMetadata":{"sequenceNumber":"49650000000000000000000000000000000000000000000000000042","subsequenceNumber":3,` +
-		`"partitionKey":"a \"key\"\n` + "\u00e9" + `","shardId":"shardId-000000000007","approximateArrivalTimestamp":1700000000123}}]}` + "\n"
+		`"partitionKey":"a \"key\"\n` + "\u00e9" + `\u2028","shardId":"shardId-000000000007","approximateArrivalTimestamp":1700000000123}}]}` + "\n"
 	if string(e.text) != want {
 		t.Errorf("got  %s\nwant %s", e.text, want)
 	}

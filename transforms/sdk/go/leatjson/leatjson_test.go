@@ -204,9 +204,10 @@ func TestFloatsAndTextAreWrittenAsEncodingJSONReadsThem(t *testing.T) {
 		for i := range b {
 			b[i] = "abcdefgh\"\\\n\x00\x1f\x7f\x80\xc3\xa9\xf0\x9f\x98\x80\xed\xa0\x80"[r.IntN(23)]
 		}
+		b = append(b, []string{"", "\u2028", "\u2029"}[r.IntN(3)]...)
 		var got, want string
 		quoted, err := json.Marshal(string(b))
-		if err != nil || json.Unmarshal(quoted, &want) != nil || json.Unmarshal(AppendText(nil, b), &got) != nil || got != want {
+		if err != nil || json.Unmarshal(quoted, &want) != nil || json.Unmarshal(AppendText(nil, b), &got) != nil || got != want || strings.ContainsAny(string(AppendText(nil, b)), "\n\u2028\u2029") {
 			t.Fatalf("%q: %s reads %q, want %q", b, AppendText(nil, b), got, want)
 		}
 	}

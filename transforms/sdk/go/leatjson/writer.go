@@ -122,8 +122,9 @@ func (w *Writer) RawValue(value []byte) *Writer {
 	return w
 }
 
-// AppendString appends text as a JSON string: quotes, backslashes and control characters are escaped, a byte that is not
-// UTF-8 becomes U+FFFD, and all else, such as < and é, is as it was.
+// AppendString appends text as a JSON string: quotes, backslashes and control characters are escaped, and so are U+2028 and U+2029, which
+// readers of lines take for their ends (Node.js does from version 24 on). A byte that is not UTF-8 becomes U+FFFD, and all else, such as
+// < and é, is as it was.
 func AppendString(dst []byte, text string) []byte {
 	return append(appendEscaped(append(dst, '"'), text), '"')
 }
@@ -146,9 +147,13 @@ func appendEscaped(dst []byte, s string) []byte {
 		c := s[i]
 		if c >= utf8.RuneSelf {
 			r, n := utf8.DecodeRuneInString(s[i:])
-			if r == utf8.RuneError && n == 1 {
+			switch {
+			case r == utf8.RuneError && n == 1:
 				dst = append(append(dst, s[done:i]...), "\uFFFD"...)
-				done = i + 1
+				done = i + n
+			case r == '\u2028' || r == '\u2029':
+				dst = append(append(dst, s[done:i]...), '\\', 'u', '2', '0', '2', hex[r&15])
+				done = i + n
 			}
 			i += n
 			continue
