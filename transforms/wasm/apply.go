@@ -69,11 +69,7 @@ func (m *Module) apply(ctx context.Context, i *instance, recs []record.Record, l
 		return i, err
 	}
 	if !orderly {
-		some := 16
-		if code := failed.cause.Code; code == CodeFuel || code == CodeTimeout {
-			some = 1 // each trial of the guilty one takes as long as a call may
-		}
-		if at, found := m.search(ctx, recs[failed.done:hi], some); errors.As(found, new(*callError)) {
+		if at, found := m.search(ctx, recs[failed.done:hi]); errors.As(found, new(*callError)) {
 			failed.record = failed.done + at
 			return i, err
 		}

@@ -48,53 +48,36 @@ func (j *judge) take(ctx context.Context) bool {
 
 // guilty tries a record alone, if it can now. It returns the error of the call; nil if there was none, or no trial.
 func (m *Module) guilty(ctx context.Context, r []record.Record) error {
-	_, err := m.search(ctx, r, 1)
+	_, err := m.search(ctx, r)
 	return err
 }
 
-// search looks for the first of recs that breaks its call, some at a time, and returns its index and the error of the call; nil if none does
-// by itself, or there is no trial now.
-func (m *Module) search(ctx context.Context, recs []record.Record, some int) (at int, err error) {
+// search tries records one by one up to the first that breaks its call, and returns its index and the error of the call;
+// nil if there is no such record, or no trial now.
+func (m *Module) search(ctx context.Context, recs []record.Record) (at int, err error) {
 	j := &m.judge
 	if m.variables < 0 || !j.take(ctx) {
 		return 0, nil
 	}
-	defer func() {
-		if j.i != nil && j.i.calls > 0 {
-			j.putBack(ctx)
+	defer func() { <-j.turn }()
+	if j.i == nil {
+		if err := j.appoint(ctx, m); err != nil {
+			return 0, nil // whoever needs an instance next reports it
 		}
-		<-j.turn
-	}()
-	for lo := 0; lo < len(recs); lo += some {
-		hi := min(lo+some, len(recs))
-		if hi-lo > 1 && j.try(ctx, m, recs[lo:hi]) == nil {
-			continue
-		}
-		for at := lo; at < hi; at++ {
-			if err := j.try(ctx, m, recs[at:at+1]); err != nil {
-				return at, err
-			}
-		}
-	}
-	return 0, nil
-}
-
-// try makes one call with recs, and puts the judge back if that fails. The error is nil if there is no judge.
-func (j *judge) try(ctx context.Context, m *Module, recs []record.Record) error {
-	if j.i == nil && j.appoint(ctx, m) != nil {
-		return nil // whoever needs an instance next reports it
 	}
 	grown := int(j.i.mod.Memory().Size()) > j.i.saved.size
 	j.out.Reset()
-	err := j.i.run(ctx, recs, 0, len(recs), &j.out)
-	if err == nil {
-		return nil
+	for n := range recs {
+		if err = j.i.run(ctx, recs[n:], 0, 1, &j.out); err != nil {
+			at = n
+			break
+		}
 	}
 	j.putBack(ctx)
 	if grown && fault.CodeOf(err) == CodeMemory {
-		return nil // it had less room than a new instance
+		return 0, nil // it had less room than a new instance
 	}
-	return err
+	return at, err
 }
 
 // appoint makes the judge's instance.

@@ -33,7 +33,7 @@ func TestTheJudgeKeepsNothingOfATrial(t *testing.T) {
 			{[]string{"exit"}, 0, CodeExit},
 			{[]string{"calls"}, 0, ""},
 		} {
-			at, err := m.search(context.Background(), batch(c.data...).Records, 3)
+			at, err := m.search(context.Background(), batch(c.data...).Records)
 			if at != c.at || (err != nil) != (c.code != "") || err != nil && fault.CodeOf(err) != c.code {
 				t.Fatalf("trial %d, %q: record %d, %v", n, c.data, at, err)
 			}
@@ -59,7 +59,7 @@ func TestWhatTheJudgeHearsIsNotSaidTwice(t *testing.T) {
 	m := open(t, Config{
 		Path: guest(t, "probe"), Logger: slog.New(slog.NewTextHandler(&log, nil)), Count: func(string, int64) { t.Error("it is counted") },
 	})
-	if _, err := m.search(context.Background(), batch("log aloud", "upper x").Records, 1); err != nil || strings.Contains(log.String(), "aloud") {
+	if _, err := m.search(context.Background(), batch("log aloud", "upper x").Records); err != nil || strings.Contains(log.String(), "aloud") {
 		t.Errorf("%v, %s", err, log.String())
 	}
 }
