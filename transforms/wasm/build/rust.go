@@ -48,7 +48,7 @@ var rustArgs = []string{
 // nothing.
 var rustTargets = []string{"wasm32-wasip1", "wasm32-wasi", "wasm32-unknown-unknown"}
 
-const installRust = "rustup target add wasm32-wasip1; on Debian: apt install rustc libstd-rust-dev-wasm32 lld; or give the path of a built .wasm file"
+const installRust = "install Rust from https://rustup.rs and run rustup target add wasm32-wasip1; on Debian: apt install rustc libstd-rust-dev-wasm32 lld; or give the path of a built .wasm file"
 
 // rustc is a Rust compiler with a standard library for WASM.
 type rustc struct {
