@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/leatstream/leat/core/arn"
 	"github.com/leatstream/leat/pipelines/serve"
 	"github.com/leatstream/leat/pipelines/spec"
 )
@@ -50,6 +51,7 @@ func (c *serveCmd) Run(a *app) (err error) {
 		return errors.Join(err, api.Stop())
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
+	h.options.Owner = arn.Owner{Account: c.Account, Region: c.Region}
 	pipelines, err := serve.New(serve.Options{
 		Dir: cmp.Or(c.Pipelines, defaultPipelines), Optional: c.Pipelines == "", Poll: c.Poll.Std(), Health: h.health, Build: h.options,
 		Control: h.control, Watch: c.Watch,

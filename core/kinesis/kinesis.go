@@ -23,6 +23,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/leatstream/leat/core/arn"
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/core/state"
@@ -69,12 +70,8 @@ func (c *Config) setDefaults() error {
 	if c.Streams == nil || c.State == nil {
 		return errors.New("kinesis: Streams and State are required")
 	}
-	if c.Account == "" {
-		c.Account = "000000000000"
-	}
-	if c.Region == "" {
-		c.Region = "us-east-1"
-	}
+	owner := arn.Owner{Account: c.Account, Region: c.Region}.OrDefault()
+	c.Account, c.Region = owner.Account, owner.Region
 	if c.ShardQuota == 0 {
 		c.ShardQuota = 20_000
 	}
@@ -120,7 +117,7 @@ func New(cfg Config) (*API, error) {
 	}
 	a := &API{
 		cfg: cfg, knowns: knowns{of: map[string]*known{}},
-		arnPrefix: "arn:aws:kinesis:" + cfg.Region + ":" + cfg.Account + ":stream/",
+		arnPrefix: arn.Owner{Account: cfg.Account, Region: cfg.Region}.Stream(""),
 	}
 	if cfg.Limits {
 		a.calls = newCallRates(cfg.Account, cfg.Now)

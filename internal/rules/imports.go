@@ -12,7 +12,7 @@ var layers = map[string]int{"core": 0, "sinks": 1, "transforms": 1, "plugins": 1
 // coreOrder is the order of imports inside core: a package imports only what stands before it. A package's own
 // sub-packages stand where it stands.
 var coreOrder = []string{
-	"fault", "listen", "record", "setting", "jsonpath", "query", "s3client", "vfs", "shardlog", "shardlog/disk", "observe", "state", "stream", "codec", "stage", "delivery",
+	"arn", "fault", "listen", "record", "setting", "jsonpath", "query", "s3client", "vfs", "shardlog", "shardlog/disk", "observe", "state", "stream", "codec", "stage", "delivery",
 	"engine", "datadir", "wire", "kinesis",
 }
 

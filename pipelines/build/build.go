@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 
+	"github.com/leatstream/leat/core/arn"
 	"github.com/leatstream/leat/core/datadir"
 	"github.com/leatstream/leat/core/engine"
 	"github.com/leatstream/leat/core/observe"
@@ -21,6 +22,8 @@ type Options struct {
 	Logger  *slog.Logger
 	Metrics *observe.Metrics // nil: none
 	Health  *observe.Health  // gets a check for each stage; nil: nobody does
+	// Owner is the account and the region of the ARNs that handlers see.
+	Owner arn.Owner
 	// UntilIdle makes the pipeline's feeders end when their files are read.
 	UntilIdle bool
 	// Stdout is where stdout sinks write.

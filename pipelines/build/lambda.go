@@ -28,7 +28,7 @@ func (b *builder) lambda(t *spec.Transform, metrics *observe.TransformMetrics, l
 			}
 			return b.number(r)
 		},
-		Source: "arn:aws:kinesis:us-east-1:000000000000:stream/" + b.spec.Source.Stream.Name,
+		Owner: b.opts.Owner, Stream: b.spec.Source.Stream.Name,
 	}
 	if b.opts.Data != nil { // a test, which has no data, fails rather than to wait
 		env.Patience = patience

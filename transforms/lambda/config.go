@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leatstream/leat/core/arn"
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/setting"
@@ -66,8 +67,10 @@ type Env struct {
 	Dir string
 	// Module is the path of the WebAssembly program's file, after a folder has been built.
 	Module string
-	// Region, DeliveryStream and Source are in every event: the region, and the ARNs of the delivery stream and of the Kinesis stream.
-	Region, DeliveryStream, Source string
+	// Owner, the pipeline as the name of a delivery stream, and Stream, the name of its Kinesis stream if it has one, make the ARNs in every
+	// event.
+	Owner  arn.Owner
+	Stream string
 	// SequenceNumber renders a record's sequence number as the stream's API does; nil and "" are its position in the shard.
 	SequenceNumber func(*record.Record) string
 	// Count gets how often a program was started again (restarts) and an event was sent again (retries); nil discards it.
@@ -89,8 +92,6 @@ func (c *Config) check(env *Env) error {
 	if env.Count == nil {
 		env.Count = func(string, int64) {}
 	}
-	env.Region = cmp.Or(env.Region, "us-east-1")
-	env.DeliveryStream = cmp.Or(env.DeliveryStream, "arn:aws:firehose:"+env.Region+":000000000000:deliverystream/"+env.Pipeline)
 	for _, p := range c.Env {
 		if p.Name == "" || strings.ContainsAny(p.Name, "=\x00") {
 			return fault.New(fault.Permanent, CodeInvalidConfig, "env: %q cannot be the name of a variable", p.Name).At(p.Place)

@@ -66,11 +66,11 @@ type writer struct {
 // source: spec/firehose-facts.md section 6, and aws-lambda-go's events.KinesisFirehoseEvent for the types of the fields.
 func newWriter(env *Env) *writer {
 	w := &writer{prefix: []byte(`{"invocationId":"`), sequence: env.SequenceNumber}
-	w.suffix = leatjson.AppendString([]byte(`","deliveryStreamArn":`), env.DeliveryStream)
-	if env.Source != "" {
-		w.suffix = leatjson.AppendString(append(w.suffix, `,"sourceKinesisStreamArn":`...), env.Source)
+	w.suffix = leatjson.AppendString([]byte(`","deliveryStreamArn":`), env.Owner.DeliveryStream(env.Pipeline))
+	if env.Stream != "" {
+		w.suffix = leatjson.AppendString(append(w.suffix, `,"sourceKinesisStreamArn":`...), env.Owner.Stream(env.Stream))
 	}
-	w.suffix = leatjson.AppendString(append(w.suffix, `,"region":`...), env.Region)
+	w.suffix = leatjson.AppendString(append(w.suffix, `,"region":`...), env.Owner.OrDefault().Region)
 	w.suffix = append(w.suffix, `,"records":[`...)
 	return w
 }

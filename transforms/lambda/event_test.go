@@ -9,13 +9,13 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/leatstream/leat/core/arn"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/transforms/lambda/lambdatest"
 )
 
 var testEnv = Env{
-	Region: "eu-central-1", DeliveryStream: "arn:aws:firehose:eu-central-1:000000000000:deliverystream/birds",
-	Source: "arn:aws:kinesis:eu-central-1:000000000000:stream/birds",
+	Pipeline: "birds", Stream: "sightings", Owner: arn.Owner{Account: "123456789012", Region: "eu-central-1"},
 }
 
 func TestAnEventIsWhatFirehoseSends(t *testing.T) {
@@ -30,8 +30,8 @@ func TestAnEventIsWhatFirehoseSends(t *testing.T) {
 	if err := json.Unmarshal(e.text, &head); err != nil || uuid.Validate(head.InvocationID) != nil {
 		t.Fatalf("%s: %v", e.text, err)
 	}
-	want := `{"invocationId":"` + head.InvocationID + `","deliveryStreamArn":"arn:aws:firehose:eu-central-1:000000000000:deliverystream/birds",` +
-		`"sourceKinesisStreamArn":"arn:aws:kinesis:eu-central-1:000000000000:stream/birds","region":"eu-central-1","records":[` +
+	want := `{"invocationId":"` + head.InvocationID + `","deliveryStreamArn":"arn:aws:firehose:eu-central-1:123456789012:deliverystream/birds",` +
+		`"sourceKinesisStreamArn":"arn:aws:kinesis:eu-central-1:123456789012:stream/sightings","region":"eu-central-1","records":[` +
 		`{"recordId":"49650000000000000000000000000000000000000000000000000042000003","approximateArrivalTimestamp":1700000000123,"data":"AGRhdGE=",` +
 		`"kinesisRecordMetadata":{"sequenceNumber":"49650000000000000000000000000000000000000000000000000042","subsequenceNumber":3,` +
 		`"partitionKey":"a \"key\"\n` + "\u00e9" + `\u2028","shardId":"shardId-000000000007","approximateArrivalTimestamp":1700000000123}}]}` + "\n"
