@@ -78,7 +78,7 @@ func (c *transformNewCmd) Run(a *app) error {
 		if missing {
 			a.show(built)
 		}
-		fmt.Fprintf(a.stderr, "try: leat transform test %s\n     leat run --until-idle %s\n", c.Dir, filepath.Join(c.Dir, "pipeline.yaml"))
+		fmt.Fprintf(a.stderr, "try: leat transform test %[1]s\n     leat run --until-idle %[1]s/pipeline.yaml\n", workbench.ShellWord(filepath.ToSlash(filepath.Clean(c.Dir))))
 	}
 	if missing {
 		return nil

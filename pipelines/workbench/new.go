@@ -43,12 +43,12 @@ func New(dir, language string) (files []string, err error) {
 	name := nameOf(dir)
 	if !names.MatchString(name) || len(name) > 64 {
 		return nil, fault.New(fault.Permanent, CodeName, "%q is no name for a transform", name).
-			WithHint("lower-case letters and digits, in parts joined by - or _, such as drop-debug")
+			WithHint("a lower-case letter, then more and digits, in parts joined by - or _, such as drop-debug")
 	}
 	if _, err := os.Lstat(dir); err == nil {
 		return nil, fault.New(fault.Permanent, CodeExists, "%s is there already", dir).WithHint("choose another name, or remove it")
 	}
-	text := strings.NewReplacer("{{name}}", name, "{{code}}", strings.ReplaceAll(name, "-", "_"), "{{dir}}", filepath.ToSlash(dir))
+	text := strings.NewReplacer("{{name}}", name, "{{code}}", strings.ReplaceAll(name, "-", "_"), "{{dir}}", ShellWord(filepath.ToSlash(dir)))
 	for _, from := range []string{path.Join("templates", folder), "templates/all"} {
 		err := fs.WalkDir(templates, from, func(file string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
@@ -70,4 +70,15 @@ func New(dir, language string) (files []string, err error) {
 		}
 	}
 	return files, nil
+}
+
+// plainWord is what a shell takes as it is.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=-]+$`)
+
+// ShellWord returns the text that a shell takes for s.
+func ShellWord(s string) string {
+	if plainWord.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
