@@ -1,16 +1,13 @@
 package build
 
 import (
-	"os"
 	"time"
 
-	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/pipelines/spec"
 	"github.com/leatstream/leat/transforms/lambda"
-	"github.com/leatstream/leat/transforms/wasm/build"
 )
 
 // patience is how long records wait inside a stage for a handler that cannot be asked. Then the delivery starts again and reads them
@@ -34,20 +31,9 @@ func (b *builder) lambda(t *spec.Transform, metrics *observe.TransformMetrics, l
 		env.Patience = patience
 	}
 	if path := t.Lambda.WASI; path != "" {
-		info, err := os.Stat(path)
-		if err != nil {
-			return fault.New(fault.Permanent, "build.no_module", "lambda handler: %w", err).At(t.Lambda.PlaceOf("wasi")).
-				WithHint("wasi is a .wasm file or a folder of Go source, relative to the pipeline file")
-		}
-		if info.IsDir() {
-			env.Module, err = build.Build(b.ctx, build.Config{Dir: path, Program: true, Progress: func(dir string) {
-				if b.opts.Progress != nil {
-					b.opts.Progress("building the handler in " + dir)
-				}
-			}})
-			if err != nil {
-				return placed(t.Lambda.PlaceOf("wasi"), err)
-			}
+		var err error
+		if env.Module, err = b.module(path, true); err != nil {
+			return placed(t.Lambda.PlaceOf("wasi"), err)
 		}
 	}
 	tr, err := t.Lambda.Open(b.ctx, env)

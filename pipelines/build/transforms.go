@@ -51,7 +51,7 @@ func (b *builder) native(t *spec.Transform, c builtin.Config) (stage.Transform, 
 
 // wasm opens a WebAssembly module.
 func (b *builder) wasm(t *spec.Transform, metrics *observe.TransformMetrics, link *stage.Link) error {
-	path, err := b.module(t.Wasm.Module)
+	path, err := b.module(t.Wasm.Module, false)
 	if err != nil {
 		return placed(t.Wasm.PlaceOf("module"), err)
 	}
@@ -73,20 +73,20 @@ func (b *builder) wasm(t *spec.Transform, metrics *observe.TransformMetrics, lin
 	return nil
 }
 
-// module returns the path of a module's file; a folder is built, unless the cache has it.
-func (b *builder) module(path string) (string, error) {
+// module returns the path of a module's file, or of a program's; a folder is built, unless the cache has it.
+func (b *builder) module(path string, program bool) (string, error) {
 	if built := b.opts.Modules[path]; built != "" {
 		return built, nil
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", fault.New(fault.Permanent, "build.no_module", "transform module: %w", err).
-			WithHint("module is a .wasm file or a folder of source, relative to the pipeline file")
+		return "", fault.New(fault.Permanent, "build.no_module", "transform: %w", err).
+			WithHint("write a .wasm file or a folder of source, relative to the pipeline file")
 	}
 	if !info.IsDir() {
 		return path, nil
 	}
-	module, err := build.Build(b.ctx, build.Config{Dir: path, Progress: func(dir string) {
+	module, err := build.Build(b.ctx, build.Config{Dir: path, Program: program, Progress: func(dir string) {
 		if b.opts.Progress != nil {
 			b.opts.Progress("building the transform in " + dir)
 		}
