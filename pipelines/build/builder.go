@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"path/filepath"
 	"time"
 
 	"github.com/leatstream/leat/core/delivery"
@@ -15,7 +14,6 @@ import (
 	"github.com/leatstream/leat/core/shardlog"
 	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/core/stream"
-	"github.com/leatstream/leat/pipelines/feeder"
 	"github.com/leatstream/leat/pipelines/spec"
 )
 
@@ -135,9 +133,7 @@ func (b *builder) stream() (*stream.Stream, error) {
 			BytesPerSecond: int(want.Limits.BytesPerSecond), RecordsPerSecond: want.Limits.RecordsPerSecond,
 		}
 	}
-	for _, f := range b.spec.Source.Files {
-		cfg.MaxRecordSize = max(cfg.MaxRecordSize, int(f.MaxLine))
-	}
+	cfg.MaxRecordSize = largestRecord(b.spec)
 	s, err := b.opts.Data.Streams.Get(want.Name)
 	if err == nil {
 		err := s.Update(b.ctx, func(c *stream.Config) error {
@@ -180,24 +176,6 @@ func retention(s *spec.Stream) shardlog.Retention {
 		r.Age = stream.MinRetention
 	}
 	return r
-}
-
-// feeder reads the pipeline's files into its stream.
-func (b *builder) feeder(s *stream.Stream) (*feeder.Feeder, error) {
-	cfg := feeder.Config{Name: b.spec.Name, UntilIdle: b.opts.UntilIdle}
-	for i := range b.spec.Source.Files {
-		f := &b.spec.Source.Files[i]
-		path, err := filepath.Abs(f.Path)
-		if err != nil {
-			return nil, placed(f.PlaceOf("path"), err)
-		}
-		cfg.Inputs = append(cfg.Inputs, feeder.Input{
-			Paths: []string{path}, SkipLines: f.SkipLines, MaxLine: int(f.MaxLine),
-			Key: feeder.Key{CSVColumn: f.Key.CSVColumn, JSON: f.Key.JSON, Constant: f.Key.Constant},
-		})
-	}
-	f, err := feeder.New(cfg, s, b.logger().With("pipeline", b.spec.Name))
-	return f, placed(b.spec.Source.PlaceOf("files"), err)
 }
 
 // placed gives an error the place in the file that it is about, unless it has one.

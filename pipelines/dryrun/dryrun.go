@@ -40,7 +40,7 @@ type Options struct {
 	// FS and Data are the data directory, which need not be there.
 	FS   vfs.FS
 	Data string
-	// Input, if not empty, is a file that is read in place of the stream, line by line; - is Stdin.
+	// Input, if not empty, is a file or a pipe that is read in place of the stream, as the pipeline's files are; - is Stdin.
 	Input string
 	Stdin io.Reader
 	// From is one of the places above; empty is TrimHorizon. At, if not zero, takes its place: the first record that arrived then
@@ -102,8 +102,10 @@ type Summary struct {
 	Records int    `json:"records"`
 	Bytes   int64  `json:"bytes"`
 	// More says that the limit kept others from being read.
-	More  bool          `json:"more"`
-	Sinks []SinkSummary `json:"sinks"`
+	More bool `json:"more"`
+	// LongLines are lines of files that are too long to become records.
+	LongLines int64         `json:"long_lines,omitempty"`
+	Sinks     []SinkSummary `json:"sinks"`
 	// Stopped says why the pipeline would not go on from here; empty if it would.
 	Stopped string `json:"stopped,omitempty"`
 }
@@ -201,7 +203,7 @@ func (r *run) read(ctx context.Context) error {
 			WithHint("name the data directory with --data, or leave --from away to read the pipeline's files")
 	}
 	if len(r.spec.Source.Files) > 0 {
-		return r.files(ctx, r.spec.Source.Files)
+		return r.files(ctx)
 	}
 	return fault.New(fault.Permanent, CodeNoRecords, "%s has no stream %s, and the pipeline has no files", r.opts.Data, r.spec.Source.Stream.Name).
 		At(r.spec.Source.PlaceOf("stream")).WithHint("name the data directory with --data, or a file of records with --input")

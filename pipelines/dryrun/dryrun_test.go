@@ -201,7 +201,6 @@ func TestADryRunChangesNothing(t *testing.T) {
 		t.Error("the folder of a sink was made")
 	}
 }
-
 func TestADryRunShowsWhereRecordsWouldGo(t *testing.T) {
 	p := newPlace(t)
 	d := p.open()
@@ -231,99 +230,6 @@ func TestADryRunShowsWhereRecordsWouldGo(t *testing.T) {
 		t.Errorf("%+v", by)
 	}
 }
-
-func TestADryRunStartsWhereItIsTold(t *testing.T) {
-	p := newPlace(t)
-	d := p.open()
-	defer d.Close()
-	var early []string
-	for i := range 30 {
-		early = append(early, fmt.Sprintf(`{"k":"%d"}`, i))
-	}
-	if _, _, err := p.dry(text, Options{From: Checkpoint}); fault.CodeOf(err) != CodeNoCheckpoint {
-		t.Errorf("without a stream: %v", err)
-	}
-	p.put(d, early...)
-	if _, _, err := p.dry(text, Options{From: Checkpoint}); fault.CodeOf(err) != CodeNoCheckpoint {
-		t.Errorf("without a checkpoint: %v", err)
-	}
-	time.Sleep(5 * time.Millisecond)
-	since := time.Now()
-	p.put(d, `{"k":"late"}`, `{"k":"later"}`)
-	for _, test := range []struct {
-		o       Options
-		records int
-		more    bool
-		want    string
-	}{
-		{Options{}, 32, false, `"29"`},
-		{Options{Limit: 7}, 7, true, `"0"`},
-		{Options{Limit: 32}, 32, false, `"late"`},
-		{Options{At: since}, 2, false, `"later"`},
-		{Options{From: Latest, Limit: 5}, 5, false, `"late`},
-		{Options{From: Latest, Limit: 500}, 32, false, `"0"`},
-	} {
-		sum, got, err := p.dry(text, test.o)
-		if err != nil || sum.Records != test.records || sum.More != test.more || !strings.Contains(got, test.want) {
-			t.Errorf("%+v: %+v, %v\n%s", test.o, sum, err, got)
-		}
-	}
-	if sum, got, err := p.dry(text, Options{Sink: "by", Limit: 1}); err != nil || len(sum.Sinks) != 1 || strings.Contains(got, "all:") {
-		t.Errorf("one sink: %+v, %v", sum, err)
-	}
-	if _, _, err := p.dry(text, Options{Sink: "bx"}); fault.CodeOf(err) != CodeNoSink || !strings.Contains(err.Error(), "by") {
-		t.Errorf("no such sink: %v", err)
-	}
-}
-
-func TestTheNewestRecordsAreTakenFromAllShards(t *testing.T) {
-	shards := []shardlog.ShardState{
-		{Shard: shardlog.Shard{ID: 0}, TrimHorizon: 1, Next: 101}, {Shard: shardlog.Shard{ID: 1}, TrimHorizon: 1, Next: 3}, {Shard: shardlog.Shard{ID: 2}, TrimHorizon: 5, Next: 5},
-	}
-	for n, want := range map[uint64]shardlog.Positions{
-		10: {0: 93, 1: 1, 2: 5}, 1000: {0: 1, 1: 1, 2: 5}, 102: {0: 1, 1: 1, 2: 5},
-	} {
-		from := shardlog.Positions{}
-		newest(from, shards, n)
-		if fmt.Sprint(from) != fmt.Sprint(want) {
-			t.Errorf("%d: %v, want %v", n, from, want)
-		}
-	}
-	for range 50 { // the order of maps makes no difference to how many
-		from := shardlog.Positions{}
-		newest(from, shards, 3)
-		if n := 101 - from[0] + 3 - from[1] + 5 - from[2]; n != 3 {
-			t.Fatalf("%d records: %v", n, from)
-		}
-	}
-}
-
-func TestADryRunReadsFilesWhereThereIsNoStream(t *testing.T) {
-	p := newPlace(t)
-	p.write("in.txt", "header\n{\"k\":\"x\"}\n{\"k\":\"y\"}\n{\"k\":\"z\"}")
-	sum, got, err := p.dry(text, Options{Limit: 2})
-	if err != nil || got != "1 all:delivered all/{\"k\":\"x\"} by:delivered k=x/{\"k\":\"x\"}\n2 all:delivered all/{\"k\":\"y\"} by:delivered k=y/{\"k\":\"y\"}\n" || !sum.More {
-		t.Errorf("%+v, %v\n%s", sum, err, got)
-	}
-	if sum, _, err := p.dry(text, Options{}); err != nil || sum.Records != 3 || sum.More || !strings.Contains(sum.Source, "files of the pipeline") {
-		t.Errorf("%+v, %v", sum, err)
-	}
-	p.write("other.txt", "header\n{\"k\":\"o\"}\n")
-	if sum, got, err := p.dry(text, Options{Input: filepath.Join(p.dir, "other.txt")}); err != nil || sum.Records != 1 || !strings.Contains(got, "k=o/") {
-		t.Errorf("%+v, %v", sum, err)
-	}
-	if sum, got, err := p.dry(text, Options{Input: "-", Stdin: strings.NewReader("header\n{\"k\":\"i\"}\n")}); err != nil || sum.Records != 1 || !strings.Contains(got, "k=i/") {
-		t.Errorf("%+v, %v", sum, err)
-	}
-	if _, _, err := p.dry(text, Options{Input: filepath.Join(p.dir, "none.txt")}); err == nil || !strings.Contains(err.Error(), "none.txt") {
-		t.Errorf("a file that is not there: %v", err)
-	}
-	none := strings.Replace(text, ", files: [ { path: ./in.txt, skip_lines: 1, key: { json: .k } } ]", "", 1)
-	if _, _, err := p.dry(none, Options{}); fault.CodeOf(err) != CodeNoRecords || !strings.Contains(err.Error(), "p.yaml:3:") {
-		t.Errorf("nothing to read: %v", err)
-	}
-}
-
 func TestADryRunSaysWhereThePipelineWouldStop(t *testing.T) {
 	p := newPlace(t)
 	sum, _, err := p.dry(strings.Replace(text, `when: "drop != true" }`, `when: "n > 1" }, on_error: stop`, 1),
@@ -332,7 +238,6 @@ func TestADryRunSaysWhereThePipelineWouldStop(t *testing.T) {
 		t.Errorf("%+v, %v", sum, err)
 	}
 }
-
 func TestAnErrorOfWhoeverLooksEndsADryRun(t *testing.T) {
 	p := newPlace(t)
 	gone := errors.New("the pipe is gone")
@@ -373,7 +278,6 @@ func TestObjectsAreEstimated(t *testing.T) {
 		t.Errorf("%d are remembered, %d prefixes", len(s.buffers), s.Prefixes)
 	}
 }
-
 func TestSinksOfTheSameOutcomeAreNamedTogether(t *testing.T) {
 	out := func(data string) []Output {
 		return []Output{{Prefix: "p/", Record: &view.Payload{Data: []byte(data)}}}

@@ -1,12 +1,12 @@
 package dryrun
 
 import (
-	"bufio"
+	"cmp"
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -17,8 +17,8 @@ import (
 	"github.com/leatstream/leat/core/shardlog/disk"
 	"github.com/leatstream/leat/core/state"
 	"github.com/leatstream/leat/core/stream"
+	"github.com/leatstream/leat/pipelines/build"
 	"github.com/leatstream/leat/pipelines/feeder"
-	"github.com/leatstream/leat/pipelines/spec"
 )
 
 // stream reads the pipeline's stream from the data directory, if it is there.
@@ -129,67 +129,51 @@ func (r *run) checkpoint(store *state.Store, log shardlog.Log, incarnation strin
 	return from, nil
 }
 
-// input reads a file as the first of the pipeline's files would be read.
+// input reads a file, a pipe or standard input as the first of the pipeline's files is read.
 func (r *run) input(ctx context.Context) error {
-	like := spec.FileSource{MaxLine: stream.MinRecordSize}
-	if files := r.spec.Source.Files; len(files) > 0 {
-		like = files[0]
-	}
-	if r.opts.Input == "-" {
-		return r.lines(ctx, r.opts.Stdin, &like)
-	}
-	like.Path = r.opts.Input
-	return r.files(ctx, []spec.FileSource{like})
-}
-
-// lines reads standard input.
-func (r *run) lines(ctx context.Context, in io.Reader, like *spec.FileSource) error {
-	r.summary.Source = "standard input"
-	scan := bufio.NewScanner(in)
-	scan.Buffer(make([]byte, 0, 64<<10), int(like.MaxLine)+1)
-	feed := fed{run: r}
-	for skip := like.SkipLines; scan.Scan(); {
-		if skip > 0 {
-			skip--
-			continue
-		}
-		entry := stream.Entry{Key: "stdin", Data: scan.Bytes()}
-		if _, err := feed.PutMarked(ctx, []stream.Entry{entry}, nil); err != nil {
-			return err
-		}
-	}
-	if err := scan.Err(); err != nil {
-		return fault.New(fault.Permanent, CodeInput, "read standard input: %w", err)
-	}
-	return nil
-}
-
-// files reads files as the pipeline's feeder would, but for their order: one after the other.
-func (r *run) files(ctx context.Context, sources []spec.FileSource) error {
-	cfg := feeder.Config{Name: r.spec.Name, UntilIdle: true, Parallel: 1, Settle: time.Millisecond}
-	for i := range sources {
-		f := &sources[i]
-		path, err := filepath.Abs(f.Path)
-		if err != nil {
-			return err
-		}
-		cfg.Inputs = append(cfg.Inputs, feeder.Input{
-			Paths: []string{path}, SkipLines: f.SkipLines, MaxLine: int(f.MaxLine),
-			Key: feeder.Key{CSVColumn: f.Key.CSVColumn, JSON: f.Key.JSON, Constant: f.Key.Constant},
-		})
-	}
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	f, err := feeder.New(cfg, &fed{run: r, stop: stop}, slog.New(slog.DiscardHandler))
+	cfg, err := build.Feeder(r.spec)
 	if err != nil {
 		return err
 	}
-	if r.opts.Input != "" {
-		r.summary.Source = r.opts.Input
-	} else {
-		r.summary.Source = "files of the pipeline: there is no stream " + r.spec.Source.Stream.Name + " in " + r.opts.Data
+	if len(cfg.Inputs) == 0 { // the path is not looked at
+		cfg.Inputs = []feeder.Input{{Paths: []string{"/"}, Key: feeder.Key{Constant: feeder.Keyless}}}
 	}
-	err = f.Run(ctx)
+	cfg.Inputs = cfg.Inputs[:1]
+	name, in := "standard input", r.opts.Stdin
+	if r.opts.Input != "-" {
+		f, err := os.Open(r.opts.Input)
+		if err != nil {
+			return fault.New(fault.Permanent, CodeInput, "open the input: %w", err)
+		}
+		defer f.Close()
+		name, in = r.opts.Input, f
+	}
+	r.summary.Source = name
+	return r.feed(ctx, cfg, func(ctx context.Context, f *feeder.Feeder) error { return f.Read(ctx, name, in) })
+}
+
+// files reads the pipeline's files as its feeder would, but for their order: one after the other.
+func (r *run) files(ctx context.Context) error {
+	cfg, err := build.Feeder(r.spec)
+	if err != nil {
+		return err
+	}
+	cfg.UntilIdle, cfg.Parallel, cfg.Settle = true, 1, time.Millisecond
+	r.summary.Source = "files of the pipeline: there is no stream " + r.spec.Source.Stream.Name + " in " + r.opts.Data
+	return r.feed(ctx, cfg, func(ctx context.Context, f *feeder.Feeder) error { return f.Run(ctx) })
+}
+
+// feed passes on what a feeder reads.
+func (r *run) feed(ctx context.Context, cfg feeder.Config, read func(context.Context, *feeder.Feeder) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	logger := cmp.Or(r.opts.Build.Logger, slog.New(slog.DiscardHandler))
+	f, err := feeder.New(cfg, &fed{run: r, stop: stop}, logger)
+	if err != nil {
+		return err
+	}
+	err = read(ctx, f)
+	r.summary.LongLines = f.Stats().LongLines
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
@@ -219,11 +203,12 @@ func (f *fed) PutMarked(ctx context.Context, entries []stream.Entry, _ *shardlog
 		}
 		entries = entries[n:]
 		if err := f.run.pass(ctx, batch); err != nil {
-			if f.stop != nil {
-				f.stop(err)
-			}
+			f.stop(err) // or the feeder would try again
 			return results, err
 		}
+	}
+	if f.run.opts.Input != "" && f.run.room(1) == 0 { // what a pipe may have one day is not waited for
+		f.stop(errEnough)
 	}
 	return results, nil
 }
