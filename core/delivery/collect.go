@@ -34,23 +34,34 @@ func (d *Delivery) collect(ctx context.Context) {
 	c := &collector{Delivery: d, ctx: ctx, open: map[string]*buffer{}, timer: time.NewTimer(time.Hour)}
 	defer c.timer.Stop()
 	defer c.abandon()
+	var turn *job // the next in log order
 	for {
+		order, made := d.order, (chan bool)(nil)
+		if turn != nil {
+			order, made = nil, turn.made
+		}
 		c.timer.Reset(c.wake())
 		select {
-		case j, ok := <-d.order:
+		case j, ok := <-order:
 			if !ok {
 				return
 			}
-			<-j.finished
-			err := j.err
+			turn = j
+			continue
+		case more := <-made:
+			err := turn.err
 			if err == nil && ctx.Err() == nil && !d.broken() {
-				err = c.take(j)
+				err = c.take(turn, more)
 			}
-			j.release()
+			turn.taken <- struct{}{}
+			if !more {
+				turn.release()
+				turn = nil
+			}
 			if err != nil && ctx.Err() == nil {
 				d.fail(err)
 			}
-		case <-c.timer.C:
+		case <-c.timer.C: // also while a transform takes its time
 		}
 		if ctx.Err() == nil && !d.broken() {
 			if err := c.ripe(); err != nil && ctx.Err() == nil {
@@ -76,8 +87,8 @@ func (c *collector) abandon() {
 	}
 }
 
-// take appends a batch.
-func (c *collector) take(j *job) error {
+// take appends a part of a batch.
+func (c *collector) take(j *job, more bool) error {
 	if !j.expired.empty() {
 		c.end(outcome{kind: kindExpired, covers: ptr(j.expired)})
 	}
@@ -131,7 +142,7 @@ func (c *collector) take(j *job) error {
 	if err := c.crowded(); err != nil {
 		return err
 	}
-	if len(j.drains) > 0 {
+	if len(j.drains) > 0 && !more {
 		return c.drainAll(j.drains)
 	}
 	return nil

@@ -116,7 +116,8 @@ type Config struct {
 	// BufferInterval is how long the first record of an object waits at most, 0 to MaxBufferInterval.
 	BufferInterval time.Duration
 	Retry          Retry
-	// Memory bounds the buffers, in bytes; 0 is DefaultMemory. Batches in flight come on top: 2*Workers+4 of up to 3 MiB.
+	// Memory bounds the buffers, in bytes; 0 is DefaultMemory. Batches in flight come on top: 2*Workers+4 of up to 3 MiB, or of a
+	// record that is larger, and for each worker 16 MiB, or what the largest record becomes, for each stage and for the outputs.
 	Memory int64
 	// Covered bounds the set of covered positions in memory, in bytes; 0 is DefaultCovered.
 	Covered int64

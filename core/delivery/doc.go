@@ -37,6 +37,12 @@
 //
 // # Bounds
 //
+// A batch whose outputs are many is collected in parts, in the order of its records; an input is whole within a part. A worker
+// holds what the chain holds for one part ([stage.Chain.Run]) and, framed and compressed, that part until it is in its buffers;
+// only small batches wait for their turn without a worker. So memory is bounded whatever a chain makes of a batch. After an
+// error, or a crash, the parts that were collected are as good as batches: what is promised of them stays, and the rest
+// is read again.
+//
 // Buffers are sealed before their size and age when there are too many of them for the memory budget (the oldest), when
 // they take more of the disk than they leave free (the largest), and when the covered positions exceed their budget (the
 // oldest). Nothing is collected while too many sealed objects, or too many positions that they cover, wait for their

@@ -117,7 +117,7 @@ func (d *Delivery) read(ctx context.Context) {
 // hand gives a job to the collector, and to the workers if there is anything to transform.
 func (d *Delivery) hand(ctx context.Context, j *job) bool {
 	if j.batch.Len() == 0 {
-		j.finished <- struct{}{}
+		j.made <- false
 	} else {
 		select {
 		case d.work <- j:
@@ -129,8 +129,9 @@ func (d *Delivery) hand(ctx context.Context, j *job) bool {
 	case d.order <- j:
 		return true
 	case <-ctx.Done():
-		if j.batch.Len() > 0 {
-			<-j.finished // a worker may still be using it
+		for more := j.batch.Len() > 0; more; { // a worker may still be using it
+			more = <-j.made
+			j.taken <- struct{}{}
 		}
 		return false
 	}

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/shardlog"
 	"github.com/leatstream/leat/core/stage"
 )
@@ -232,5 +233,52 @@ func TestAnObjectThatBeginsWithinABatchHasTheTimeOfItsFirstRecord(t *testing.T) 
 		if want := []string{first.Format("15/"), first.Add(2 * time.Hour).Format("15/")}; !slices.Equal(got, want) {
 			t.Errorf("objects of the hours %v, want %v", got, want)
 		}
+	})
+}
+
+// slow passes records on, after a minute for each that says slow.
+type slow struct{ unchanged }
+
+func (s slow) Apply(ctx context.Context, in *record.Batch, out *stage.Output) error {
+	for i := range in.Records {
+		if string(in.Records[i].Data) == "slow" {
+			time.Sleep(time.Minute)
+		}
+	}
+	return s.unchanged.Apply(ctx, in, out)
+}
+
+// unchanged passes all records on.
+type unchanged struct{}
+
+func (unchanged) Apply(_ context.Context, in *record.Batch, out *stage.Output) error {
+	for range in.Records {
+		out.Results = append(out.Results, stage.Result{Status: stage.Unchanged})
+	}
+	return nil
+}
+
+func (unchanged) Close(context.Context) error { return nil }
+
+// A handler that takes its time holds back what comes after it, and not what was ready before it.
+func TestBuffersAreSealedAtTheirAgeWhileATransformIsUnderWay(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.cfg.BufferInterval = 5 * time.Second
+		w.cfg.Chain = stage.NewChain(stage.Link{Name: "slow", Transform: slow{}})
+		r := w.start()
+		w.put(0, "k", "quick")
+		time.Sleep(2 * pollEvery)
+		w.put(0, "k", "slow")
+		for _, c := range []struct {
+			sleep     time.Duration
+			delivered uint64
+		}{{6 * time.Second, 1}, {time.Minute, 2}} {
+			time.Sleep(c.sleep)
+			synctest.Wait()
+			if got := r.Stats(); got.Delivered != c.delivered || got.In != 2 {
+				t.Errorf("%+v, want %d delivered", got.Counts, c.delivered)
+			}
+		}
+		w.must(r.stop())
 	})
 }

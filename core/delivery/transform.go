@@ -19,15 +19,16 @@ type job struct {
 	expired coverage // positions that expired unread
 	drains  []*drain // requests that travel behind the records they cover
 
-	// What a worker makes of the batch:
-	final    stage.Final
-	shares   []*share
-	byGroup  map[string]*share
-	last     *share   // found last
-	free     coverage // inputs that were dropped
-	ties     [][2]*share
-	err      error
-	finished chan struct{} // receives once the worker is done
+	// What a worker makes of the batch, or of a part of it if its outputs are many. Until there are no more parts, worker and
+	// collector take turns:
+	shares  []*share
+	byGroup map[string]*share
+	last    *share   // found last
+	free    coverage // inputs that were dropped
+	ties    [][2]*share
+	err     error
+	made    chan bool     // receives with each part whether there are more
+	taken   chan struct{} // receives when the part is in its buffers
 
 	group []byte    // scratch
 	undo  []savings // scratch
@@ -66,14 +67,19 @@ var jobs = sync.Pool{New: func() any {
 
 func newJob() *job {
 	j := jobs.Get().(*job)
-	j.batch, j.finished = record.NewBatch(), make(chan struct{}, 1)
+	j.batch, j.made, j.taken = record.NewBatch(), make(chan bool, 1), make(chan struct{}, 1)
 	return j
 }
 
 func (j *job) release() {
 	j.batch.Release()
-	j.batch = nil
-	j.final.Reset()
+	j.batch, j.drains, j.err = nil, nil, nil
+	j.clear()
+	jobs.Put(j)
+}
+
+// clear forgets a part.
+func (j *job) clear() {
 	for _, s := range j.shares {
 		s.reset()
 		shares.Put(s)
@@ -83,8 +89,7 @@ func (j *job) release() {
 	j.last = nil
 	clear(j.ties)
 	j.shares, j.ties = j.shares[:0], j.ties[:0]
-	j.expired, j.free, j.drains, j.err = coverage{}, coverage{}, nil, nil
-	jobs.Put(j)
+	j.expired, j.free = coverage{}, coverage{}
 }
 
 var shares = sync.Pool{New: func() any { return new(share) }}
@@ -101,19 +106,37 @@ func (s *share) reset() {
 	*s = share{data: data, ends: s.ends[:0], roots: s.roots[:0], parts: s.parts[:0]}
 }
 
-// transform is a worker: it transforms batches, groups and frames their outputs, and compresses what is large enough.
+// maxWaiting is the most framed bytes that a worker leaves waiting for the collector when it goes on to another batch.
+const maxWaiting = 2 << 20
+
+// transform is a worker: it transforms batches, groups and frames their outputs, and compresses what is large enough. It
+// holds one part at most, besides small ones that wait for the batches before theirs.
 func (d *Delivery) transform(ctx context.Context) {
 	var p press
+	var f stage.Final
+	defer f.Release()
 	for j := range d.work {
-		if j.err = ctx.Err(); j.err == nil {
-			j.err = d.apply(ctx, j)
-		}
-		if j.err == nil {
-			for _, s := range j.shares {
-				s.compress(d.compression(s.dead), &p)
+		for more := true; more; {
+			framed := 0
+			if j.err = ctx.Err(); j.err == nil {
+				j.err = d.apply(ctx, j, &f)
+			}
+			if more = j.err == nil && f.Left() > 0; j.err == nil {
+				for _, s := range j.shares {
+					s.compress(d.compression(s.dead), &p)
+					framed += len(s.data)
+				}
+			}
+			taken := j.taken
+			j.made <- more // without more the job is the collector's from here on
+			if more || framed > maxWaiting {
+				<-taken
+			}
+			if more {
+				j.clear()
 			}
 		}
-		j.finished <- struct{}{}
+		f.Reset()
 	}
 }
 
@@ -182,22 +205,24 @@ func (s *share) next(at int, room int64, empty bool) (end int, k *block) {
 	return at + n, nil
 }
 
-func (d *Delivery) apply(ctx context.Context, j *job) error {
-	if err := d.cfg.Chain.Run(ctx, j.batch, &j.final); err != nil {
+// apply transforms the next part of a batch.
+func (d *Delivery) apply(ctx context.Context, j *job, f *stage.Final) error {
+	if err := d.cfg.Chain.Run(ctx, j.batch, f); err != nil {
 		return err
 	}
-	for i := range j.final.Roots {
-		root, in := &j.final.Roots[i], &j.batch.Records[i]
+	for i := range f.Roots {
+		root, input := &f.Roots[i], f.From+i
+		in := &j.batch.Records[input]
 		switch {
 		case root.Fail != nil:
-			d.bury(j, i, deadLetter{
+			d.bury(j, input, deadLetter{
 				stage: root.Fail.Stage, moduleDigest: root.Fail.Digest, code: root.Fail.Code, reason: root.Fail.Reason,
 			})
 		case root.N == 0:
 			j.free.add(in.Shard, in.Seq)
 		default:
-			if err := d.place(j, i, root); err != nil {
-				d.bury(j, i, deadLetter{code: fault.CodeOf(err), reason: err.Error()})
+			if err := d.place(j, input, f.Outs[root.First:root.First+root.N]); err != nil {
+				d.bury(j, input, deadLetter{code: fault.CodeOf(err), reason: err.Error()})
 			}
 		}
 	}
@@ -205,11 +230,11 @@ func (d *Delivery) apply(ctx context.Context, j *job) error {
 }
 
 // place puts the outputs of an input into the shares of their groups: all or, with an error, none.
-func (d *Delivery) place(j *job, input int, root *stage.Root) error {
+func (d *Delivery) place(j *job, input int, outs []stage.Out) error {
 	j.undo = j.undo[:0]
 	var home *share
-	for k := root.First; k < root.First+root.N; k++ {
-		out := &j.final.Outs[k]
+	for k := range outs {
+		out := &outs[k]
 		s, err := d.share(j, out)
 		if err == nil {
 			j.undo = append(j.undo, savings{s, len(s.data), len(s.ends)})

@@ -14,10 +14,11 @@ import (
 
 // Codes of failures that the chain itself finds.
 const (
-	CodeBadOutput = "stage.bad_output" // the transform's results do not fit its input
-	CodePanic     = "stage.panic"      // a native transform panicked
-	CodeFailed    = "stage.failed"     // an error, or a failed record, without a code of its own
-	CodeStopped   = "stage.stopped"    // a record failed in a stage with policy stop
+	CodeBadOutput      = "stage.bad_output"       // the transform's results do not fit its input
+	CodePanic          = "stage.panic"            // a native transform panicked
+	CodeFailed         = "stage.failed"           // an error, or a failed record, without a code of its own
+	CodeStopped        = "stage.stopped"          // a record failed in a stage with policy stop
+	CodeOutputTooLarge = "stage.output_too_large" // the outputs of a record take more than MaxOutput
 )
 
 // Link is one stage of a chain.
@@ -39,11 +40,13 @@ type Link struct {
 type Chain struct {
 	links []Link
 	tap   Tap
+	// room is partRoom and most MaxOutput, but in tests.
+	room, most int
 }
 
 // NewChain returns a chain of links, which it owns from then on. Without links it passes every record on.
 func NewChain(links ...Link) *Chain {
-	c := &Chain{links: append([]Link(nil), links...)}
+	c := &Chain{links: append([]Link(nil), links...), room: partRoom, most: MaxOutput}
 	for i := range c.links {
 		if c.links[i].Policy == "" {
 			c.links[i].Policy = DeadLetter
@@ -52,47 +55,81 @@ func NewChain(links ...Link) *Chain {
 	return c
 }
 
-// Run fills f with what becomes of the records of in. It does not change in, nor does it keep a reference to it.
+// Run fills f with what becomes of the records of in, which it does not change. If there is not enough memory for the outputs of
+// all of them, f is about the first, and the next Run goes on with the rest of the same batch:
 //
-// Records that fail are part of f. An error means that the batch as a whole has no result: ctx is done, a transform cannot work for
-// now (its class says what may be done about it), a record failed in a stage with policy stop (code stage.stopped), or too many
-// have failed for the stage's tolerance.
+//	for done := false; !done; done = f.Left() == 0 {
+//		if err := c.Run(ctx, in, f); err != nil {
+//			return err
+//		}
+//		// use f
+//	}
+//
+// Every record passes every stage once, whatever the number of parts.
+//
+// Records that fail are part of f. An error means that what is left of the batch has no result, and f forgets it: ctx is
+// done, a transform cannot work for now (its class says what may be done about it), a record failed in a stage with policy stop
+// (code stage.stopped), or too many have failed for the stage's tolerance.
 func (c *Chain) Run(ctx context.Context, in *record.Batch, f *Final) error {
-	f.Reset()
-	f.Roots = resize(f.Roots, len(in.Records))
-	clear(f.Roots)
 	watches := c.tap.watches.Load()
-	entering(watches, WholeChain, in)
+	if f.Left() == 0 {
+		f.begin(len(in.Records))
+		entering(watches, WholeChain, in)
+	}
+	if f.From+len(f.Roots) == f.made { // the caller has had all that is known
+		if err := c.advance(ctx, in, f, watches); err != nil {
+			f.Reset()
+			return err
+		}
+	}
+	f.hand(c.room)
+	if watches != nil {
+		finished(watches, &record.Batch{Records: in.Records[f.From : f.From+len(f.Roots)]}, f)
+	}
+	return nil
+}
+
+// advance runs the deepest stage that has records in front of it, and those after it, each once: one or more roots more
+// become known.
+func (c *Chain) advance(ctx context.Context, in *record.Batch, f *Final, watches *[]*Watch) error {
 	if len(c.links) == 0 {
-		err := f.identity(in)
-		finished(watches, in, f)
-		return err
+		f.identity(in)
+		return nil
 	}
 	if len(in.Records) == 0 {
 		return ctx.Err()
 	}
-	f.ids = resize(f.ids, len(in.Records))
-	for i := range f.ids {
-		f.ids[i] = rootID{root: i}
+	if f.made == 0 {
+		f.ids = resize(f.ids, len(in.Records))
+		for i := range f.ids {
+			f.ids[i] = rootID{root: i}
+		}
 	}
-	cur, ids := in, f.ids
-	for i := range c.links {
-		last := i == len(c.links)-1
-		entering(watches, i, cur)
-		next, err := c.links[i].run(ctx, cur, ids, in, f, last)
-		if err != nil {
-			f.Reset()
+	first, _ := f.waiting(in)
+	f.forget(first)
+	for i := first; i < len(c.links); i++ {
+		s := f.step(i)
+		s.out.room, s.most = c.room, c.most
+		s.view.Records, s.roots, s.before = f.entering(i, in)
+		if s.at == 0 {
+			entering(watches, i, &s.view)
+		}
+		s.view.Records, s.roots = s.view.Records[s.at:], s.roots[s.at:]
+		if err := c.links[i].run(ctx, in, f, s, i == len(c.links)-1); err != nil {
 			return err
 		}
-		left(watches, i, c.links[i].Name, cur, &next.out)
-		c.links[i].Shadow.offer(watches, i, cur, &next.out)
-		if last || len(next.in.Records) == 0 {
+		s.view.Records = s.view.Records[:len(s.out.Results)]
+		s.at += len(s.out.Results)
+		left(watches, i, c.links[i].Name, &s.view, &s.out)
+		c.links[i].Shadow.offer(watches, i, &s.view, &s.out)
+		s.view.Records = nil
+		f.size = s.size
+		if len(s.next.Records) == 0 {
 			break
 		}
-		cur, ids = next.in, next.ids
 	}
+	_, f.made = f.waiting(in)
 	f.settle()
-	finished(watches, in, f)
 	return nil
 }
 
@@ -100,7 +137,7 @@ func (c *Chain) Run(ctx context.Context, in *record.Batch, f *Final) error {
 // chains are compared once. Only one of the two is closed. The transforms of own take the place of those with their names: they
 // remember what has passed them, and must not see it twice.
 func (c *Chain) Share(own ...Link) *Chain {
-	shared := &Chain{links: append([]Link(nil), c.links...)}
+	shared := NewChain(c.links...)
 	for i := range shared.links {
 		l := &shared.links[i]
 		l.Shadow = nil
@@ -137,44 +174,46 @@ func (c *Chain) Close(ctx context.Context) error {
 }
 
 // identity makes every record its own only output, without copying.
-func (f *Final) identity(in *record.Batch) error {
+func (f *Final) identity(in *record.Batch) {
 	f.Outs = resize(f.Outs, len(in.Records))
 	for i := range in.Records {
 		r := &in.Records[i]
-		f.Roots[i] = Root{First: i, N: 1}
+		f.all[i] = Root{First: i, N: 1}
 		f.Outs[i] = Out{Parent: i, Key: r.Key, Data: r.Data, Attrs: r.Attrs}
 	}
-	return nil
+	f.made = len(in.Records)
 }
 
-// run applies the stage to cur, whose records descend from the roots that ids name. The outputs become the input of the
-// step it returns or, after the last stage, f.Outs.
-func (l *Link) run(ctx context.Context, cur *record.Batch, ids []rootID, roots *record.Batch, f *Final, last bool) (*step, error) {
+// run applies the stage to the first records of s.view, as many as there is room for, and whole roots. The outputs become
+// s.next or, after the last stage, f.Outs.
+func (l *Link) run(ctx context.Context, roots *record.Batch, f *Final, s *step, last bool) error {
+	cur := &s.view
 	if err := l.Tolerance.admit(ctx, l, cur); err != nil {
-		return nil, err
+		return err
 	}
-	s := f.step()
-	if err := l.isolate(ctx, cur, s); err != nil {
-		return nil, err
+	if err := l.fill(ctx, s); err != nil {
+		return err
 	}
 	if err := l.Tolerance.note(&s.out); err != nil {
-		return nil, err
+		return err
 	}
 	if last {
-		f.Outs = slices.Grow(f.Outs, max(len(cur.Records), len(s.out.Outs)))
+		f.Outs = slices.Grow(f.Outs, max(len(s.out.Results), len(s.out.Outs)))
 	}
 	for i := range s.out.Results {
-		res, id := &s.out.Results[i], ids[i]
-		root := &f.Roots[id.root]
+		res, id := &s.out.Results[i], s.roots[i]
+		root := &f.all[id.root]
 		if root.Fail != nil { // a sibling failed before, in this stage
 			continue
 		}
 		switch res.Status {
 		case Unchanged:
 			r := &cur.Records[i]
+			s.size += outCost + r.Size()
 			f.emit(s, id, &roots.Records[id.root], Out{Key: r.Key, Data: r.Data, Attrs: r.Attrs}, last)
 		case OK:
 			for _, o := range s.out.Outs[res.First : res.First+res.N] {
+				s.size += o.Size()
 				f.emit(s, rootID{id.root, merge(id.partition, o.Partition)}, &roots.Records[id.root], o, last)
 			}
 		case Dropped:
@@ -182,16 +221,65 @@ func (l *Link) run(ctx context.Context, cur *record.Batch, ids []rootID, roots *
 			fail := l.failure(res, &cur.Records[i])
 			switch l.Policy {
 			case Drop:
-				f.Dropped++
 			case Stop:
-				return nil, stopped(fail)
+				return stopped(fail)
 			default:
 				root.Fail = fail
 			}
 		}
 	}
 	f.number(s)
-	return s, nil
+	return nil
+}
+
+// fill applies the stage to as many records as there is room for, and to the rest of the last one's root if it takes no more
+// than a root may. What takes more fails.
+func (l *Link) fill(ctx context.Context, s *step) error {
+	ids := s.roots
+	if err := l.isolate(ctx, &s.view, s); err != nil {
+		return err
+	}
+	end := len(s.out.Results)
+	for end < len(ids) && ids[end].root == ids[end-1].root {
+		end++
+	}
+	if end > len(s.out.Results) {
+		s.out.room = s.out.taken() + 2*s.most
+		if err := l.extend(ctx, &s.view, s, end); err != nil {
+			return err
+		}
+	}
+	tooLarge := Result{
+		Status: Failed, Class: fault.Permanent, Code: CodeOutputTooLarge,
+		Reason: fmt.Sprintf("what this stage makes of the stream's record takes more than %d bytes", s.most),
+	}
+	for n := len(s.out.Results); n < end; n++ {
+		s.out.Results = append(s.out.Results, tooLarge)
+	}
+	if s.out.taken()+s.before <= s.most {
+		return nil
+	}
+	size := 0
+	for i := range s.out.Results {
+		if i == 0 || ids[i].root != ids[i-1].root {
+			size = 0
+		}
+		res := &s.out.Results[i]
+		switch res.Status {
+		case Unchanged:
+			size += s.view.Records[i].Size() + outCost
+		case OK:
+			for k := res.First; k < res.First+res.N; k++ {
+				size += s.out.Outs[k].Size()
+			}
+		default:
+			continue
+		}
+		if size > s.most {
+			*res = tooLarge
+		}
+	}
+	return nil
 }
 
 // emit passes an output on: to f.Outs after the last stage, else to the records that enter the next.
@@ -202,7 +290,7 @@ func (f *Final) emit(s *step, id rootID, root *record.Record, o Out, last bool) 
 		return
 	}
 	s.ids = append(s.ids, id)
-	s.in.Records = append(s.in.Records, record.Record{
+	s.next.Records = append(s.next.Records, record.Record{
 		Shard: root.Shard, Seq: root.Seq, Arrived: root.Arrived, Key: o.Key, Data: o.Data, Attrs: o.Attrs,
 	})
 }
@@ -211,26 +299,26 @@ func (f *Final) emit(s *step, id rootID, root *record.Record, o Out, last bool) 
 func (f *Final) number(s *step) {
 	n := 0
 	for i, id := range s.ids {
-		if f.Roots[id.root].Fail != nil {
+		if f.all[id.root].Fail != nil {
 			continue
 		}
-		s.ids[n], s.in.Records[n] = id, s.in.Records[i]
-		s.in.Records[n].Sub = 0
+		s.ids[n], s.next.Records[n] = id, s.next.Records[i]
+		s.next.Records[n].Sub = 0
 		if n > 0 && s.ids[n-1].root == id.root {
-			s.in.Records[n].Sub = s.in.Records[n-1].Sub + 1
+			s.next.Records[n].Sub = s.next.Records[n-1].Sub + 1
 		}
 		n++
 	}
 	clear(s.ids[n:])
-	clear(s.in.Records[n:])
-	s.ids, s.in.Records = s.ids[:n], s.in.Records[:n]
+	clear(s.next.Records[n:])
+	s.ids, s.next.Records = s.ids[:n], s.next.Records[:n]
 }
 
 // settle drops the outputs of dead roots and sets the roots' ranges. Outs are in the order of their roots.
 func (f *Final) settle() {
 	n := 0
 	for i := range f.Outs {
-		root := &f.Roots[f.Outs[i].Parent]
+		root := &f.all[f.Outs[i].Parent]
 		if root.Fail != nil {
 			continue
 		}

@@ -216,9 +216,6 @@ func TestPolicyDropLetsSiblingsGoOn(t *testing.T) {
 	check.Policy = Drop
 	f := run(t, NewChain(link("split", words), check), input("a bad b", "bad"))
 	expect(t, f, "a+b -")
-	if f.Dropped != 2 {
-		t.Errorf("%d records counted as dropped", f.Dropped)
-	}
 }
 
 func TestPolicyStopEndsTheRun(t *testing.T) {

@@ -16,9 +16,13 @@
 //     ([Culprit]) or that all others passed.
 //  4. The failure carries a code, a reason and the record as it entered the stage. A record is dead as a whole: siblings of
 //     an output that failed are not delivered, so that the dead letter, sent in again, makes each output once.
-//  5. A stage makes at most 1 + 2n + 3·max(32, n/16) calls for a batch of n records: one full of poison is worked off record
-//     by record. If g of them are guilty, it makes at most 1 + 2g·(4 + log2 n), unless the transform suspects the wrong
-//     records or has a state that breaks.
+//  5. A stage makes at most 1 + 2n + 3·max(32, n/16) calls for a batch of n records, and two for each part more: one full of
+//     poison is worked off record by record. If g of them are guilty, it makes at most 1 + 2g·(4 + log2 n), unless the
+//     transform suspects the wrong records or has a state that breaks.
+//  6. What the stages make of a batch takes bounded memory, however much that is. A stage holds the outputs of one call, and of more
+//     only up to 16 MiB; those of one record of the stream take at most [MaxOutput], or the record fails. A call is as large
+//     as the transform makes it: one that can make much of little asks [Output.Full] between records.
+//  7. A record that has passed a stage does not enter it again: only the records of a call that failed are tried again.
 //
 // An error that does not blame a record (its class is not Permanent, or the context is done) refuses the batch: its
 // records stay in the stream, and are tried again.
@@ -27,6 +31,12 @@
 //
 // The record that the error suspects is tried alone, then those before it, then those after it. Without a suspect the batch
 // is halved. After max(32, n/16) failed calls with several records, the rest is tried one by one.
+//
+// # Parts
+//
+// Once a stage's outputs are full, the rest of its input waits; these outputs go on through the stages after it, and each of those
+// may become full too. What comes out at the end is a part: the fates of the first records of the batch, all of what each of
+// them became. The next part begins at the deepest stage that has records in front of it.
 //
 // # A stage that fails too often
 //

@@ -18,11 +18,13 @@ type isolation struct {
 	link *Link
 	all  *record.Batch
 	s    *step
-	// failed counts the failed calls with more than one record, and condemned the records that failed alone.
-	failed, condemned int
+	// end is where the records begin that there was no room for.
+	end int
+	// condemned counts the records that failed alone.
+	condemned int
 }
 
-// isolate fills s.out with one result for each record of in.
+// isolate fills s.out with one result for each record of in, or once it is full for the first of them, at least one.
 func (l *Link) isolate(ctx context.Context, in *record.Batch, s *step) error {
 	done, err := l.apply(ctx, in, &s.out)
 	if err == nil {
@@ -31,38 +33,54 @@ func (l *Link) isolate(ctx context.Context, in *record.Batch, s *step) error {
 	if refused := refusal(ctx, err); refused != nil {
 		return refused
 	}
+	i := l.isolation(in, s, len(in.Records))
+	err = i.blame(ctx, 0, done, len(in.Records), err)
+	s.out.Results = s.out.Results[:i.end]
+	return err
+}
+
+// extend goes on with s.out, which isolate has filled for the first records of in, up to end or until it is full.
+func (l *Link) extend(ctx context.Context, in *record.Batch, s *step, end int) error {
+	done := len(s.out.Results)
+	i := l.isolation(in, s, end)
+	err := i.try(ctx, done, end)
+	s.out.Results = s.out.Results[:i.end]
+	return err
+}
+
+// isolation makes room in s.out for the results of the records up to end, and keeps those that are there.
+func (l *Link) isolation(in *record.Batch, s *step, end int) *isolation {
 	complete := s.out.Results
-	s.out.Results = resize(s.out.Results, len(in.Records))
+	s.out.Results = resize(s.out.Results, end)
 	copy(s.out.Results, complete) // resize may have moved them
 	s.part.Arena = s.out.Arena
 	if s.sub == nil {
 		s.sub = record.NewBatch()
 	}
-	i := isolation{link: l, all: in, s: s}
-	return i.blame(ctx, 0, done, len(in.Records), err)
+	return &isolation{link: l, all: in, s: s, end: end}
 }
 
-// apply runs the transform and checks its results. After an error out holds the results of the first records that are done.
+// apply runs the transform and checks its results. After an error out holds the results of the first records that are
+// done, and the arena nothing if there are none.
 func (l *Link) apply(ctx context.Context, in *record.Batch, out *Output) (done int, err error) {
+	clear(out.Outs)
+	out.Results, out.Outs, out.counted, out.size = out.Results[:0], out.Outs[:0], 0, 0
+	mark := out.Arena.Mark()
 	defer func() {
 		if p := recover(); p != nil {
 			done, err = 0, fault.New(fault.Permanent, CodePanic, "the transform panicked: %v", p)
+		}
+		if err != nil && done == 0 {
 			out.cut(0)
+			out.Arena.Rewind(mark)
 		}
 	}()
-	clear(out.Outs)
-	out.Results, out.Outs = out.Results[:0], out.Outs[:0]
-	err = l.Transform.Apply(ctx, in, out)
-	if err == nil {
-		if err = out.check(len(in.Records)); err != nil {
-			out.cut(0)
-		}
-		return 0, err
+	if err = l.Transform.Apply(ctx, in, out); err == nil {
+		return 0, out.check(len(in.Records))
 	}
 	if p, ok := errors.AsType[Partial](err); ok && p.Done() > 0 && p.Done() < len(in.Records) && out.cut(p.Done()) {
 		return p.Done(), err
 	}
-	out.cut(0)
 	return 0, err
 }
 
@@ -103,7 +121,7 @@ func (i *isolation) blame(ctx context.Context, first, lo, hi int, err error) err
 	if hi-first == 1 {
 		return i.condemn(ctx, lo, err)
 	}
-	if i.failed++; i.failed > maxFailedParts(len(i.all.Records)) {
+	if i.s.failed++; i.s.failed > maxFailedParts(len(i.all.Records)) {
 		for at := lo; at < hi; at++ {
 			if err := i.try(ctx, at, at+1); err != nil {
 				return err
@@ -113,13 +131,21 @@ func (i *isolation) blame(ctx context.Context, first, lo, hi int, err error) err
 	}
 	if c, ok := errors.AsType[Culprit](err); ok && c.Record() >= lo-first && c.Record() < hi-first {
 		at := first + c.Record()
+		out := &i.s.out
+		outs, mark := len(out.Outs), out.Arena.Mark()
 		if err := i.try(WithFresh(ctx), at, at+1); err != nil {
 			return err
+		}
+		rest := at + 1
+		if at > lo && out.Full() { // its outputs would take the room of the records before it: it is asked again in its turn
+			clear(out.Outs[outs:])
+			out.Outs, rest = out.Outs[:outs], at
+			out.Arena.Rewind(mark)
 		}
 		if err := i.try(ctx, lo, at); err != nil {
 			return err
 		}
-		return i.try(ctx, at+1, hi)
+		return i.try(ctx, rest, hi)
 	}
 	mid := lo + (hi-lo+1)/2
 	if err := i.try(ctx, lo, mid); err != nil {
@@ -139,12 +165,18 @@ func (i *isolation) condemn(ctx context.Context, at int, err error) error {
 	return i.link.Tolerance.exceeded(i.condemned, i.s.out.Results[at])
 }
 
-// try applies the transform to the records lo to hi and, if that fails, looks for the guilty among them.
+// try applies the transform to the records lo to hi and, if that fails, looks for the guilty among them. It ends where
+// there is no more room.
 func (i *isolation) try(ctx context.Context, lo, hi int) error {
-	if lo == hi {
+	sub, part, out := i.s.sub, &i.s.part, &i.s.out
+	switch {
+	case lo == hi || lo >= i.end:
+		return nil
+	case out.Full():
+		i.end = lo
 		return nil
 	}
-	sub, part, out := i.s.sub, &i.s.part, &i.s.out
+	part.room = out.room - out.size
 	clear(sub.Records)
 	sub.Records = append(sub.Records[:0], i.all.Records[lo:hi]...)
 	done, err := i.link.apply(ctx, sub, part)
@@ -162,6 +194,9 @@ func (i *isolation) try(ctx context.Context, lo, hi int) error {
 	if err != nil {
 		return i.blame(ctx, lo, lo+done, hi, err)
 	}
+	if n := len(part.Results); n < hi-lo {
+		i.end = lo + n
+	}
 	return nil
 }
 
@@ -174,9 +209,9 @@ func (i *isolation) fail(at int, err error) {
 	i.s.out.Results[at] = res
 }
 
-// check reports whether o fits an input of n records: one result each, and every out named by exactly one.
+// check reports whether o fits an input of n records: one result each, unless it is full, and every out named by exactly one.
 func (o *Output) check(n int) error {
-	if len(o.Results) != n {
+	if got := len(o.Results); got != n && (got == 0 || got > n || !o.Full()) {
 		return badOutput("%d results for %d records", len(o.Results), n)
 	}
 	named := 0

@@ -27,6 +27,8 @@ type hostile struct {
 	partial int
 	// stateful means that a state breaks, is noticed, and is new for a fresh call and after an error.
 	stateful bool
+	// stops is whether it stops when there is no more room.
+	stops bool
 
 	broken bool
 	calls  atomic.Int64
@@ -83,6 +85,9 @@ func (h *hostile) Apply(ctx context.Context, in *record.Batch, out *Output) erro
 		}
 		if h.has(r.Data, "B") {
 			h.broken = true
+		}
+		if h.stops && out.Full() {
+			return nil
 		}
 	}
 	return nil
@@ -185,7 +190,7 @@ func hostiles(t *rapid.T) (stages []*hostile, policies []Policy, in *record.Batc
 	for s := range rapid.IntRange(1, 4).Draw(t, "stages") {
 		stages = append(stages, &hostile{
 			stage: s, mode: rapid.IntRange(0, modes-1).Draw(t, "mode"), cursor: rapid.IntRange(0, 2).Draw(t, "cursor"),
-			wrong: rapid.IntRange(0, 100).Draw(t, "wrong"), partial: rapid.IntRange(0, 2).Draw(t, "partial"),
+			wrong: rapid.IntRange(0, 100).Draw(t, "wrong"), partial: rapid.IntRange(0, 2).Draw(t, "partial"), stops: rapid.Bool().Draw(t, "stops"),
 		})
 		// Only an error can say that the state is at fault.
 		stages[s].stateful = stages[s].mode == modeError && rapid.Bool().Draw(t, "stateful")

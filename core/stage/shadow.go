@@ -223,19 +223,28 @@ func (s *Shadow) run(ctx context.Context) {
 }
 
 func (s *Shadow) compare(ctx context.Context, j *shadowJob, f *Final) {
-	f.Reset()
-	step := f.step()
-	err := s.link.isolate(ctx, j.batch, step)
-	if ctx.Err() != nil {
-		return
-	}
+	var step *step
+	var err error
+	from, to := 0, 0 // the records in step
 	for i := range j.fates {
+		if i == to {
+			f.Reset()
+			step = f.step(0)
+			step.view.Records = j.batch.Records[i:]
+			err = s.link.isolate(ctx, &step.view, step)
+			if ctx.Err() != nil {
+				return
+			}
+			if from, to = i, i+len(step.out.Results); err != nil {
+				to = len(j.fates)
+			}
+		}
 		r := &j.batch.Records[i]
 		var made Fate
 		if err != nil { // it cannot work at all for now
 			made = Fate{Status: Failed, Stage: s.link.Name, Code: fault.CodeOf(err), Reason: err.Error()}
 		} else {
-			made = step.out.fate(s.link.Name, i, r)
+			made = step.out.fate(s.link.Name, i-from, r)
 		}
 		kind := differ(&j.fates[i], &made)
 		if kind == "" {

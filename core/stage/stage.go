@@ -43,6 +43,35 @@ type Out struct {
 	Partition record.Attrs
 }
 
+// Bounds of what a chain holds, in bytes. An output counts with its key, its data and outCost.
+const (
+	// MaxOutput is the most that the outputs of one record of the stream may take in one stage: the 64 MiB that a record can be unpacked
+	// to, and an eighth more. A record whose outputs take more fails.
+	MaxOutput = 72 << 20
+	// partRoom is what a stage's outputs may take before the rest of its input waits: twice their bytes, because the
+	// stages after it, or the caller, will copy them. It is far more than what stages make of most batches.
+	partRoom = 16 << 20
+	// outCost is what an output takes besides its bytes, roughly: an Out, and then the record, its root's id and the
+	// result that it becomes in the next stage.
+	outCost = 320
+)
+
+// Size is what the output counts towards the bounds, in bytes.
+func (o *Out) Size() int {
+	n := outCost + len(o.Key) + len(o.Data)
+	if len(o.Partition) > 0 {
+		n += bytesOf(o.Partition)
+	}
+	return n
+}
+
+func bytesOf(attrs record.Attrs) (n int) {
+	for i := range attrs {
+		n += len(attrs[i].Name) + len(attrs[i].Value)
+	}
+	return n
+}
+
 // Output is what a transform made of a batch. The memory of its outs is the arena's or the input batch's; both live until
 // the caller is done with the output.
 type Output struct {
@@ -50,6 +79,24 @@ type Output struct {
 	Outs    []Out
 	// Arena owns the memory of outs that does not point into the input.
 	Arena *record.Batch
+
+	room    int // 0: there is no bound
+	counted int // outs that size is the sum of
+	size    int
+}
+
+// Full reports whether there is no room for the outputs of more records.
+func (o *Output) Full() bool { return o.room > 0 && o.taken() >= o.room }
+
+// taken is what the output takes: its outs, and the arena.
+func (o *Output) taken() int {
+	if o.counted > len(o.Outs) {
+		o.counted, o.size = 0, 0
+	}
+	for ; o.counted < len(o.Outs); o.counted++ {
+		o.size += o.Outs[o.counted].Size()
+	}
+	return o.size + o.Arena.Held()
 }
 
 // Reset prepares o for another batch.
@@ -57,6 +104,7 @@ func (o *Output) Reset() {
 	clear(o.Results)
 	clear(o.Outs)
 	o.Results, o.Outs = o.Results[:0], o.Outs[:0]
+	o.counted, o.size = 0, 0
 	if o.Arena == nil {
 		o.Arena = record.NewBatch()
 	}
@@ -69,6 +117,10 @@ func (o *Output) Reset() {
 type Transform interface {
 	// Apply fills out with exactly one result for each record of in. out comes without results and outs and with an arena;
 	// Apply allocates from the arena and does not reset it, because it may hold the outs of earlier calls.
+	//
+	// Outputs can be many times the input, so a transform that makes more bytes than it gets asks [Output.Full] after each record, or
+	// after a bounded number of them. Once it is true Apply may return with the results so far, at least one: the chain
+	// calls it again with the rest.
 	//
 	// An error is about the whole batch. If it carries a [fault.Error] of another class than Permanent, the transform cannot
 	// work for now, whatever the records; any other error is taken to be caused by one of the records.

@@ -173,7 +173,7 @@ func (l *Link) probe(ctx context.Context, in *record.Batch) (records, failed int
 		return 0, 0, Result{}, err
 	}
 	failed, last = s.out.failures()
-	return len(few.Records), failed, last, nil
+	return len(s.out.Results), failed, last, nil
 }
 
 // failures counts the results that failed and returns the last of them, with memory of its own.
