@@ -216,6 +216,8 @@ func TestEveryRuleOfTheContractHoldsOverEveryTransport(t *testing.T) {
 		{"no records", "!lambda.bad_response", ""},
 		{"records null", "!lambda.bad_response", ""},
 		{"error", "!lambda.function_error", ""},
+		{"largest", "LARGEST", ""},
+		{"too large by one", "!lambda.response_too_large", ""},
 		{"huge", "!lambda.response_too_large", ""},
 		{"exit", "!lambda.exited", "!lambda.function_error"},
 		{"hang", "!lambda.timeout", ""},

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -92,9 +93,15 @@ func (p *endpoint) ask(ctx context.Context, e *event, use func([]byte) error) er
 	case bytes.HasPrefix(e.response, []byte("Task timed out after ")): // the emulator's answer
 		return fault.New(fault.Permanent, CodeTimeout, "the function's own time limit ended it: %s", shorten(string(e.response)))
 	}
-	if err = use(e.response); fault.CodeOf(err) == CodeFunctionError { // without the header, as the emulator answers
+	err = use(e.response)
+	switch fault.CodeOf(err) {
+	case CodeFunctionError: // without the header, as the emulator answers
 		if told := reported(e.response); told != nil {
 			return told
+		}
+	case CodeNotJSON:
+		if page := bytes.TrimSpace(e.response); len(page) > 0 && page[0] == '<' { // no function answers so, whatever the records
+			return fault.New(fault.Unavailable, CodeUnavailable, "the endpoint answers %s with a web page: %s", resp.Status, excerpt(page)).WithHint(rightPath)
 		}
 	}
 	return err
@@ -129,17 +136,49 @@ func refused(resp *http.Response, body []byte) error {
 	}
 	switch code := resp.StatusCode; {
 	case code == http.StatusTooManyRequests:
-		return fault.New(fault.Throttled, CodeThrottled, "the endpoint answers %s%s", resp.Status, text)
+		return asked(resp, fault.New(fault.Throttled, CodeThrottled, "the endpoint answers %s%s", resp.Status, text))
 	case code == http.StatusUnauthorized || code == http.StatusForbidden || code == http.StatusProxyAuthRequired:
 		return fault.New(fault.Unauthorized, CodeUnauthorized, "the endpoint answers %s%s", resp.Status, text)
 	case code == http.StatusBadRequest || code == http.StatusRequestEntityTooLarge || code == http.StatusUnprocessableEntity:
 		return fault.New(fault.Permanent, CodeRequestRefused, "the endpoint answers %s%s", resp.Status, text)
 	case code == http.StatusNotFound || code == http.StatusMethodNotAllowed:
 		return fault.New(fault.Unavailable, CodeUnavailable, "the endpoint answers %s%s", resp.Status, text).
-			WithHint("is the path of the URL right? Lambda's emulator has /2015-03-31/functions/function/invocations")
+			WithHint(rightPath)
+	case code/100 == 3:
+		return fault.New(fault.Unavailable, CodeUnavailable, "the endpoint answers %s%s", resp.Status, text).
+			WithHint("leat follows no redirects; write the URL that answers, which may be %s", excerpt([]byte(resp.Header.Get("Location"))))
 	default:
-		return fault.New(fault.Unavailable, CodeUnavailable, "the endpoint answers %s%s", resp.Status, text)
+		return asked(resp, fault.New(fault.Unavailable, CodeUnavailable, "the endpoint answers %s%s", resp.Status, text))
 	}
+}
+
+const rightPath = "is the path of the URL right? Lambda's emulator has /2015-03-31/functions/function/invocations"
+
+// later is an error whose endpoint says when it may be asked again.
+type later struct {
+	cause error
+	after time.Duration
+}
+
+func (l *later) Error() string { return l.cause.Error() }
+func (l *later) Unwrap() error { return l.cause }
+
+// maxAsked bounds the pause that an endpoint can ask for.
+const maxAsked = 5 * time.Minute
+
+// asked gives err the pause that the answer asks for by Retry-After: seconds or a time (RFC 9110, section 10.2.3).
+func asked(resp *http.Response, err error) error {
+	header := resp.Header.Get("Retry-After")
+	after := time.Duration(0)
+	if seconds, e := strconv.ParseUint(header, 10, 31); e == nil {
+		after = time.Duration(seconds) * time.Second
+	} else if at, e := http.ParseTime(header); e == nil {
+		after = time.Until(at)
+	}
+	if after <= 0 {
+		return err
+	}
+	return &later{err, min(after, maxAsked)}
 }
 
 // initErrors are types of errors that say that the function cannot start, whatever the event.

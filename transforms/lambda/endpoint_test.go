@@ -56,7 +56,7 @@ func TestAnswersOfAnEndpointAreUnderstood(t *testing.T) {
 		{401, "", "", fault.Unauthorized, CodeUnauthorized, "401"},
 		{403, "", `{"message":"Missing Authentication Token"}`, fault.Unauthorized, CodeUnauthorized, "Missing Authentication Token"},
 		{404, "", "404 page not found\n", fault.Unavailable, CodeUnavailable, "is the path of the URL right?"},
-		{302, "", "", fault.Unavailable, CodeUnavailable, "302"},
+		{302, "", "", fault.Unavailable, CodeUnavailable, `follows no redirects; write the URL that answers, which may be "/elsewhere"`},
 		{400, "", `{"message":"Could not parse request body into json"}`, fault.Permanent, CodeRequestRefused, "Could not parse"},
 		{413, "", "", fault.Permanent, CodeRequestRefused, "413"},
 		{200, "Unhandled", `{"errorMessage":"division by zero","errorType":"ZeroDivisionError","stackTrace":[]}`, fault.Permanent, CodeFunctionError, "ZeroDivisionError: division by zero"},
@@ -68,6 +68,7 @@ func TestAnswersOfAnEndpointAreUnderstood(t *testing.T) {
 		{200, "Unhandled", `{"errorMessage":"Unable to import module 'app'","errorType":"Runtime.ImportModuleError"}`, fault.Unavailable, CodeStartFailed, "Unable to import module"},
 		{200, "", `{"errorMessage":"no such handler","errorType":"Runtime.HandlerNotFound"}`, fault.Unavailable, CodeStartFailed, "no such handler"},
 		{200, "", "", fault.Permanent, CodeNotJSON, "returned nothing"},
+		{200, "", "\n<!doctype html><title>Sign in</title>", fault.Unavailable, CodeUnavailable, `200 OK with a web page: "<!doctype html>`},
 		{200, "", "null", fault.Permanent, CodeBadResponse, "not an object"},
 		{200, "", `{"records":[]} x`, fault.Permanent, CodeNotJSON, "not JSON"},
 	} {
@@ -162,6 +163,94 @@ func TestABodyWithoutEndIsBounded(t *testing.T) {
 	_, err := ask(tr, "a", "b")
 	if fault.CodeOf(err) != CodeUnavailable || fault.ClassOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "within 200ms") {
 		t.Errorf("%v", err)
+	}
+}
+
+// Answers that come in part, or too late, are asked for again: no record fails for them, and none gets what another was answered.
+func TestAnswersThatDoNotArriveAreAskedForAgain(t *testing.T) {
+	t.Parallel()
+	for name, fn := range map[string]func(w http.ResponseWriter, response []byte){
+		"a byte now and then": func(w http.ResponseWriter, response []byte) {
+			for i := range response {
+				if _, err := w.Write(response[i : i+1]); err != nil || http.NewResponseController(w).Flush() != nil {
+					return
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+		},
+		"too late": func(w http.ResponseWriter, response []byte) {
+			time.Sleep(500 * time.Millisecond)
+			_, _ = w.Write(response)
+		},
+		"shorter than announced": func(w http.ResponseWriter, response []byte) {
+			w.Header().Set("Content-Length", fmt.Sprint(len(response)))
+			_, _ = w.Write(response[:len(response)/2])
+			panic(http.ErrAbortHandler)
+		},
+		"cut off between chunks": func(w http.ResponseWriter, response []byte) {
+			_, _ = w.Write(response)
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		},
+		"no answer": func(http.ResponseWriter, []byte) { panic(http.ErrAbortHandler) },
+	} {
+		var calls atomic.Int32
+		tr := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			response, _ := lambdatest.Respond(body)
+			if err == nil && calls.Add(1)%2 == 1 {
+				fn(w, response)
+				return
+			}
+			_, _ = w.Write(response)
+		})
+		tr.cfg.Timeout, tr.cfg.Retries = setting.Duration(200*time.Millisecond), 3
+		for round := range 3 {
+			if got := show(apply(t, tr, "a", fmt.Sprint(round))); got[0] != "A" || got[1] != fmt.Sprint(round) {
+				t.Errorf("%s: %v", name, got)
+			}
+		}
+		if calls.Load() != 6 {
+			t.Errorf("%s: %d calls", name, calls.Load())
+		}
+	}
+}
+
+func TestAnEndpointSaysWhenItMayBeAskedAgain(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		status      int
+		header      string
+		least, most time.Duration
+	}{
+		{429, "1", time.Second, 3 * time.Second},
+		{503, "1", time.Second, 3 * time.Second},
+		{429, "a time", time.Second, 5 * time.Second},
+		{429, "soon", 0, time.Second},
+		{429, "-5", 0, time.Second},
+		{500, "Mon, 02 Jan 2006 15:04:05 GMT", 0, time.Second},
+	} {
+		var calls atomic.Int32
+		tr := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if calls.Add(1) == 1 {
+				if c.header == "a time" {
+					c.header = time.Now().Add(3 * time.Second).UTC().Format(http.TimeFormat)
+				}
+				w.Header().Set("Retry-After", c.header)
+				w.WriteHeader(c.status)
+				return
+			}
+			handle(w, r)
+		})
+		tr.cfg.Retries = 1
+		began := time.Now()
+		if got := show(apply(t, tr, "a")); got[0] != "A" || time.Since(began) < c.least || time.Since(began) > c.most {
+			t.Errorf("%d, %s: %v after %s", c.status, c.header, got, time.Since(began))
+		}
+	}
+	err := asked(&http.Response{Header: http.Header{"Retry-After": {"2000000000"}}}, io.EOF)
+	if l, ok := err.(*later); !ok || l.after != maxAsked {
+		t.Errorf("an endpoint may ask for a pause of %+v", err)
 	}
 }
 

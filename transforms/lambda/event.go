@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"io"
@@ -46,7 +47,7 @@ func (e *event) read(r io.Reader) error {
 		n, err := r.Read(e.response[len(e.response):cap(e.response)])
 		e.response = e.response[:len(e.response)+n]
 		switch {
-		case len(e.response) > MaxPayload:
+		case tooLarge(e.response):
 			return errTooLarge
 		case errors.Is(err, io.EOF):
 			return nil
@@ -54,6 +55,11 @@ func (e *event) read(r io.Reader) error {
 			return err
 		}
 	}
+}
+
+// tooLarge reports whether a response, without the newline of a program, is larger than MaxPayload.
+func tooLarge(response []byte) bool {
+	return len(response) > MaxPayload && len(bytes.TrimSuffix(response, []byte{'\n'})) > MaxPayload
 }
 
 // writer writes events as Firehose sends them to Lambda functions. What is the same in all of them is written once.

@@ -82,7 +82,7 @@ func (t *Transform) Close(ctx context.Context) error { return t.handler.close(ct
 func (t *Transform) Apply(ctx context.Context, in *record.Batch, out *stage.Output) error {
 	e := t.memory.Get().(*event)
 	defer t.memory.Put(e)
-	for lo := 0; lo < len(in.Records); {
+	for lo := 0; lo < len(in.Records) && (lo == 0 || !out.Full()); {
 		n := t.events.write(e, in.Records[lo:], int(t.cfg.Buffer))
 		if n == 0 {
 			out.Results = append(out.Results, failed(CodeRecordTooLarge, "the record makes an event larger than the 6 MiB that a handler takes"))
@@ -161,6 +161,9 @@ func (t *Transform) ask(ctx context.Context, e *event, use func([]byte) error, r
 		}
 		t.env.Count("retries", 1)
 		pause := backOff(try)
+		if l, ok := errors.AsType[*later](err); ok {
+			pause = max(pause, l.after)
+		}
 		t.failures.Log(t.env.Logger, slog.LevelWarn, asking, "the lambda handler cannot be asked; its records wait", err,
 			slog.Int("tries", try+1), slog.Duration("next", pause.Round(time.Millisecond)))
 		select {

@@ -2,7 +2,6 @@ package lambda
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -120,7 +119,7 @@ func (w *worker) line(e *event) error {
 	for {
 		part, err := w.out.ReadSlice('\n')
 		e.response = append(e.response, part...)
-		if len(bytes.TrimSuffix(e.response, []byte{'\n'})) > MaxPayload {
+		if tooLarge(e.response) {
 			return errTooLarge
 		}
 		if err == nil || !errors.Is(err, bufio.ErrBufferFull) {

@@ -111,7 +111,7 @@ func Respond(text []byte) ([]byte, any) {
 		return fmt.Appendf(nil, `{"errorMessage":%q,"errorType":"BadEvent"}`, err), nil
 	}
 	var records []any
-	reverse := false
+	reverse, size := false, 0
 	for _, r := range e.Records {
 		data := string(r.Data)
 		if make, ok := perRecord[data]; ok {
@@ -149,6 +149,10 @@ func Respond(text []byte) ([]byte, any) {
 				all = append(all, bytes.Repeat([]byte("x"), 1<<20))
 			}
 			data = fmt.Sprint(len(all))
+		case "largest":
+			size = 6 << 20
+		case "too large by one":
+			size = 6<<20 + 1
 		case "extra":
 			records = append(records, Record{RecordID: "more", Result: "Ok", Data: []byte("x")})
 		case "reverse":
@@ -173,6 +177,9 @@ func Respond(text []byte) ([]byte, any) {
 	b, err := json.Marshal(map[string]any{"records": records})
 	if err != nil {
 		panic(err)
+	}
+	if size > 0 {
+		b = append(b, bytes.Repeat([]byte(" "), size-len(b))...)
 	}
 	return b, nil
 }
