@@ -49,6 +49,18 @@ func (b Bytes) String() string {
 	return strconv.FormatInt(int64(b), 10) + "B"
 }
 
+// About writes the size for people, in three digits: 1.46KiB.
+func (b Bytes) About() string {
+	for _, u := range byteUnits[:4] {
+		if whole := int64(b) / u.size; whole > 0 && int64(b)%u.size != 0 {
+			return strconv.FormatFloat(float64(b)/float64(u.size), 'f', max(0, 3-len(strconv.FormatInt(whole, 10))), 64) + u.name
+		} else if whole > 0 {
+			break
+		}
+	}
+	return b.String()
+}
+
 // Duration is a span of time, written as in Go with d for days of 24 hours: 500ms, 60s, 1h30m, 7d.
 type Duration time.Duration
 
