@@ -31,11 +31,6 @@ type Credentials struct {
 	Profile string
 }
 
-// Fixed returns a resolver of a value that does not change.
-func Fixed(value string) func() (string, error) {
-	return func() (string, error) { return value, nil }
-}
-
 // Given are the credentials of a pipeline file; nil is none.
 func Given(c *setting.Credentials) Credentials {
 	if c == nil {

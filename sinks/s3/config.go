@@ -20,9 +20,6 @@ const (
 // Credentials says where the keys come from.
 type Credentials = s3client.Credentials
 
-// Fixed returns a resolver of a value that does not change.
-func Fixed(value string) func() (string, error) { return s3client.Fixed(value) }
-
 // Config says where and how to write. The JSON form is what Destination gives.
 type Config struct {
 	// Endpoint is the store's URL, https://host or http://host:port; empty is AWS in Region.

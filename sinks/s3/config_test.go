@@ -35,8 +35,8 @@ func TestNewRefusesBadConfigurations(t *testing.T) {
 		"part size":         func(c *s3.Config) { c.PartSize = 1 << 20 },
 		"no CA file":        func(c *s3.Config) { c.CAFile = noCert + "x" },
 		"empty CA file":     func(c *s3.Config) { c.CAFile = noCert },
-		"no secret key":     func(c *s3.Config) { c.Credentials.AccessKey = s3.Fixed("x") },
-		"only a token":      func(c *s3.Config) { c.Credentials.SessionToken = s3.Fixed("x") },
+		"no secret key":     func(c *s3.Config) { c.Credentials.AccessKey = fixed("x") },
+		"only a token":      func(c *s3.Config) { c.Credentials.SessionToken = fixed("x") },
 		"threshold too big": func(c *s3.Config) { c.MultipartThreshold = 6 << 30 },
 	} {
 		cfg := good
@@ -96,7 +96,7 @@ func TestCredentialsAreReadAgain(t *testing.T) {
 			func() { writeProfile(t, file, "default", server.AccessKey, server.SecretKey) },
 		},
 		"resolver": {
-			s3.Credentials{AccessKey: s3.Fixed(server.AccessKey), SecretKey: func() (string, error) { return secret.Load().(string), nil }},
+			s3.Credentials{AccessKey: fixed(server.AccessKey), SecretKey: func() (string, error) { return secret.Load().(string), nil }},
 			func() { secret.Store("wrong-secret") },
 			func() { secret.Store(server.SecretKey) },
 		},
@@ -136,8 +136,8 @@ func TestCredentialsAreReadAgain(t *testing.T) {
 func TestCredentialsThatCannotBeHad(t *testing.T) {
 	vault := errors.New("the vault is sealed")
 	for name, from := range map[string]s3.Credentials{
-		"resolver": {AccessKey: s3.Fixed("x"), SecretKey: func() (string, error) { return "", vault }},
-		"empty":    {AccessKey: s3.Fixed("x"), SecretKey: s3.Fixed("")},
+		"resolver": {AccessKey: fixed("x"), SecretKey: func() (string, error) { return "", vault }},
+		"empty":    {AccessKey: fixed("x"), SecretKey: fixed("")},
 		"no file":  {File: filepath.Join(t.TempDir(), "credentials")},
 	} {
 		sink := open(t, s3.Config{Endpoint: "http://127.0.0.1:1", Bucket: "bucket", Credentials: from})
@@ -220,7 +220,7 @@ func TestClassesOfAnswers(t *testing.T) {
 		}))
 		sink := open(t, s3.Config{
 			Endpoint: server.URL, Bucket: "bucket",
-			Credentials: s3.Credentials{AccessKey: s3.Fixed("x"), SecretKey: s3.Fixed("y")},
+			Credentials: s3.Credentials{AccessKey: fixed("x"), SecretKey: fixed("y")},
 		})
 		c := sinktest.Random("x/", 10)
 		err := sink.Put(t.Context(), &c.Chunk)

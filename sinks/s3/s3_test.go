@@ -29,6 +29,11 @@ var (
 	_ delivery.Starter  = (*s3.Sink)(nil)
 )
 
+// fixed resolves to a value that does not change.
+func fixed(value string) func() (string, error) {
+	return func() (string, error) { return value, nil }
+}
+
 func TestMain(m *testing.M) { os.Exit(miniotest.Run(m)) }
 
 // threshold keeps multipart bodies of the tests small: two parts.
@@ -38,7 +43,7 @@ func config(server *miniotest.Server, bucket string) s3.Config {
 	return s3.Config{
 		Endpoint: server.URL(), Bucket: bucket, CAFile: server.CAFile,
 		MultipartThreshold: threshold, PartSize: s3.MinPartSize, OrphanAge: time.Nanosecond,
-		Credentials: s3.Credentials{AccessKey: s3.Fixed(server.AccessKey), SecretKey: s3.Fixed(server.SecretKey)},
+		Credentials: s3.Credentials{AccessKey: fixed(server.AccessKey), SecretKey: fixed(server.SecretKey)},
 	}
 }
 
@@ -94,7 +99,7 @@ func destination(t *testing.T, server *miniotest.Server) sinktest.Destination {
 			c.Endpoint = "http://127.0.0.1:1"
 		}),
 		Denied: sink(func(c *s3.Config) {
-			c.Credentials.SecretKey = s3.Fixed("not-the-secret-key")
+			c.Credentials.SecretKey = fixed("not-the-secret-key")
 		}),
 		Secrets: []string{server.SecretKey, "not-the-secret-key"},
 	}
