@@ -70,9 +70,9 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("nothing matches %q within %v", args, patience)
 }
 
-// fetch CODE URL TEXT asks until the answer has the status code and contains the text.
+// fetch CODE URL TEXT asks until the answer has the status code and contains the text; with ! until it does not contain it.
 func fetch(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 3 {
+	if len(args) != 3 {
 		ts.Fatalf("usage: fetch CODE URL TEXT")
 	}
 	var last string
@@ -86,7 +86,7 @@ func fetch(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		ts.Check(resp.Body.Close())
 		last = fmt.Sprintf("%d %s", resp.StatusCode, body)
-		if strings.HasPrefix(last, args[0]+" ") && strings.Contains(last, args[2]) {
+		if strings.HasPrefix(last, args[0]+" ") && strings.Contains(last, args[2]) != neg {
 			return
 		}
 	}

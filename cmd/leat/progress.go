@@ -153,6 +153,9 @@ func printSummary(out io.Writer, reports []foreground.Report) {
 		fmt.Fprint(out, strings.TrimPrefix(line, "  ")) // the padding before the first column
 	}
 	for _, r := range reports {
+		if r.NewerError != "" && r.Error == "" {
+			fmt.Fprintf(out, "%s: the newest version was not taken: %s\n", r.Pipeline, r.NewerError)
+		}
 		for _, s := range r.Sinks {
 			if s.Dead > 0 {
 				fmt.Fprintf(out, "dead letters of %s: %s\n", r.Pipeline, r.DeadLetters)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/pipelines/foreground"
 	"github.com/leatstream/leat/pipelines/spec"
 )
@@ -78,7 +77,6 @@ func (c *runCmd) Run(a *app) error {
 		}
 		return err
 	}
-	defer registerGroup(h.health, group)()
 	watched, watching := context.WithCancel(context.Background())
 	shown := make(chan struct{})
 	go func() {
@@ -148,24 +146,4 @@ func unfinished(reports []foreground.Report) bool {
 		}
 	}
 	return false
-}
-
-// registerGroup shows the pipelines of a group in /healthz.
-func registerGroup(h *observe.Health, g *foreground.Group) (remove func()) {
-	var removes []func()
-	for _, r := range g.Report() {
-		removes = append(removes, h.Register("pipeline/"+r.Pipeline, func() error {
-			for _, now := range g.Report() {
-				if now.Pipeline == r.Pipeline && now.Error != "" {
-					return errors.New(now.Error)
-				}
-			}
-			return nil
-		}))
-	}
-	return func() {
-		for _, remove := range removes {
-			remove()
-		}
-	}
 }

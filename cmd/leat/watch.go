@@ -13,7 +13,6 @@ func (c *runCmd) watch(a *app, h *host, group *foreground.Group, seen *foregroun
 	return group.Watch(h.ctx, foreground.WatchOptions{
 		Files: c.Files, Load: c.load, Seen: seen, Build: h.options, Drain: c.Drain, Control: h.control,
 		Tell: func(change foreground.Change) {
-			registerGroup(h.health, group) // there may be new ones
 			h.status.Clear()
 			c.tell(a, h, &change)
 		},
@@ -44,20 +43,27 @@ func (c *runCmd) tell(a *app, h *host, change *foreground.Change) {
 		a.show(change.Err)
 	}
 	switch {
+	case c.Quiet && change.Err == nil:
+	case change.Back && name == "":
+		fmt.Fprintln(h.status, "leat: the files are back to what is running")
+	case change.Back:
+		fmt.Fprintf(h.status, "leat: pipeline %s: back to what is running\n", name)
 	case name == "":
 		fmt.Fprintln(h.status, "leat: nothing is taken of the files; what ran before runs on")
 	case change.Stopped:
 		fmt.Fprintf(h.status, "leat: pipeline %s does not run until its files change\n", name)
 	case change.Err != nil:
 		fmt.Fprintf(h.status, "leat: pipeline %s: the change is not taken; the version before runs on\n", name)
-	case c.Quiet:
 	case change.Removed:
 		fmt.Fprintf(h.status, "leat: pipeline %s is in no file any more and was stopped\n", name)
 	default:
-		text := ""
-		if passed > 0 {
-			text = fmt.Sprintf("; %s passed", plural(passed, "test"))
+		text := "runs"
+		if change.Gap > 0 {
+			text = fmt.Sprintf("the new version runs, after %v without one", change.Gap.Round(100*time.Microsecond))
 		}
-		fmt.Fprintf(h.status, "leat: pipeline %s: the new version runs, after %v without one%s\n", name, change.Gap.Round(100*time.Microsecond), text)
+		if passed > 0 {
+			text += fmt.Sprintf("; %s passed", plural(passed, "test"))
+		}
+		fmt.Fprintf(h.status, "leat: pipeline %s: %s\n", name, text)
 	}
 }

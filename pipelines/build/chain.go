@@ -31,7 +31,7 @@ func (b *builder) links() ([]stage.Link, error) {
 			errs = append(errs, err)
 		}
 		if b.ctx.Err() != nil {
-			break
+			return nil, errors.Join(append(errs, context.Cause(b.ctx))...)
 		}
 		links = append(links, link)
 	}

@@ -81,6 +81,11 @@ func (p *place) replace(name, text string) {
 
 func watchFile(t *testing.T, p *place, text string) *watched {
 	t.Helper()
+	return watchWith(t, p, text, build.Options{})
+}
+
+func watchWith(t *testing.T, p *place, text string, o build.Options) *watched {
+	t.Helper()
 	p.replace("p.yaml", text)
 	file := filepath.Join(p.dir, "p.yaml")
 	load := func() ([]*spec.Pipeline, error) { return spec.Load(file, spec.Options{}) }
@@ -88,7 +93,7 @@ func watchFile(t *testing.T, p *place, text string) *watched {
 	if err != nil {
 		t.Fatal(spec.Render(err, false))
 	}
-	o := build.Options{Data: p.data, Logger: slog.New(slog.DiscardHandler)}
+	o.Data, o.Logger = p.data, slog.New(slog.DiscardHandler)
 	g, err := Open(t.Context(), pipelines, o)
 	if err != nil {
 		t.Fatal(err)
