@@ -32,6 +32,10 @@ func TestMain(m *testing.M) {
 		lambdatest.Main(os.Stdin, os.Stdout)
 		return
 	}
+	if seed := os.Getenv(asChaos); seed != "" {
+		chaos(os.Stdin, os.Stdout, seed)
+		return
+	}
 	if os.Getenv(asFunction) != "" {
 		fmt.Fprintln(os.Stderr, function())
 		os.Exit(1)
