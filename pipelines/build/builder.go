@@ -51,9 +51,7 @@ func (b *builder) prepare() (p *engine.Pipeline, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := b.tolerate(links); err != nil {
-		return nil, err
-	}
+	b.tolerate(links)
 	b.stages = links
 	if err := b.shadows(links); err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package spec
 import (
 	"encoding/base64"
 	"fmt"
-	"math"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -229,6 +228,12 @@ func (f *field) parse(n *node, t reflect.Type) (reflect.Value, *fault.Error) {
 			return badValue(err)
 		}
 		out = v
+	case t == shareType:
+		v, err := setting.ParseShare(n.text)
+		if err != nil {
+			return badValue(err)
+		}
+		out = v
 	case t == timeType:
 		v, err := time.Parse(time.RFC3339Nano, n.text)
 		if err != nil {
@@ -238,12 +243,6 @@ func (f *field) parse(n *node, t reflect.Type) (reflect.Value, *fault.Error) {
 	case t.Kind() == reflect.Int:
 		v, err := strconv.Atoi(n.text)
 		if err != nil || !(n.plain || n.free) {
-			return badType()
-		}
-		out = v
-	case t.Kind() == reflect.Float64:
-		v, err := strconv.ParseFloat(n.text, 64)
-		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) || !(n.plain || n.free) {
 			return badType()
 		}
 		out = v

@@ -66,6 +66,8 @@ func (f *field) takes(t reflect.Type) string {
 		what = "a size"
 	case t == durationType:
 		what = "a duration"
+	case t == shareType:
+		what = "a share, 0% to 100% or 0 to 1"
 	case t == timeType:
 		what = "a time"
 	case t == secretType:
@@ -87,8 +89,6 @@ func (f *field) takes(t reflect.Type) string {
 		what = "a mapping"
 	case t.Kind() == reflect.Int:
 		what = "a whole number"
-	case t.Kind() == reflect.Float64:
-		what = "a number"
 	case t.Kind() == reflect.Bool:
 		what = "true or false"
 	case t.Kind() == reflect.Slice:

@@ -19,6 +19,7 @@ var (
 	pairsType    = reflect.TypeFor[Pairs]()
 	bytesType    = reflect.TypeFor[Bytes]()
 	durationType = reflect.TypeFor[Duration]()
+	shareType    = reflect.TypeFor[Share]()
 	timeType     = reflect.TypeFor[time.Time]()
 	specialType  = reflect.TypeFor[fromNode]()
 
@@ -135,12 +136,12 @@ func (f *field) wants(t reflect.Type) string {
 		return "a size such as 5MiB"
 	case t == durationType:
 		return "a duration such as 60s"
+	case t == shareType:
+		return "a share such as 50% or 0.5"
 	case t == timeType:
 		return "a time such as 2026-11-01T00:00:00Z"
 	case t.Kind() == reflect.Int:
 		return "a whole number"
-	case t.Kind() == reflect.Float64:
-		return "a number"
 	case t.Kind() == reflect.Bool:
 		return "true or false"
 	case t.Kind() == reflect.String && len(f.enum) > 0:
@@ -213,9 +214,6 @@ func (f *field) checkRange(v any) error {
 		return nil
 	}
 	rv := reflect.ValueOf(v)
-	if rv.CanFloat() {
-		return f.checkFloat(rv.Float())
-	}
 	if !rv.CanInt() {
 		panic(fmt.Sprintf("spec: range tag of %s, which is no number", f.key))
 	}

@@ -24,6 +24,5 @@ var patterns = map[string]pattern{
 	"bucket":        rule(`^[a-zA-Z0-9][a-zA-Z0-9._-]{1,61}[a-zA-Z0-9]$`, "3 to 63 of letters, digits, . and -"),
 	"region":        rule(`^[a-zA-Z0-9-]{1,64}$`, "letters, digits and -"),
 	"storage_class": rule(`^[A-Z0-9_]{1,64}$`, "capital letters, digits and _"),
-	"percent":       rule(`^(100|[0-9]{1,2}(\.[0-9]{1,3})?)%$`, "a share from 0% to 100%, such as 10%"),
 	"partition":     rule(`^[a-zA-Z0-9_-]{1,128}$`, "1 to 128 of letters, digits, _ and -"),
 }

@@ -7,6 +7,7 @@ type (
 	Node     = setting.Node
 	Bytes    = setting.Bytes
 	Duration = setting.Duration
+	Share    = setting.Share
 	Value    = setting.Value
 	Secret   = setting.Secret
 	Pairs    = setting.Pairs

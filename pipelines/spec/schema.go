@@ -86,6 +86,11 @@ func (g *generator) value(t reflect.Type, f *field) map[string]any {
 		return map[string]any{"type": "string", "pattern": `^[0-9]+([kKMGT]?B|[KMGT]iB)$|\$\{`}
 	case durationType:
 		return map[string]any{"type": "string", "pattern": `^([0-9]+d)?([0-9.]+(ns|us|µs|ms|s|m|h))*$|\$\{`}
+	case shareType:
+		return map[string]any{"anyOf": []any{
+			map[string]any{"type": "number", "minimum": 0, "maximum": 1},
+			map[string]any{"type": "string", "pattern": `^(100(\.0*)?|[0-9]{0,2}(\.[0-9]*)?)%$|^[0-9.]+$|\$\{`},
+		}}
 	case timeType:
 		return map[string]any{"type": "string", "pattern": `^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}|\$\{`}
 	case secretType:
@@ -130,12 +135,6 @@ func (g *generator) value(t reflect.Type, f *field) map[string]any {
 			if hasHigh {
 				n["maximum"] = high
 			}
-		}
-		return map[string]any{"anyOf": []any{n, environment}}
-	case reflect.Float64:
-		n := map[string]any{"type": "number"}
-		if f.rng != "" {
-			n["minimum"], n["maximum"] = f.floatBounds()
 		}
 		return map[string]any{"anyOf": []any{n, environment}}
 	case reflect.Bool:
@@ -215,7 +214,7 @@ func (f *field) schemaDefault() (any, bool) {
 	if f.deflt == "" {
 		return nil, false
 	}
-	if k := f.typ.Kind(); k == reflect.Int || k == reflect.Float64 || k == reflect.Bool {
+	if k := f.typ.Kind(); k == reflect.Int || k == reflect.Bool {
 		return json.RawMessage(f.deflt), true
 	}
 	return f.deflt, true

@@ -2,10 +2,7 @@ package spec
 
 import (
 	"reflect"
-	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/leatstream/leat/core/setting"
 )
@@ -19,8 +16,8 @@ import (
 // so that promoting it is to write its module where the stage's is, one line.
 type Shadow struct {
 	Node
-	// Sample is the part of the records that it sees, more than 0 and at most 1.
-	Sample float64
+	// Sample is the part of the records that it sees, more than 0.
+	Sample Share
 	// Module, if not empty, takes the place of the stage's own.
 	Module string
 	// Transform is what runs. It has the name of the stage; its on_error, failures and shadow are without meaning.
@@ -32,8 +29,6 @@ const defaultSample = "10%"
 
 // notInShadow are the keys of a transform that are not its shadow's.
 var notInShadow = []string{"name", "on_error", "failures", "shadow"}
-
-var samplePattern = regexp.MustCompile(`^[0-9]{1,3}(\.[0-9]{1,6})?%$`)
 
 func (s *Shadow) decode(d *decoder, n *node, f *field) {
 	switch n.kind {
@@ -75,14 +70,11 @@ func (s *Shadow) decode(d *decoder, n *node, f *field) {
 }
 
 func (s *Shadow) sample(d *decoder, n *node) {
-	if n.kind == scalarKind && samplePattern.MatchString(n.text) {
-		percent, err := strconv.ParseFloat(strings.TrimSuffix(n.text, "%"), 64)
-		if err == nil && percent > 0 && percent <= 100 {
-			s.Sample = percent / 100
-			return
-		}
+	s.Sample = -1 // where it cannot be read, which is said
+	d.value(n, reflect.ValueOf(&s.Sample).Elem(), &field{key: "sample"})
+	if s.Sample == 0 {
+		d.fail(n, "spec.bad_value", "sample: of no records, a shadow sees nothing; want a part of them, such as 10%%")
 	}
-	d.fail(n, "spec.bad_value", "sample wants a part of the records, more than 0%% and at most 100%%, such as 10%%")
 }
 
 // shadow makes the transform of a shadow that names a module alone, and gives one that runs a module the stage's config if it has none of its own.
@@ -118,10 +110,8 @@ func (g *generator) schemaOfShadow() map[string]any {
 	}
 	g.defs["shadow"] = nil // the transform refers to it
 	path := map[string]any{"type": "string", "minLength": 1}
-	sample := map[string]any{
-		"type": "string", "pattern": samplePattern.String() + `|\$\{`, "default": defaultSample,
-		"description": "The part of the records that the shadow sees.",
-	}
+	sample := g.value(shareType, nil)
+	sample["default"], sample["description"] = defaultSample, "The part of the records that the shadow sees, such as 10% or 0.1."
 	full := g.object(reflect.TypeFor[Transform]())
 	properties := full["properties"].(map[string]any)
 	for _, key := range notInShadow {

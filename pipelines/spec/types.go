@@ -159,7 +159,7 @@ type Transform struct {
 // whatever happens then.
 type Failures struct {
 	Node
-	Over string `yaml:"over" default:"50%" match:"percent" doc:"Too many is more than this share, such as 20%."`
+	Over Share  `yaml:"over" default:"50%" doc:"Too many is more than this share, such as 20%."`
 	Of   int    `yaml:"of" default:"1000" range:"1..1000000" doc:"Of so many records, the last ones."`
 	Then string `yaml:"then" default:"continue" enum:"continue|pause|stop" doc:"continue: go on as on_error says. pause: leave the records in the stream, and try a few of them after 1 s, 2 s and so on up to 1 min. stop: end the pipeline."`
 }

@@ -15,17 +15,17 @@ import (
 // Sample keeps a part of the records.
 type Sample struct {
 	setting.Node
-	Rate    float64  `yaml:"rate" oneof:"size" range:"0..1" doc:"The part of the records that is kept: 0.1 is one in ten."`
-	OneIn   int      `yaml:"one_in" oneof:"size" range:"1..1000000000" doc:"Keep one record in so many."`
-	By      []string `yaml:"by" items:"0..16" doc:"Keep all records with a key or none: paths such as .user.id, _key, _attrs.name, _data or _shard; of several, all together. Default: each record for itself."`
-	Missing string   `yaml:"missing" default:"keep" enum:"keep|drop|fail" doc:"What becomes of a record that lacks a part of the key."`
-	Always  string   `yaml:"always" doc:"A condition, as for filter: records that meet it are kept in any case."`
-	Seed    string   `yaml:"seed" doc:"Another seed keeps other records. Stages with the same seed, also of different pipelines, choose the same keys."`
+	Rate    setting.Share `yaml:"rate" oneof:"size" doc:"The part of the records that is kept: 10% is one in ten."`
+	OneIn   int           `yaml:"one_in" oneof:"size" range:"1..1000000000" doc:"Keep one record in so many."`
+	By      []string      `yaml:"by" items:"0..16" doc:"Keep all records with a key or none: paths such as .user.id, _key, _attrs.name, _data or _shard; of several, all together. Default: each record for itself."`
+	Missing string        `yaml:"missing" default:"keep" enum:"keep|drop|fail" doc:"What becomes of a record that lacks a part of the key."`
+	Always  string        `yaml:"always" doc:"A condition, as for filter: records that meet it are kept in any case."`
+	Seed    string        `yaml:"seed" doc:"Another seed keeps other records. Stages with the same seed, also of different pipelines, choose the same keys."`
 }
 
 // Open implements Config.
 func (c *Sample) Open(context.Context, Env) (stage.Transform, error) {
-	rate := c.Rate
+	rate := float64(c.Rate)
 	if c.OneIn > 0 {
 		rate = 1 / float64(c.OneIn)
 	}
@@ -122,7 +122,7 @@ func (c *Sample) Doc() Doc {
 				Output: []string{`{"user":"bob","n":1}`, `{"user":"bob","n":2}`}, Dropped: 2,
 			},
 			{
-				Title: "Errors, and a hundredth of the rest", Config: `{ rate: 0.01, always: 'level == "error"' }`,
+				Title: "Errors, and a hundredth of the rest", Config: `{ rate: 1%, always: 'level == "error"' }`,
 				Input: []string{`{"level":"error"}`, `{"level":"info"}`, `text`}, Output: []string{`{"level":"error"}`}, Dropped: 1, Failed: []string{"sample.not_json"},
 			},
 		},

@@ -27,7 +27,7 @@ func TestThePartOfTheRecordsIsAsLargeAsItShouldBe(t *testing.T) {
 		data     func(int) string
 		low, hi  int
 	}{
-		{"rate: 0.1", same, 900, 1100}, {"one_in: 10", same, 900, 1100}, {"rate: 1", same, 10_000, 10_000}, {"one_in: 1", same, 10_000, 10_000}, {"rate: 0", same, 0, 0},
+		{"rate: 0.1", same, 900, 1100}, {"rate: 10%", same, 900, 1100}, {`rate: "0.1"`, same, 900, 1100}, {"one_in: 10", same, 900, 1100}, {"rate: 1", same, 10_000, 10_000}, {"one_in: 1", same, 10_000, 10_000}, {"rate: 0", same, 0, 0},
 		{"rate: 0.001", same, 2, 25}, {"{ rate: 0.1, by: .user }", users, 900, 1100}, {"{ rate: 0.5, by: .user }", same, 10_000, 10_000}, {"{ rate: 0.5, by: .user, seed: a }", same, 0, 0},
 		{"{ rate: 0.5, by: .none }", users, 10_000, 10_000}, {"{ rate: 0.5, by: .none, missing: drop }", users, 0, 0},
 		{`{ rate: 0, always: "user >= 9990" }`, users, 10, 10}, {"{ rate: 0.1, by: _data }", users, 900, 1100},
@@ -70,7 +70,7 @@ func TestSamplesAreTheSameEveryTime(t *testing.T) {
 
 func TestSamplesThatCannotBe(t *testing.T) {
 	refused(t, "sample", map[string]string{
-		"{}": "one of the keys rate, one_in", "{ rate: 0.1, one_in: 10 }": "only one", "rate: 1.5": "1.5 is out of range: 0 to 1", "rate: -0.1": "out of range", "rate: tenth": "a number", `rate: "0.1"`: "remove the quotes",
+		"{}": "one of the keys rate, one_in", "{ rate: 0.1, one_in: 10 }": "only one", "rate: 1.5": `"1.5" is not a share`, "rate: -0.1": "is not a share", "rate: tenth": "a number from 0 to 1 such as 0.5", "rate: 10": "a percentage",
 		"rate: .nan": "a number", "{ rate: 0.1, by: user }": "names no part", "{ rate: 0.1, always: 'x ==' }": "always: unexpected token",
 	})
 	becomes(t, "sample", "{ rate: 0.5, by: .a, missing: fail }", "{}", "sample.no_key: .a is missing or null", "x", "sample.not_json: the record is not one JSON value: byte 0 does not belong there")
