@@ -61,18 +61,7 @@ func (c *AddFields) Open(_ context.Context, env Env) (stage.Transform, error) {
 	if err := apart(&c.Node, "fields", "add_fields.bad_path", paths...); err != nil {
 		return nil, err
 	}
-	type editor struct {
-		doc    leatjson.Doc
-		fields []leatjson.Field
-	}
-	open := func() *editor {
-		e := new(editor)
-		for _, a := range all {
-			e.fields = append(e.fields, e.doc.Field(a.keys...))
-		}
-		return e
-	}
-	return eachWith(open, func(e *editor, r *record.Record, w *writer) {
+	return eachWith(editing(paths), func(e *editor, r *record.Record, w *writer) {
 		if err := e.doc.Parse(r.Data); err != nil {
 			w.fail("add_fields.not_json", "%v", err)
 			return

@@ -249,16 +249,11 @@ func (t *enrich) apply(e *enriching, r *record.Record, w *writer) {
 
 // keyText is the text that stands for a field as a key, as in core/jsonpath.
 func keyText(f leatjson.Field) (text string, ok bool) {
-	switch f.Kind() {
-	case leatjson.String:
-		b, ok := f.Text()
-		return record.StringOf(b), ok
-	case leatjson.Number:
-		return record.StringOf(jsonpath.Canonical(f.Raw())), true
-	case leatjson.Missing, leatjson.Null:
-		return "", false
+	b, scalar := scalarText(f)
+	if !scalar { // an array or an object is what it is written as
+		b = f.Raw()
 	}
-	return record.StringOf(f.Raw()), true
+	return record.StringOf(b), b != nil
 }
 
 // Doc implements Config.

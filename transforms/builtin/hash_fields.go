@@ -34,16 +34,12 @@ const (
 
 // Open implements Config.
 func (c *HashFields) Open(context.Context, Env) (stage.Transform, error) {
-	var paths [][]string
-	for _, text := range c.Fields {
-		keys, err := keysAt(&c.Node, "fields", "hash_fields.bad_path", text)
-		if err != nil {
-			return nil, err
-		}
-		paths = append(paths, keys)
+	paths, bad := fieldsAt(&c.Node, "fields", "hash_fields.bad_path", c.Fields)
+	if bad == nil {
+		bad = apart(&c.Node, "fields", "hash_fields.bad_path", paths...)
 	}
-	if err := apart(&c.Node, "fields", "hash_fields.bad_path", paths...); err != nil {
-		return nil, err
+	if bad != nil {
+		return nil, bad
 	}
 	if len(c.Prefix) > maxHashPrefix {
 		return nil, invalid(&c.Node, "prefix", "hash_fields.bad_prefix", "the prefix has %d bytes; at most %d are allowed", len(c.Prefix), maxHashPrefix)
@@ -61,9 +57,7 @@ func (c *HashFields) Open(context.Context, Env) (stage.Transform, error) {
 		if key != "" {
 			h.hash = hmac.New(sha256.New, []byte(key))
 		}
-		for _, keys := range paths {
-			h.fields = append(h.fields, h.doc.Field(keys...))
-		}
+		h.fields = fieldsOf(&h.doc, paths)
 		return h
 	}
 	return eachWith(open, (*hasher).replace), nil

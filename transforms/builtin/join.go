@@ -38,13 +38,9 @@ func (c *Join) Open(context.Context, Env) (stage.Transform, error) {
 	case c.Lines != "":
 		key, texts = "lines", []string{c.Lines}
 	}
-	var from [][]string
-	for _, text := range texts {
-		keys, err := keysAt(&c.Node, key, "join.bad_path", text)
-		if err != nil {
-			return nil, err
-		}
-		from = append(from, keys)
+	from, bad := fieldsAt(&c.Node, key, "join.bad_path", texts)
+	if bad != nil {
+		return nil, bad
 	}
 	into := from[0]
 	if c.Into != "" {
@@ -58,10 +54,7 @@ func (c *Join) Open(context.Context, Env) (stage.Transform, error) {
 	}
 	open := func() *joiner {
 		j := &joiner{config: c}
-		for _, keys := range from {
-			j.from = append(j.from, j.doc.Field(keys...))
-		}
-		j.into = j.doc.Field(into...)
+		j.from, j.into = fieldsOf(&j.doc, from), j.doc.Field(into...)
 		return j
 	}
 	return eachWith(open, (*joiner).join), nil

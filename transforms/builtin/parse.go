@@ -2,7 +2,6 @@ package builtin
 
 import (
 	"context"
-	"time"
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
@@ -143,9 +142,9 @@ func (p *parser) merged() []byte {
 }
 
 func (c *Parse) format() (parseFormat, error) {
-	zone, err := time.LoadLocation(c.TimeZone)
-	if err != nil || c.TimeZone == "Local" {
-		return nil, invalid(&c.Node, "time_zone", "parse.bad_time_zone", "time_zone: %q is not a known time zone", c.TimeZone).WithHint("write a name such as UTC or Europe/Vienna")
+	zone, bad := zoneAt(&c.Node, "time_zone", "parse.bad_time_zone", c.TimeZone)
+	if bad != nil {
+		return nil, bad
 	}
 	types, typesErr := c.types()
 	switch {

@@ -42,6 +42,18 @@ func keysAt(n *setting.Node, key, code, text string) ([]string, *fault.Error) {
 	return keys, nil
 }
 
+// fieldsAt parses the paths of fields in the list that stands in the setting key.
+func fieldsAt(n *setting.Node, key, code string, texts []string) (paths [][]string, err *fault.Error) {
+	for _, text := range texts {
+		keys, err := keysAt(n, key, code, text)
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, keys)
+	}
+	return paths, nil
+}
+
 // apart checks that of the paths in the setting key none is another one, or leads through it.
 func apart(n *setting.Node, key, code string, paths ...[]string) *fault.Error {
 	for i, p := range paths {

@@ -7,8 +7,19 @@ import (
 
 	"github.com/itchyny/timefmt-go"
 
+	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/core/setting"
 )
+
+// zoneAt finds the time zone that stands in the setting key.
+func zoneAt(n *setting.Node, key, code, name string) (*time.Location, *fault.Error) {
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "Local" {
+		return nil, invalid(n, key, code, "%s: %q is not a known time zone", key, name).WithHint("write a name such as UTC or Europe/Vienna")
+	}
+	return zone, nil
+}
 
 // readISO reads a time of RFC 3339 or, unless strict, one of the forms of ISO 8601 that programs write.
 func readISO(text []byte, zone *time.Location, strict bool) (time.Time, bool) {

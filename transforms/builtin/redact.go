@@ -54,12 +54,7 @@ func (c *Redact) Open(context.Context, Env) (stage.Transform, error) {
 	open := func() *redactor {
 		x := &redactor{config: c, textFinder: finds, looks: looks}
 		x.root = x.one.Field()
-		for _, keys := range fields {
-			x.fields = append(x.fields, x.doc.Field(keys...))
-		}
-		for _, keys := range within {
-			x.within = append(x.within, x.doc.Field(keys...))
-		}
+		x.fields, x.within = fieldsOf(&x.doc, fields), fieldsOf(&x.doc, within)
 		return x
 	}
 	if c.Format == "text" {
@@ -76,17 +71,10 @@ func (c *Redact) Open(context.Context, Env) (stage.Transform, error) {
 }
 
 func (c *Redact) paths(key string, texts []string) (paths [][]string, err *fault.Error) {
-	for _, text := range texts {
-		keys, err := keysAt(&c.Node, key, "redact.bad_path", text)
-		if err != nil {
-			return nil, err
-		}
-		paths = append(paths, keys)
+	if paths, err = fieldsAt(&c.Node, key, "redact.bad_path", texts); err == nil {
+		err = apart(&c.Node, key, "redact.bad_path", paths...)
 	}
-	if err := apart(&c.Node, key, "redact.bad_path", paths...); err != nil {
-		return nil, err
-	}
-	return paths, nil
+	return paths, err
 }
 
 // textFinder finds what detectors and patterns find.

@@ -22,29 +22,14 @@ func (c *RemoveFields) Open(context.Context, Env) (stage.Transform, error) {
 	if len(c.Keep) > 0 {
 		key, list = "keep", c.Keep
 	}
-	var paths [][]string
-	for _, text := range list {
-		keys, err := keysAt(&c.Node, key, "remove_fields.bad_path", text)
-		if err != nil {
-			return nil, err
-		}
-		paths = append(paths, keys)
+	paths, bad := fieldsAt(&c.Node, key, "remove_fields.bad_path", list)
+	if bad != nil {
+		return nil, bad
 	}
 	if len(c.Keep) > 0 {
 		return keepOnly(paths), nil
 	}
-	type editor struct {
-		doc    leatjson.Doc
-		fields []leatjson.Field
-	}
-	open := func() *editor {
-		e := new(editor)
-		for _, keys := range paths {
-			e.fields = append(e.fields, e.doc.Field(keys...))
-		}
-		return e
-	}
-	return eachWith(open, func(e *editor, r *record.Record, w *writer) {
+	return eachWith(editing(paths), func(e *editor, r *record.Record, w *writer) {
 		if err := e.doc.Parse(r.Data); err != nil {
 			w.fail("remove_fields.not_json", "%v", err)
 			return
@@ -79,25 +64,17 @@ func keepOnly(paths [][]string) stage.Transform {
 	for _, keys := range paths {
 		tree.add(keys)
 	}
-	type editor struct {
-		doc  leatjson.Doc
-		root leatjson.Field
-	}
-	open := func() *editor {
-		e := new(editor)
-		e.root = e.doc.Field()
-		return e
-	}
-	return eachWith(open, func(e *editor, r *record.Record, w *writer) {
+	return eachWith(editing([][]string{nil}), func(e *editor, r *record.Record, w *writer) {
+		root := e.fields[0]
 		if err := e.doc.Parse(r.Data); err != nil {
 			w.fail("remove_fields.not_json", "%v", err)
 			return
 		}
-		if e.root.Kind() != leatjson.Object {
-			w.fail("remove_fields.not_an_object", "the record is %v, and no field of it can be kept", e.root.Kind())
+		if root.Kind() != leatjson.Object {
+			w.fail("remove_fields.not_an_object", "the record is %v, and no field of it can be kept", root.Kind())
 			return
 		}
-		w.scratch = tree.appendKept(reuse(w.scratch), e.root.Value())
+		w.scratch = tree.appendKept(reuse(w.scratch), root.Value())
 		w.data(r, w.scratch)
 	})
 }

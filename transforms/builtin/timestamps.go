@@ -52,23 +52,19 @@ var epochUnits = map[string]time.Duration{"epoch_s": time.Second, "epoch_ms": ti
 // Open implements Config.
 func (c *Timestamps) Open(context.Context, Env) (stage.Transform, error) {
 	t := &timestamps{config: c}
-	var err error
-	if t.zone, err = c.location("time_zone", c.TimeZone); err != nil {
-		return nil, err
+	var bad *fault.Error
+	if t.zone, bad = zoneAt(&c.Node, "time_zone", "timestamps.bad_time_zone", c.TimeZone); bad != nil {
+		return nil, bad
 	}
-	if t.toZone, err = c.location("to_zone", c.ToZone); err != nil {
-		return nil, err
+	if t.toZone, bad = zoneAt(&c.Node, "to_zone", "timestamps.bad_time_zone", c.ToZone); bad != nil {
+		return nil, bad
 	}
-	var paths [][]string
-	for _, text := range c.Fields {
-		keys, err := keysAt(&c.Node, "fields", "timestamps.bad_path", text)
-		if err != nil {
-			return nil, err
-		}
-		paths = append(paths, keys)
+	paths, bad := fieldsAt(&c.Node, "fields", "timestamps.bad_path", c.Fields)
+	if bad == nil {
+		bad = apart(&c.Node, "fields", "timestamps.bad_path", paths...)
 	}
-	if err := apart(&c.Node, "fields", "timestamps.bad_path", paths...); err != nil {
-		return nil, err
+	if bad != nil {
+		return nil, bad
 	}
 	into := paths
 	if c.Into != "" {
@@ -91,9 +87,7 @@ func (c *Timestamps) Open(context.Context, Env) (stage.Transform, error) {
 	}
 	open := func() *editor {
 		e := &editor{timestamps: t}
-		for i := range paths {
-			e.from, e.to = append(e.from, e.doc.Field(paths[i]...)), append(e.to, e.doc.Field(into[i]...))
-		}
+		e.from, e.to = fieldsOf(&e.doc, paths), fieldsOf(&e.doc, into)
 		return e
 	}
 	return eachWith(open, func(e *editor, r *record.Record, w *writer) {
@@ -108,14 +102,6 @@ func (c *Timestamps) Open(context.Context, Env) (stage.Transform, error) {
 		}
 		w.edited(r, &e.doc, "timestamps.no_object")
 	}), nil
-}
-
-func (c *Timestamps) location(key, name string) (*time.Location, error) {
-	zone, err := time.LoadLocation(name)
-	if err != nil || name == "Local" {
-		return nil, invalid(&c.Node, key, "timestamps.bad_time_zone", "%s: %q is not a known time zone", key, name).WithHint("write a name such as UTC or Europe/Vienna")
-	}
-	return zone, nil
 }
 
 // forms sets how times are read and written.
