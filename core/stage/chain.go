@@ -34,6 +34,8 @@ type Link struct {
 	Tolerance *Tolerance
 	// Shadow runs beside the transform; nil: nothing does.
 	Shadow *Shadow
+
+	discard Discard // that of every record which the transform drops
 }
 
 // Chain runs batches through transforms, one after the other. Run may be called concurrently, each call with its own Final.
@@ -51,6 +53,7 @@ func NewChain(links ...Link) *Chain {
 		if c.links[i].Policy == "" {
 			c.links[i].Policy = DeadLetter
 		}
+		c.links[i].discard.Stage = c.links[i].Name
 	}
 	return c
 }
@@ -217,10 +220,12 @@ func (l *Link) run(ctx context.Context, roots *record.Batch, f *Final, s *step, 
 				f.emit(s, rootID{id.root, merge(id.partition, o.Partition)}, &roots.Records[id.root], o, last)
 			}
 		case Dropped:
+			root.Discard = &l.discard
 		case Failed:
 			fail := l.failure(res, &cur.Records[i])
 			switch l.Policy {
 			case Drop:
+				root.Discard = &Discard{l.Name, fail}
 			case Stop:
 				return stopped(fail)
 			default:

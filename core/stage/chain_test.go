@@ -218,6 +218,30 @@ func TestPolicyDropLetsSiblingsGoOn(t *testing.T) {
 	expect(t, f, "a+b -")
 }
 
+func TestWhoDroppedARecordIsKnown(t *testing.T) {
+	check := link("check", failing("bad"))
+	check.Policy = Drop
+	some := func(word string) func(*record.Record) (Result, []Out) {
+		return func(r *record.Record) (Result, []Out) {
+			if string(r.Data) == word {
+				return Result{Status: Dropped}, nil
+			}
+			return Result{Status: Unchanged}, nil
+		}
+	}
+	chain := NewChain(link("whole", some("all")), link("split", words), link("one", some("x")), check, link("last", some("y")))
+	in := input("all", "x", "bad", "y", "x bad y", "y x", "bad x", "x ok", "z")
+	f := run(t, chain, in)
+	expect(t, f, "- - - - - - - ok z")
+	want := []string{"whole", "one", "check", "last", "last", "last", "check", "", ""}
+	for i := range want {
+		got := f.fate(i)
+		if got.Stage != want[i] || (got.Code == "test.bad") != (want[i] == "check") {
+			t.Errorf("%s: %+v, want it dropped by %q", in.Records[i].Data, got, want[i])
+		}
+	}
+}
+
 func TestPolicyStopEndsTheRun(t *testing.T) {
 	check := link("check", failing("bad"))
 	check.Policy = Stop

@@ -30,11 +30,20 @@ type Final struct {
 func (f *Final) Left() int { return len(f.all) - f.From - len(f.Roots) }
 
 // Root is what became of one record of the input batch: Final.Outs[First:First+N], or a failure. Without either, the
-// record was dropped.
+// record was dropped, as Discard says.
 type Root struct {
 	First, N int
 	// Fail is set if a stage with policy dead_letter failed the record or one of its outputs. Such a root has no outputs:
 	// a record is dead as a whole, so that its dead letter, sent in again, makes each of its outputs once.
+	Fail *Failure
+	// Discard is about what was dropped last of the record and what it became; nil if nothing was.
+	Discard *Discard
+}
+
+// Discard says which stage dropped a record.
+type Discard struct {
+	Stage string
+	// Fail is set if the stage failed it, and its policy is drop.
 	Fail *Failure
 }
 

@@ -66,7 +66,7 @@ type Seen struct {
 // Fate is what became of a record.
 type Fate struct {
 	Status Status
-	// Stage, Code and Reason say where and why it failed.
+	// Stage is where it was dropped or failed, and Code and Reason why it failed, also if it was dropped for it.
 	Stage, Code, Reason string
 	// Outs are the outputs; that of an unchanged record is the record itself. Their parents are without meaning.
 	Outs []Out
@@ -179,7 +179,11 @@ func (f *Final) fate(i int) Fate {
 	case root.Fail != nil:
 		return Fate{Status: Failed, Stage: root.Fail.Stage, Code: root.Fail.Code, Reason: root.Fail.Reason}
 	case root.N == 0:
-		return Fate{Status: Dropped}
+		fate := Fate{Status: Dropped, Stage: root.Discard.Stage}
+		if fail := root.Discard.Fail; fail != nil {
+			fate.Code, fate.Reason = fail.Code, fail.Reason
+		}
+		return fate
 	}
 	return Fate{Outs: f.Outs[root.First : root.First+root.N]}
 }
