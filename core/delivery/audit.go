@@ -40,6 +40,21 @@ func List(store *state.Store, pipeline string) []ID {
 	return ids
 }
 
+// Pipelines returns those that have durable state of a stream, whether or not they are still configured.
+func Pipelines(store *state.Store, incarnation string) []string {
+	var names []string
+	store.View(func(tx *state.Tx) {
+		tx.Scan(keyRoot, func(key string, _ []byte) bool {
+			parts := strings.Split(strings.TrimPrefix(key, keyRoot), "/")
+			if len(parts) >= 4 && parts[2] == incarnation && !slices.Contains(names, parts[0]) {
+				names = append(names, parts[0])
+			}
+			return true
+		})
+	})
+	return names
+}
+
 // Object is a sealed object that is not committed.
 type Object struct {
 	ID          string      `json:"id"`

@@ -2,7 +2,9 @@ package build
 
 import (
 	"path/filepath"
+	"slices"
 
+	"github.com/leatstream/leat/core/delivery"
 	"github.com/leatstream/leat/core/stream"
 	"github.com/leatstream/leat/pipelines/feeder"
 	"github.com/leatstream/leat/pipelines/spec"
@@ -15,6 +17,7 @@ func (b *builder) feeder(s *stream.Stream) (*feeder.Feeder, error) {
 		return nil, err
 	}
 	cfg.UntilIdle, cfg.MaxRecord = b.opts.UntilIdle, s.Config().MaxRecordSize
+	cfg.Others = slices.DeleteFunc(delivery.Pipelines(b.opts.Data.State, s.Incarnation().String()), func(name string) bool { return name == b.spec.Name })
 	f, err := feeder.New(cfg, s, b.logger().With("pipeline", b.spec.Name))
 	return f, placed(b.spec.Source.PlaceOf("files"), err)
 }

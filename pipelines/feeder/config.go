@@ -52,6 +52,9 @@ type Config struct {
 	// Name tells this feeder's marks apart from those of others that feed the same stream: 1 to 200 bytes, by custom the
 	// pipeline's name. Another name finds no marks, so every file is read from its beginning.
 	Name string
+	// Others are the names of feeders that may have fed the same stream before. Files that one of them has fed are fed again, and there
+	// is a warning of that: Name may be new.
+	Others []string
 	// Inputs are the files to read. A file that several inputs match belongs to the first of them.
 	Inputs []Input
 	// UntilIdle makes Run return when all files have been read to their end, instead of waiting for more.

@@ -53,6 +53,8 @@
 //   - A file that replaces another (an editor that saves by renaming, sed -i, a copy) is a new file and is read from its
 //     beginning, whatever is in it. Append to a file to have only the new rows read.
 //   - A new file that was given the inode of a deleted one is noticed, because its bytes differ, and read from its beginning.
+//   - Marks belong to the feeder's name. Under another one it reads all files from their beginning, and warns if they are in the stream
+//     already ([Config.Others]).
 //   - If only the device number has changed (a reboot, a remount), path and inode and both fingerprints must agree.
 //
 // # Rotation by renaming

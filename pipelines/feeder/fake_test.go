@@ -20,6 +20,7 @@ import (
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/shardlog"
 	"github.com/leatstream/leat/core/stream"
+	"github.com/leatstream/leat/internal/testenv"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -142,25 +143,14 @@ type rig struct {
 	f    *Feeder
 	stop context.CancelFunc
 	done chan error
-	log  *syncBuffer
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.Buffer.Write(p)
+	log  *testenv.Log
 }
 
 // inRig runs a test on a folder, with a feeder of all *.log files unless the test changes it.
 func inRig(t *testing.T, test func(r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{t: t, dir: t.TempDir(), s: newFake(), log: new(syncBuffer)}
+		r := &rig{t: t, dir: t.TempDir(), s: newFake(), log: new(testenv.Log)}
 		r.cfg = Config{Name: "test", Inputs: []Input{{Paths: []string{filepath.Join(r.dir, "*.log")}}}}
 		test(r)
 		if r.f != nil {

@@ -125,6 +125,7 @@ func (f *Feeder) Run(ctx context.Context) error {
 		workers.Go(func() { f.work(ctx, todo, done) })
 	}
 	watch := newWatch(f, marks)
+	watch.others = f.loadOthers()
 	defer watch.close()
 	defer workers.Wait()
 	defer close(todo)

@@ -35,6 +35,8 @@ type watch struct {
 
 	troubles map[string]error // paths that cannot be fed, and why, as of the last scan
 	unfound  map[*Input]bool  // inputs that matched nothing in the last scan
+	others   []other          // other feeders of the stream
+	begun    []*file          // without a mark since the last scan, if there are others
 	folders  map[string]map[identity]string
 }
 
@@ -84,6 +86,7 @@ func (w *watch) scan(now time.Time) {
 	if w.pass == 1 {
 		w.followMarks(now)
 	}
+	w.warnOfOthers()
 	var lag int64
 	failing, open := len(w.troubles), 0
 	for _, t := range w.files {
@@ -192,6 +195,8 @@ func (w *watch) adopt(in *Input, path string, id identity, now time.Time) *file 
 		if cur.offset > 0 {
 			cur.header = 0
 		}
+	} else if len(w.others) > 0 {
+		w.begun = append(w.begun, t)
 	}
 	t.move(cur)
 	w.files[id] = t

@@ -186,3 +186,33 @@ func TestStoppedKeepsClassCodeAndHint(t *testing.T) {
 		t.Errorf("stopped: %v", err)
 	}
 }
+
+// A pipeline that was renamed feeds its files again, and says so.
+func TestARenamedPipelineSaysWhatItFeedsAgain(t *testing.T) {
+	p := newPlace(t)
+	p.write("in.txt", "one\n")
+	var log lockedBuffer
+	run := func(text string) {
+		t.Helper()
+		pipelines, err := spec.Parse(filepath.Join(p.dir, "pipelines.yaml"), []byte(text), spec.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := Open(t.Context(), pipelines, build.Options{Data: p.data, Logger: slog.New(slog.NewTextHandler(&log, nil)), UntilIdle: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := g.Run(t.Context(), RunOptions{UntilIdle: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(lines)
+	run(lines)
+	if strings.Contains(log.String(), "old_name") {
+		t.Errorf("it has its name: %s", log.String())
+	}
+	run(strings.Replace(lines, "pipeline: lines", "pipeline: rows", 1))
+	if text := log.String(); strings.Count(text, "level=WARN") != 1 || !strings.Contains(text, "old_name=lines") {
+		t.Errorf("renamed: %s", text)
+	}
+}
