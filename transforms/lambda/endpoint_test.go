@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -169,6 +170,8 @@ func TestABodyWithoutEndIsBounded(t *testing.T) {
 // Answers that come in part, or too late, are asked for again: no record fails for them, and none gets what another was answered.
 func TestAnswersThatDoNotArriveAreAskedForAgain(t *testing.T) {
 	t.Parallel()
+	var all sync.WaitGroup
+	defer all.Wait()
 	for name, fn := range map[string]func(w http.ResponseWriter, response []byte){
 		"a byte now and then": func(w http.ResponseWriter, response []byte) {
 			for i := range response {
@@ -205,19 +208,24 @@ func TestAnswersThatDoNotArriveAreAskedForAgain(t *testing.T) {
 			_, _ = w.Write(response)
 		})
 		tr.cfg.Timeout, tr.cfg.Retries = setting.Duration(200*time.Millisecond), 3
-		for round := range 3 {
-			if got := show(apply(t, tr, "a", fmt.Sprint(round))); got[0] != "A" || got[1] != fmt.Sprint(round) {
-				t.Errorf("%s: %v", name, got)
+		all.Go(func() {
+			for round := range 3 {
+				out, err := ask(tr, "a", fmt.Sprint(round))
+				if err != nil || len(out.Outs) != 2 || string(out.Outs[0].Data) != "A" || string(out.Outs[1].Data) != fmt.Sprint(round) {
+					t.Errorf("%s: %v, %+v", name, err, out.Outs)
+				}
 			}
-		}
-		if calls.Load() != 6 {
-			t.Errorf("%s: %d calls", name, calls.Load())
-		}
+			if calls.Load() != 6 {
+				t.Errorf("%s: %d calls", name, calls.Load())
+			}
+		})
 	}
 }
 
 func TestAnEndpointSaysWhenItMayBeAskedAgain(t *testing.T) {
 	t.Parallel()
+	var all sync.WaitGroup
+	defer all.Wait()
 	for _, c := range []struct {
 		status      int
 		header      string
@@ -243,10 +251,13 @@ func TestAnEndpointSaysWhenItMayBeAskedAgain(t *testing.T) {
 			handle(w, r)
 		})
 		tr.cfg.Retries = 1
-		began := time.Now()
-		if got := show(apply(t, tr, "a")); got[0] != "A" || time.Since(began) < c.least || time.Since(began) > c.most {
-			t.Errorf("%d, %s: %v after %s", c.status, c.header, got, time.Since(began))
-		}
+		all.Go(func() {
+			began := time.Now()
+			out, err := ask(tr, "a")
+			if took := time.Since(began); err != nil || len(out.Outs) != 1 || took < c.least || took > c.most {
+				t.Errorf("%d, %s: %v, %+v after %s", c.status, c.header, err, out.Results, took)
+			}
+		})
 	}
 	err := asked(&http.Response{Header: http.Header{"Retry-After": {"2000000000"}}}, io.EOF)
 	if l, ok := err.(*later); !ok || l.after != maxAsked {

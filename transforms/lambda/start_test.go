@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,25 +29,31 @@ func TestAHandlerThatDoesNotFlushIsExplained(t *testing.T) {
 		return c
 	}
 	const loop = "import sys,json,os\nfor l in sys.stdin:\n  print(json.dumps({'records':[{'recordId':r['recordId'],'result':'Dropped'} for r in json.loads(l)['records']]})%s)\n"
-	keeps := config(fmt.Sprintf(loop, ""))
-	if _, err := keeps.Open(context.Background(), Env{}); fault.CodeOf(err) != CodeNotFlushed || !strings.Contains(err.Error(), "flush=True") {
-		t.Errorf("%v", err)
-	}
+	const tried = "import os,sys\nif not os.path.exists('tried'):\n  open('tried','w').close()\n  sys.exit(sys.stdin.readline() and 1)\n"
 	flushes := open(t, config(fmt.Sprintf(loop, ",flush=True")), Env{})
-	if out, err := ask(flushes, "a"); err != nil || out.Results[0].Status != stage.Dropped {
-		t.Errorf("%+v, %v", out.Results, err)
-	}
-	changes := open(t, config("import os,sys\nif not os.path.exists('tried'):\n  open('tried','w').close()\n  sys.exit(sys.stdin.readline() and 1)\n"+fmt.Sprintf(loop, "")), Env{Dir: t.TempDir()})
-	out, err := ask(changes, "a", "b", "c")
-	if err != nil || len(out.Results) != 3 || out.Results[0].Code != CodeNotFlushed || out.Results[0].Class != fault.Unavailable {
-		t.Errorf("%+v, %v", out.Results, err)
-	}
-	for _, script := range []string{"import sys,time\nsys.stdin.readline()\ntime.sleep(60)", "import time\ntime.sleep(60)"} {
-		hangs := config(script)
-		hangs.Timeout = setting.Duration(500 * time.Millisecond)
-		if _, err := hangs.Open(context.Background(), Env{}); fault.CodeOf(err) != CodeTimeout {
-			t.Errorf("a handler that hangs: %v", err)
+	changes := open(t, config(tried+fmt.Sprintf(loop, "")), Env{Dir: t.TempDir()})
+	var all sync.WaitGroup
+	defer all.Wait()
+	all.Go(func() {
+		if out, err := ask(flushes, "a"); err != nil || out.Results[0].Status != stage.Dropped {
+			t.Errorf("%+v, %v", out.Results, err)
 		}
+		out, err := ask(changes, "a", "b", "c")
+		if err != nil || len(out.Results) != 3 || out.Results[0].Code != CodeNotFlushed || out.Results[0].Class != fault.Unavailable {
+			t.Errorf("%+v, %v", out.Results, err)
+		}
+	})
+	for script, want := range map[string]string{
+		fmt.Sprintf(loop, ""): CodeNotFlushed,
+		"import sys,time\nsys.stdin.readline()\ntime.sleep(60)": CodeTimeout,
+		"import time\ntime.sleep(60)":                           CodeTimeout,
+	} {
+		all.Go(func() {
+			c := config(script)
+			if _, err := c.Open(context.Background(), Env{}); fault.CodeOf(err) != want || want == CodeNotFlushed && !strings.Contains(err.Error(), "flush=True") {
+				t.Errorf("%s: %v", script, err)
+			}
+		})
 	}
 }
 
