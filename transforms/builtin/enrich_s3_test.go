@@ -20,6 +20,7 @@ import (
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/setting"
 	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/internal/testenv"
 	"github.com/leatstream/leat/sinks/sinktest/miniotest"
 	"github.com/leatstream/leat/transforms/builtin"
 )
@@ -61,7 +62,7 @@ func enriched(t *testing.T, tr stage.Transform, data string) (string, error) {
 func TestAReferenceInAStore(t *testing.T) {
 	server := miniotest.Start(t)
 	bucket := server.Bucket(t)
-	var log safeBuffer
+	var log testenv.Log
 	c := &builtin.Enrich{
 		By: ".id", Format: "auto", Key: "id", Overwrite: true, Missing: "keep", Delimiter: ",", Refresh: setting.Duration(50 * time.Millisecond), Memory: 1 << 20,
 		S3: &builtin.S3Object{Endpoint: server.URL(), Bucket: bucket, Key: "ref/v.csv.gz", Region: "us-east-1", Credentials: &setting.Credentials{
@@ -98,7 +99,7 @@ func TestAReferenceInAStore(t *testing.T) {
 				return
 			}
 			if err != nil || time.Now().After(deadline) {
-				t.Fatalf("got %s, %v, want %s\n%s", got, err, want, log.b.String())
+				t.Fatalf("got %s, %v, want %s\n%s", got, err, want, &log)
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
@@ -106,7 +107,7 @@ func TestAReferenceInAStore(t *testing.T) {
 	putObject(t, server, bucket, "ref/v.csv.gz", "id,v\n1,uno\n")
 	becoming(`{"id":1,"v":"uno"}`)
 	putObject(t, server, bucket, "ref/v.csv.gz", "id,v\n1,"+strings.Repeat("x", 2<<20)+"\n")
-	for deadline := time.Now().Add(10 * time.Second); log.count("more than 1 MiB") == 0; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); log.Count("more than 1 MiB") == 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("nothing is said about an object that is too large")
 		}
@@ -160,7 +161,7 @@ func TestAStoreThatBreaksOffIsSaidOnce(t *testing.T) {
 		http.ServeContent(w, r, "v.csv", time.Time{}, strings.NewReader("id,v\n1,one\n"))
 	}))
 	defer store.Close()
-	var log safeBuffer
+	var log testenv.Log
 	c := &builtin.Enrich{
 		By: ".id", Format: "auto", Key: "id", Missing: "keep", Delimiter: ",", Refresh: setting.Duration(time.Millisecond), Memory: 1 << 20,
 		S3: &builtin.S3Object{Endpoint: store.URL, Bucket: "bucket", Key: "v.csv", Region: "us-east-1", Credentials: &setting.Credentials{
@@ -183,7 +184,7 @@ func TestAStoreThatBreaksOffIsSaidOnce(t *testing.T) {
 	if err := tr.Close(context.Background()); err != nil {
 		t.Error(err)
 	}
-	if n := log.count("level=WARN"); n != 1 {
-		t.Errorf("%d warnings:\n%s", n, log.b.String())
+	if n := log.Count("level=WARN"); n != 1 {
+		t.Errorf("%d warnings:\n%s", n, &log)
 	}
 }

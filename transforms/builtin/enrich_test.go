@@ -205,28 +205,10 @@ func TestReferencesThatCannotBeUsed(t *testing.T) {
 	})
 }
 
-// safeBuffer is a log that goroutines write.
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *safeBuffer) count(text string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return strings.Count(s.b.String(), text)
-}
-
 func TestAReferenceIsReadAgainWhenItHasChanged(t *testing.T) {
 	path := write(t, "ref.csv", []byte("id,v\n1,one\n"))
 	synctest.Test(t, func(t *testing.T) {
-		var log safeBuffer
+		var log testenv.Log
 		c := &builtin.Enrich{By: ".id", File: path, Format: "csv", Key: "id", Overwrite: true, Missing: "keep", Delimiter: ",", Refresh: setting.Duration(10 * time.Second), Memory: 1 << 20}
 		tr, err := c.Open(t.Context(), builtin.Env{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		if err != nil {
@@ -256,7 +238,7 @@ func TestAReferenceIsReadAgainWhenItHasChanged(t *testing.T) {
 		change("id,v\n1\n")
 		time.Sleep(time.Minute)
 		becoming(`[{"id":1,"v":"uno","w":"x"}]`)
-		if n := log.count("level=WARN"); n != 1 {
+		if n := log.Count("level=WARN"); n != 1 {
 			t.Errorf("%d warnings about a broken reference", n)
 		}
 		if err := os.Remove(path); err != nil {
@@ -267,7 +249,7 @@ func TestAReferenceIsReadAgainWhenItHasChanged(t *testing.T) {
 		change("id,v\n1,eins\n")
 		time.Sleep(11 * time.Second)
 		becoming(`[{"id":1,"v":"eins"}]`)
-		if n, m := log.count("level=WARN"), log.count("level=INFO"); n != 2 || m != 2 {
+		if n, m := log.Count("level=WARN"), log.Count("level=INFO"); n != 2 || m != 2 {
 			t.Errorf("%d warnings and %d notes", n, m)
 		}
 		if err := tr.Close(context.Background()); err != nil {
@@ -279,7 +261,7 @@ func TestAReferenceIsReadAgainWhenItHasChanged(t *testing.T) {
 // Records keep being enriched from one table or the other while it is read again.
 func TestATableIsSwappedAsAWhole(t *testing.T) {
 	path := write(t, "ref.csv", []byte("id,v,w\n1,0,0\n"))
-	var log safeBuffer
+	var log testenv.Log
 	c := &builtin.Enrich{By: ".id", File: path, Format: "csv", Key: "id", Overwrite: true, Missing: "fail", Delimiter: ",", Refresh: setting.Duration(time.Millisecond), Memory: 1 << 20}
 	tr, err := c.Open(t.Context(), builtin.Env{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
@@ -314,7 +296,7 @@ func TestATableIsSwappedAsAWhole(t *testing.T) {
 	if err := tr.Close(context.Background()); err != nil {
 		t.Error(err)
 	}
-	if n := log.count("has changed"); n < 2 {
+	if n := log.Count("has changed"); n < 2 {
 		t.Errorf("read again %d times", n)
 	}
 }

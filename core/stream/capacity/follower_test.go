@@ -1,13 +1,11 @@
 package capacity
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -19,34 +17,17 @@ import (
 	"github.com/leatstream/leat/core/state"
 	"github.com/leatstream/leat/core/stream"
 	"github.com/leatstream/leat/core/vfs"
+	"github.com/leatstream/leat/internal/testenv"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// logged is what the follower tells an operator.
-type logged struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // follow runs a test with a follower of the stream "s" of a world, in which time passes at once.
-func follow(t *testing.T, cfg Config, test func(*testing.T, *world, *logged)) {
+func follow(t *testing.T, cfg Config, test func(*testing.T, *world, *testenv.Log)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := openWorld(t, vfs.NewMem())
 		defer w.close(t)
-		log := &logged{}
+		log := new(testenv.Log)
 		cfg.Streams, cfg.State, cfg.Logger = w.streams, w.state, slog.New(slog.NewTextHandler(log, nil))
 		f := Follow(cfg)
 		defer f.Close()
@@ -92,7 +73,7 @@ func setMode(t *testing.T, s *stream.Stream, m stream.Mode) {
 
 // TestAHotShardIsSplitWhereItsLoadIs puts nine tenths of what a shard takes into a twentieth of its range.
 func TestAHotShardIsSplitWhereItsLoadIs(t *testing.T) {
-	follow(t, Config{}, func(t *testing.T, w *world, log *logged) {
+	follow(t, Config{}, func(t *testing.T, w *world, log *testenv.Log) {
 		quarter := w.stream.Loads()[1].Hash
 		keys := spread(quarter, 20, 0.90, 0.95)
 		for second := range 180 {
@@ -113,7 +94,7 @@ func TestAHotShardIsSplitWhereItsLoadIs(t *testing.T) {
 
 // TestAHotKeyIsNotChased puts more than a shard takes at one hash key: no split would help.
 func TestAHotKeyIsNotChased(t *testing.T) {
-	follow(t, Config{}, func(t *testing.T, w *world, _ *logged) {
+	follow(t, Config{}, func(t *testing.T, w *world, _ *testenv.Log) {
 		refused := 0
 		for range 300 {
 			entry := stream.Entry{Key: "k", Data: zeros[:2*shardRate-1]}
@@ -133,7 +114,7 @@ func TestAHotKeyIsNotChased(t *testing.T) {
 }
 
 func TestTheQuotaOfOnDemandStreamsHoldsGrowthBack(t *testing.T) {
-	follow(t, Config{Quota: 10}, func(t *testing.T, w *world, log *logged) {
+	follow(t, Config{Quota: 10}, func(t *testing.T, w *world, log *testenv.Log) {
 		if _, err := w.streams.Create(context.Background(), "provisioned", stream.Config{Shards: 3}); err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +135,7 @@ func TestTheQuotaOfOnDemandStreamsHoldsGrowthBack(t *testing.T) {
 		}
 	})
 	warm := func(*stream.Stream) int { return 20 }
-	follow(t, Config{Quota: 11, Warm: warm}, func(t *testing.T, w *world, _ *logged) {
+	follow(t, Config{Quota: 11, Warm: warm}, func(t *testing.T, w *world, _ *testenv.Log) {
 		other, err := w.streams.Create(context.Background(), "other", w.stream.Config())
 		if err != nil {
 			t.Fatal(err)
@@ -168,7 +149,7 @@ func TestTheQuotaOfOnDemandStreamsHoldsGrowthBack(t *testing.T) {
 
 func TestAWarmThroughputRaisesTheFloorAndTheCeiling(t *testing.T) {
 	var warm atomic.Int32
-	follow(t, Config{Warm: func(*stream.Stream) int { return int(warm.Load()) }}, func(t *testing.T, w *world, _ *logged) {
+	follow(t, Config{Warm: func(*stream.Stream) int { return int(warm.Load()) }}, func(t *testing.T, w *world, _ *testenv.Log) {
 		time.Sleep(5 * time.Minute)
 		wantShards(t, w.stream, 4)
 		warm.Store(10)
@@ -182,7 +163,7 @@ func TestAWarmThroughputRaisesTheFloorAndTheCeiling(t *testing.T) {
 }
 
 func TestAStreamOnlyGrowsToTheDefaultCeiling(t *testing.T) {
-	follow(t, Config{}, func(t *testing.T, w *world, _ *logged) {
+	follow(t, Config{}, func(t *testing.T, w *world, _ *testenv.Log) {
 		if refused := w.busy(t, 180, 12); refused == 0 {
 			t.Error("nothing was refused on the way")
 		}
@@ -191,7 +172,7 @@ func TestAStreamOnlyGrowsToTheDefaultCeiling(t *testing.T) {
 }
 
 func TestSwitchingTheModeKeepsTheShards(t *testing.T) {
-	follow(t, Config{}, func(t *testing.T, w *world, _ *logged) {
+	follow(t, Config{}, func(t *testing.T, w *world, _ *testenv.Log) {
 		w.busy(t, 5, 3)
 		time.Sleep(3 * time.Minute)
 		wantShards(t, w.stream, 10)
@@ -226,7 +207,7 @@ func TestCountsThatBeganAnewAreNotTakenForALoad(t *testing.T) {
 }
 
 func TestHistoriesGoWithTheirStreams(t *testing.T) {
-	follow(t, Config{}, func(t *testing.T, w *world, _ *logged) {
+	follow(t, Config{}, func(t *testing.T, w *world, _ *testenv.Log) {
 		time.Sleep(time.Minute)
 		if h := w.histories(); fmt.Sprint(h) != fmt.Sprintf("[%s%s]", prefix, w.stream.Incarnation()) {
 			t.Fatalf("histories are %q", h)
@@ -250,7 +231,7 @@ func TestADamagedHistoryIsBegunAnew(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		log := &logged{}
+		log := new(testenv.Log)
 		f := Follow(Config{Streams: w.streams, State: w.state, Logger: slog.New(slog.NewTextHandler(log, nil))})
 		time.Sleep(Interval + time.Second)
 		f.Close()
@@ -268,7 +249,7 @@ func TestADamagedHistoryIsBegunAnew(t *testing.T) {
 
 // TestAFullDiskIsToldOnceAndTheHistorySavedLater checks that a history which cannot be saved is saved later, and that the log says it once.
 func TestAFullDiskIsToldOnceAndTheHistorySavedLater(t *testing.T) {
-	follow(t, Config{}, func(t *testing.T, w *world, log *logged) {
+	follow(t, Config{}, func(t *testing.T, w *world, log *testenv.Log) {
 		w.fs.SetCapacity(1)
 		time.Sleep(5 * time.Minute)
 		if n := strings.Count(log.String(), "cannot be saved"); n != 1 {
