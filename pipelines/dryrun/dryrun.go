@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/leatstream/leat/core/engine"
@@ -71,12 +72,15 @@ type Record struct {
 type Outcome struct {
 	Sink    string `json:"sink"`
 	Outcome string `json:"outcome"`
-	// Stage, Code and Reason say where and why it is dead; the stage is empty if it is the sink.
+	// Stage is where it is dropped or dead, empty if that is the sink. Code and Reason say why it is dead or, in a stage that drops what it
+	// fails, why it is dropped.
 	Stage  string `json:"stage,omitempty"`
 	Code   string `json:"code,omitempty"`
 	Reason string `json:"reason,omitempty"`
 	// Out is what would be delivered.
 	Out []Output `json:"out,omitempty"`
+
+	place int // of the stage among those of the pipeline, from 1 on
 }
 
 // Values of Outcome.Outcome.
@@ -88,8 +92,8 @@ const (
 
 // Output is one output, as the sink would get it.
 type Output struct {
-	// Prefix is what the key of its object begins with.
-	Prefix string `json:"prefix"`
+	// Prefix is what the key of its object begins with; empty also for standard output, where nothing has a key.
+	Prefix string `json:"prefix,omitempty"`
 	// Record has the data in the sink's format.
 	Record *view.Payload `json:"record"`
 }
@@ -120,9 +124,18 @@ type SinkSummary struct {
 	Outputs int   `json:"outputs"`
 	Bytes   int64 `json:"bytes"`
 	// Objects is about how many objects they would make, had they been delivered as they arrived. Prefixes is how many prefixes these
-	// have, counted up to 10,000.
+	// have, counted up to 10,000. Standard output has neither.
 	Objects  int `json:"objects"`
 	Prefixes int `json:"prefixes"`
+	// Stages are those in which records end, in their order.
+	Stages []StageSummary `json:"stages,omitempty"`
+}
+
+// StageSummary is how many records a stage keeps from a sink.
+type StageSummary struct {
+	Stage   string `json:"stage"`
+	Dropped int    `json:"dropped"`
+	Dead    int    `json:"dead"`
 }
 
 // Batches are as large as the calls of most transforms.
@@ -165,6 +178,7 @@ func Run(ctx context.Context, p *spec.Pipeline, o Options) (_ *Summary, err erro
 		r.summary.Stopped = err.Error()
 	}
 	for _, s := range r.sinks {
+		s.Stages = slices.DeleteFunc(s.Stages, func(st StageSummary) bool { return st.Dropped+st.Dead == 0 })
 		r.summary.Sinks = append(r.summary.Sinks, s.SinkSummary)
 		s.final.Release()
 	}
@@ -178,7 +192,7 @@ func (r *run) open(p *engine.Pipeline) error {
 		cfg := &p.Deliveries[i]
 		names = append(names, cfg.Name)
 		if r.opts.Sink == "" || r.opts.Sink == cfg.Name {
-			r.sinks = append(r.sinks, newSink(cfg))
+			r.sinks = append(r.sinks, newSink(cfg, &r.spec.Sinks[i]))
 		}
 	}
 	if len(r.sinks) == 0 {
@@ -229,12 +243,15 @@ func (r *run) pass(ctx context.Context, in *record.Batch) error {
 	if in.Len() == 0 {
 		return errEnough
 	}
-	for _, s := range r.sinks {
-		if err := s.cfg.Chain.Run(ctx, in, &s.final); err != nil {
-			return err
-		}
-	}
 	for i := range in.Records {
+		for _, s := range r.sinks {
+			if i > 0 && i < s.final.From+len(s.final.Roots) {
+				continue
+			}
+			if err := s.cfg.Chain.Run(ctx, in, &s.final); err != nil {
+				return err
+			}
+		}
 		rec := &in.Records[i]
 		r.summary.Records++
 		r.summary.Bytes += int64(len(rec.Data))

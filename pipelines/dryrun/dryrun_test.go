@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +106,9 @@ func (p *place) dry(text string, o Options) (*Summary, string, error) {
 		fmt.Fprintf(&b, "%d", r.Position)
 		for _, s := range r.Sinks {
 			fmt.Fprintf(&b, " %s:%s", s.Sink, s.Outcome)
+			if s.Outcome == Dropped {
+				fmt.Fprint(&b, " by ", s.Stage)
+			}
 			if s.Code != "" {
 				fmt.Fprintf(&b, "(%s)", s.Code)
 			}
@@ -205,15 +209,15 @@ func TestADryRunShowsWhereRecordsWouldGo(t *testing.T) {
 	p := newPlace(t)
 	d := p.open()
 	p.put(d, `{"k":"a"}`, `{"k":"b","drop":true}`, `{"no":"k"}`, `{"k":"a","n":2}`)
-	sum, got, err := p.dry(strings.Replace(text, "shards: 2", "", 1), Options{})
+	sum, got, err := p.dry(text+"  - { name: here, stdout: {}, format: lines }\n", Options{})
 	if err := errors.Join(err, d.Close()); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		` all:delivered all/{"k":"a"} by:delivered k=a/{"k":"a"}` + "\n",
-		` all:dropped by:dropped` + "\n",
+		` all:delivered all/{"k":"a"} by:delivered k=a/{"k":"a"} here:delivered {"k":"a"}` + "\n",
+		` all:dropped by keep by:dropped by keep here:dropped by keep` + "\n",
 		` all:delivered all/{"no":"k"} by:dead(`,
-		` by:delivered k=a/{"k":"a","n":2}` + "\n",
+		` by:delivered k=a/{"k":"a","n":2} here:delivered {"k":"a","n":2}` + "\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in:\n%s", want, got)
@@ -222,12 +226,15 @@ func TestADryRunShowsWhereRecordsWouldGo(t *testing.T) {
 	if sum.Records != 4 || sum.More || sum.Source != "stream s in "+p.data {
 		t.Errorf("%+v", sum)
 	}
-	all, by := sum.Sinks[0], sum.Sinks[1]
-	if all != (SinkSummary{Sink: "all", Delivered: 3, Dropped: 1, Outputs: 3, Bytes: 37, Objects: 1, Prefixes: 1}) {
-		t.Errorf("%+v", all)
-	}
-	if by != (SinkSummary{Sink: "by", Delivered: 2, Dropped: 1, Dead: 1, Outputs: 2, Bytes: 26, Objects: 1, Prefixes: 1}) {
-		t.Errorf("%+v", by)
+	kept := []StageSummary{{Stage: "keep", Dropped: 1}}
+	for i, want := range []SinkSummary{
+		{Sink: "all", Delivered: 3, Dropped: 1, Outputs: 3, Bytes: 37, Objects: 1, Prefixes: 1, Stages: kept},
+		{Sink: "by", Delivered: 2, Dropped: 1, Dead: 1, Outputs: 2, Bytes: 26, Objects: 1, Prefixes: 1, Stages: kept},
+		{Sink: "here", Delivered: 3, Dropped: 1, Outputs: 3, Bytes: 37, Stages: kept},
+	} {
+		if got := sum.Sinks[i]; !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v, want %+v", got, want)
+		}
 	}
 }
 func TestADryRunSaysWhereThePipelineWouldStop(t *testing.T) {
@@ -261,7 +268,7 @@ func TestObjectsAreEstimated(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer out.Close(t.Context())
-	s := newSink(&out.Deliveries[1])
+	s := newSink(&out.Deliveries[1], &spec.Sink{})
 	at := time.Now().UnixNano()
 	for range 3 {
 		s.collect("a", 600<<10, at) // two do not fit into 1 MiB
@@ -285,15 +292,20 @@ func TestSinksOfTheSameOutcomeAreNamedTogether(t *testing.T) {
 	var w view.Writer
 	Print(&w, &Record{Shard: record.ShardID(1).String(), Position: 7, Arrived: time.Unix(0, 0).UTC(), In: view.Payload{Key: "k", Data: []byte("in")}, Sinks: []Outcome{
 		{Sink: "a", Outcome: Delivered, Out: out("x")}, {Sink: "b", Outcome: Delivered, Out: out("x")}, {Sink: "c", Outcome: Delivered, Out: out("y")},
-		{Sink: "d", Outcome: Dead, Stage: "s", Code: "c", Reason: "r"}, {Sink: "e", Outcome: Dropped},
+		{Sink: "d", Outcome: Dead, Stage: "s", place: 2, Code: "c", Reason: "r"}, {Sink: "e", Outcome: Dropped, Stage: "t", place: 3},
+		{Sink: "f", Outcome: Dropped, Stage: "t", place: 3, Code: "c", Reason: "r"}, {Sink: "g", Outcome: Dead, Code: "c", Reason: "r"}, {Sink: "h", Outcome: Delivered, Out: []Output{{Record: &view.Payload{Data: []byte("z")}}}},
 	}})
 	want := `shardId-000000000001 #7  1970-01-01 00:00:00.000  key "k"
   a, b -> p/
   x
   c -> p/
   y
-  d: dead in s: c: r
-  e: dropped
+  d: dead in stage 2 (s): c: r
+  e: dropped by stage 3 (t)
+  f: dropped by stage 3 (t), which fails it: c: r
+  g: dead: c: r
+  h
+  z
   the record:
   in
 `

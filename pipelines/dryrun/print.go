@@ -20,19 +20,16 @@ func Print(w *view.Writer, r *Record) {
 		}
 		sinks := strings.Join(names, ", ")
 		switch s.Outcome {
-		case Dropped:
-			w.Verdict(sinks + ": dropped")
-			shown = false
-		case Dead:
-			where := ""
-			if s.Stage != "" {
-				where = " in " + s.Stage
-			}
-			w.Verdict(fmt.Sprintf("%s: dead%s: %s: %s", sinks, where, s.Code, s.Reason))
+		case Dropped, Dead:
+			w.Verdict(sinks + ": " + s.verdict())
 			shown = false
 		default:
 			for k := range s.Out {
-				w.Note(sinks + " -> " + s.Out[k].Prefix)
+				to := sinks
+				if s.Out[k].Prefix != "" {
+					to += " -> " + s.Out[k].Prefix
+				}
+				w.Note(to)
 				w.Lines(view.Data(s.Out[k].Record.Data))
 			}
 		}
@@ -43,9 +40,26 @@ func Print(w *view.Writer, r *Record) {
 	}
 }
 
+// verdict says how a record ends that is not delivered.
+func (o *Outcome) verdict() string {
+	text, stage := o.Outcome, fmt.Sprintf("stage %d (%s)", o.place, o.Stage)
+	switch {
+	case o.Outcome == Dropped && o.Code != "":
+		text += " by " + stage + ", which fails it"
+	case o.Outcome == Dropped:
+		text += " by " + stage
+	case o.Stage != "":
+		text += " in " + stage
+	}
+	if o.Code != "" {
+		text += ": " + o.Code + ": " + o.Reason
+	}
+	return text
+}
+
 // same reports whether two sinks would show alike.
 func (o *Outcome) same(p *Outcome) bool {
-	if o.Outcome != p.Outcome || o.Stage != p.Stage || o.Code != p.Code || o.Reason != p.Reason || len(o.Out) != len(p.Out) {
+	if o.Outcome != p.Outcome || o.Stage != p.Stage || o.place != p.place || o.Code != p.Code || o.Reason != p.Reason || len(o.Out) != len(p.Out) {
 		return false
 	}
 	for k := range o.Out {

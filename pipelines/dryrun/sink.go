@@ -1,12 +1,14 @@
 package dryrun
 
 import (
+	"slices"
 	"time"
 
 	"github.com/leatstream/leat/core/delivery"
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/pipelines/spec"
 	"github.com/leatstream/leat/pipelines/view"
 )
 
@@ -16,9 +18,10 @@ const maxPrefixes = 10_000
 // sink groups and frames outputs as the delivery to a sink would.
 type sink struct {
 	SinkSummary
-	cfg     *delivery.Config
-	final   stage.Final
-	buffers map[string]*buffer // by group
+	cfg      *delivery.Config
+	nameless bool // what it writes has no keys, and so no prefixes
+	final    stage.Final
+	buffers  map[string]*buffer // by group
 }
 
 // buffer is an object that would be open.
@@ -27,23 +30,32 @@ type buffer struct {
 	oldest int64 // arrival of its first record, in nanoseconds since the Unix epoch
 }
 
-func newSink(cfg *delivery.Config) *sink {
-	return &sink{SinkSummary: SinkSummary{Sink: cfg.Name}, cfg: cfg, buffers: map[string]*buffer{}}
+func newSink(cfg *delivery.Config, to *spec.Sink) *sink {
+	s := &sink{SinkSummary: SinkSummary{Sink: cfg.Name}, cfg: cfg, nameless: to.Stdout != nil, buffers: map[string]*buffer{}}
+	for _, name := range cfg.Chain.Stages() {
+		s.Stages = append(s.Stages, StageSummary{Stage: name})
+	}
+	return s
 }
 
 // outcome is what would become of the i-th record of the batch that has just passed the chain. As in a delivery, an input is
 // dead as a whole if one of its outputs is.
 func (s *sink) outcome(i int, in *record.Record) Outcome {
-	root := &s.final.Roots[i]
+	root := &s.final.Roots[i-s.final.From]
 	out := Outcome{Sink: s.Sink, Outcome: Delivered}
 	switch {
 	case root.Fail != nil:
 		s.Dead++
-		out.Outcome, out.Stage, out.Code, out.Reason = Dead, root.Fail.Stage, root.Fail.Code, root.Fail.Reason
+		out.Outcome, out.Code, out.Reason = Dead, root.Fail.Code, root.Fail.Reason
+		out.endsIn(s, root.Fail.Stage).Dead++
 		return out
 	case root.N == 0:
 		s.Dropped++
 		out.Outcome = Dropped
+		out.endsIn(s, root.Discard.Stage).Dropped++
+		if fail := root.Discard.Fail; fail != nil {
+			out.Code, out.Reason = fail.Code, fail.Reason
+		}
 		return out
 	}
 	var groups []string
@@ -61,9 +73,18 @@ func (s *sink) outcome(i int, in *record.Record) Outcome {
 		n := int64(len(out.Out[k].Record.Data))
 		s.Outputs++
 		s.Bytes += n
-		s.collect(group, n, in.Arrived)
+		if !s.nameless {
+			s.collect(group, n, in.Arrived)
+		}
 	}
 	return out
+}
+
+// endsIn notes the stage in which a record ends.
+func (o *Outcome) endsIn(s *sink, stage string) *StageSummary {
+	at := slices.IndexFunc(s.Stages, func(st StageSummary) bool { return st.Stage == stage })
+	o.Stage, o.place = stage, at+1
+	return &s.Stages[at]
 }
 
 // form is the group of an output and what it would be there.
@@ -75,6 +96,9 @@ func (s *sink) form(o *stage.Out, in *record.Record) (group string, out Output, 
 	group = string(id)
 	if out.Prefix, err = s.cfg.Layout.Prefix(group, in.ArrivedAt()); err != nil {
 		return "", out, err
+	}
+	if s.nameless {
+		out.Prefix = ""
 	}
 	data, err := s.cfg.Format.Append(nil, o.Data)
 	out.Record = &view.Payload{Key: o.Key, Data: data, Partition: o.Partition, Attrs: o.Attrs}
