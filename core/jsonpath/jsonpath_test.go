@@ -29,7 +29,7 @@ func TestPathsAreReadAsInJQ(t *testing.T) {
 			t.Errorf("%s: %v, %v", c.text, got, err)
 		}
 	}
-	for _, text := range []string{"", "a", ".a.", "..a", ".a[", ".a[-1]", ".a[x]", ".a[1", "[0]", `."a`, `.["a"`, `.["a]`, `."\x"`, ".a b", ".1a", ".é", ".a[9999999999]", ".[]", ".a[99999999999999999999]", strings.Repeat(".a", MaxPath)} {
+	for _, text := range []string{"", "a", ".a.", "..a", ".a[", ".a[-1]", ".a[x]", ".a[1", "[0]", `."a`, `.["a"`, `.["a]`, `."\x"`, ".a b", ".1a", ".é", ".a[9999999999]", ".[]", ".a[99999999999999999999]", strings.Repeat(".a", maxPath)} {
 		if got, err := Parse(text); err == nil {
 			t.Errorf("%q is %v", text, got)
 		} else if len(err.Error()) > 400 {

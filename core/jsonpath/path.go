@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// MaxPath is the most bytes of a path's text.
-	MaxPath = 16 << 10
+	// maxPath is the most bytes of a path's text.
+	maxPath = 16 << 10
 	// maxIndex is the largest index into an array: no record has as many elements.
 	maxIndex = 1 << 30
 )
@@ -36,8 +36,8 @@ func Item(index int) Step { return Step{Index: index, Item: true} }
 
 // Parse reads a path. Errors say where it ends to be one.
 func Parse(text string) (Path, error) {
-	if len(text) > MaxPath {
-		return nil, fmt.Errorf("the path has %d bytes; at most %d are allowed", len(text), MaxPath)
+	if len(text) > maxPath {
+		return nil, fmt.Errorf("the path has %d bytes; at most %d are allowed", len(text), maxPath)
 	}
 	if text == "." {
 		return Path{}, nil

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/itchyny/gojq"
@@ -113,5 +114,5 @@ func brief(err error) error {
 	if len(text) <= 300 {
 		return err
 	}
-	return errors.New(text[:300] + "…")
+	return errors.New(strings.ToValidUTF8(text[:300], "") + "…")
 }
