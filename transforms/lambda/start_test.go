@@ -25,7 +25,7 @@ func TestAHandlerThatDoesNotFlushIsExplained(t *testing.T) {
 	config := func(script string) Config {
 		c := defaults()
 		c.Command, c.Mode, c.Workers = []string{python, "-c", script}, Stream, 1
-		c.Timeout, c.Retries, c.WhenUnavailable = setting.Duration(3*time.Second), 0, Fail
+		c.Timeout, c.Retries, c.WhenUnavailable = setting.Duration(5*time.Second), 0, Fail
 		return c
 	}
 	const loop = "import sys,json,os\nfor l in sys.stdin:\n  print(json.dumps({'records':[{'recordId':r['recordId'],'result':'Dropped'} for r in json.loads(l)['records']]})%s)\n"
@@ -50,6 +50,9 @@ func TestAHandlerThatDoesNotFlushIsExplained(t *testing.T) {
 	} {
 		all.Go(func() {
 			c := config(script)
+			if want == CodeTimeout {
+				c.Timeout = setting.Duration(500 * time.Millisecond)
+			}
 			if _, err := c.Open(context.Background(), Env{}); fault.CodeOf(err) != want || want == CodeNotFlushed && !strings.Contains(err.Error(), "flush=True") {
 				t.Errorf("%s: %v", script, err)
 			}
