@@ -116,14 +116,15 @@ func (m measured) Unwrap() stage.Transform { return m.Transform }
 func (m measured) Apply(ctx context.Context, in *record.Batch, out *stage.Output) error {
 	started := time.Now()
 	err := m.Transform.Apply(ctx, in, out)
-	failed := 0
+	records, failed := in.Len(), 0
 	if err == nil {
+		records = len(out.Results) // the others come again
 		for i := range out.Results {
 			if out.Results[i].Status == stage.Failed {
 				failed++
 			}
 		}
 	}
-	m.metrics.Call(time.Since(started), in.Len(), failed, err)
+	m.metrics.Call(time.Since(started), records, failed, err)
 	return err
 }

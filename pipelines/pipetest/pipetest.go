@@ -182,9 +182,11 @@ func execute(ctx context.Context, t *spec.Test, sinks []*sink, chain *stage.Chai
 		for i := first; i < len(t.Input) && batch.Len() < batchRecords && (batch.Len() == 0 || batch.Size() < batchBytes); i++ {
 			batch.Add(inputRecord(t, i))
 		}
-		err := chain.Run(ctx, batch, &final)
-		if err == nil {
-			got.add(t, first, batch, &final, sinks)
+		var err error
+		for done := false; !done && err == nil; done = final.Left() == 0 {
+			if err = chain.Run(ctx, batch, &final); err == nil {
+				got.add(t, first, batch, &final, sinks)
+			}
 		}
 		first += batch.Len()
 		final.Reset()
@@ -208,11 +210,11 @@ func inputRecord(t *spec.Test, i int) record.Record {
 	return r
 }
 
-// add takes what the chain made of one batch to every sink. As in a delivery, an input is dead for a sink as a whole if one of
+// add takes what the chain made of a part of a batch to every sink. As in a delivery, an input is dead for a sink as a whole if one of
 // its outputs is.
 func (o *outcome) add(t *spec.Test, first int, in *record.Batch, f *stage.Final, sinks []*sink) {
-	for i := range f.Roots {
-		root := &f.Roots[i]
+	for k := range f.Roots {
+		root, i := &f.Roots[k], f.From+k
 		if fail := root.Fail; fail != nil {
 			o.dead = append(o.dead, dead{first + i, "transform " + fail.Stage, fail.Code, fail.Reason})
 			continue

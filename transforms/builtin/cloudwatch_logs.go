@@ -6,7 +6,6 @@ import (
 	"github.com/leatstream/leat/core/jsonpath"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/setting"
-	"github.com/leatstream/leat/core/stage"
 )
 
 // CloudWatchLogs says what becomes of the envelopes in which CloudWatch Logs sends log events to its subscribers.
@@ -91,10 +90,10 @@ func (l *cloudWatchLogs) apply(s *logsState, r *record.Record, data []byte, w *w
 		}
 		if l.extract == "message" {
 			w.data(r, s.event.Values[0].Text())
-			return true
+		} else {
+			w.data(r, l.event(s, event, w))
 		}
-		w.emit(stage.Out{Key: r.Key, Data: l.event(s, event, w), Attrs: r.Attrs})
-		return true
+		return !w.said
 	})
 }
 
@@ -108,7 +107,7 @@ func (l *cloudWatchLogs) event(s *logsState, event []byte, w *writer) []byte {
 	}
 	out = append(out, '}')
 	w.scratch = out
-	return w.out.Arena.Bytes(out)
+	return out
 }
 
 // cloudWatchCode describes the code of records that are no envelopes.

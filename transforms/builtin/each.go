@@ -25,6 +25,7 @@ type writer struct {
 	out    *stage.Output
 	parent int
 	first  int
+	size   int // of the record's outputs
 	result stage.Result
 	said   bool
 	err    error
@@ -47,8 +48,8 @@ func reuse(b []byte) []byte {
 func (fn each) Apply(ctx context.Context, in *record.Batch, out *stage.Output) error {
 	w := writers.Get().(*writer)
 	w.ctx, w.out, w.err = ctx, out, nil
-	for i := 0; i < len(in.Records) && w.err == nil; i++ {
-		w.parent, w.first, w.said = i, len(out.Outs), false
+	for i := 0; i < len(in.Records) && w.err == nil && (i == 0 || !out.Full()); i++ {
+		w.parent, w.first, w.said, w.size = i, len(out.Outs), false, 0
 		fn(&in.Records[i], w)
 		switch n := len(out.Outs) - w.first; {
 		case w.said:
@@ -124,11 +125,20 @@ func (w *writer) failed(f failure) bool {
 
 // data makes an output with other data and the record's key and attributes. It copies b.
 func (w *writer) data(r *record.Record, b []byte) {
-	w.emit(stage.Out{Key: r.Key, Data: w.out.Arena.Bytes(b), Attrs: r.Attrs})
+	if w.emit(stage.Out{Key: r.Key, Data: b, Attrs: r.Attrs}) {
+		o := &w.out.Outs[len(w.out.Outs)-1]
+		o.Data = w.out.Arena.Bytes(b)
+	}
 }
 
-// emit makes an output, whose memory is the arena's or the record's.
-func (w *writer) emit(o stage.Out) {
+// emit makes an output, whose memory is the arena's or the record's. If the record has too many, it fails, and nothing it
+// still makes takes memory.
+func (w *writer) emit(o stage.Out) (made bool) {
+	if w.size += o.Size(); w.size > stage.MaxOutput {
+		w.fail(stage.CodeOutputTooLarge, "its outputs take more than %d bytes", stage.MaxOutput)
+		return false
+	}
 	o.Parent = w.parent
 	w.out.Outs = append(w.out.Outs, o)
+	return true
 }
