@@ -27,12 +27,11 @@ func (m *Module) Apply(ctx context.Context, in *record.Batch, out *stage.Output)
 	if err != nil {
 		return err
 	}
-	for lo := 0; lo < len(in.Records) && err == nil; {
+	for lo := 0; lo < len(in.Records) && err == nil && (lo == 0 || !out.Full()); lo = len(out.Results) {
 		hi := lo + callSize(in.Records[lo:], m.size.records())
 		if i, err = m.apply(ctx, i, in.Records, lo, hi, out); err == nil {
-			m.size.succeeded(hi - lo)
+			m.size.succeeded(len(out.Results) - lo)
 		}
-		lo = hi
 	}
 	if i == nil {
 		<-m.pool.slots
@@ -79,7 +78,7 @@ func (m *Module) apply(ctx context.Context, i *instance, recs []record.Record, l
 			return nil, err
 		}
 	}
-	for at := failed.done; at < hi; at++ {
+	for at := failed.done; at < hi && (at == 0 || !out.Full()); at++ {
 		if i, err = m.apply(ctx, i, recs, at, at+1, out); err != nil {
 			return i, err
 		}
@@ -153,7 +152,7 @@ func (i *instance) run(ctx context.Context, recs []record.Record, lo, hi int, ou
 		return nil
 	case refused:
 		mid := lo + (hi-lo)/2
-		if err := i.run(ctx, recs, lo, mid, out); err != nil {
+		if err := i.run(ctx, recs, lo, mid, out); err != nil || out.Full() {
 			return err
 		}
 		return i.run(ctx, recs, mid, hi, out)

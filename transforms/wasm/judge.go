@@ -66,8 +66,8 @@ func (m *Module) search(ctx context.Context, recs []record.Record) (at int, err 
 		}
 	}
 	grown := int(j.i.mod.Memory().Size()) > j.i.saved.size
-	j.out.Reset()
 	for n := range recs {
+		j.out.Reset() // what one makes is enough to hold
 		if err = j.i.run(ctx, recs[n:], 0, 1, &j.out); err != nil {
 			at = n
 			break

@@ -88,6 +88,8 @@ func probe(r leat.Record) leat.Result {
 		leat.Log(leat.Warn, string(rest))
 		fmt.Println("to stdout:", string(rest))
 		leat.Count("logged", 1)
+	case "swell":
+		return leat.Data(bytes.Repeat(r.Data, 100))
 	case "huge":
 		return leat.Data(make([]byte, 7<<20))
 	case "calls":
