@@ -10,6 +10,7 @@ import (
 
 	"github.com/leatstream/leat/internal/testenv"
 	"github.com/leatstream/leat/transforms/wasm"
+	"github.com/leatstream/leat/transforms/wasm/build"
 )
 
 var firstCode = regexp.MustCompile("(?s)```[a-z]+\n(.*?)```")
@@ -83,6 +84,36 @@ func TestTheFirstExampleOfAREADMEIsBuiltByItsCommands(t *testing.T) {
 				t.Errorf("%q", got)
 			}
 		})
+	}
+}
+
+// Go's example is built by leat: a module of its own would need a network.
+func TestTheFirstExampleOfTheREADMEForGoDoesWhatItSays(t *testing.T) {
+	testenv.Program(t, "go", "https://go.dev/dl")
+	page, err := os.ReadFile("../go/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	source := firstCode.FindSubmatch(page)
+	if source == nil || os.WriteFile(filepath.Join(dir, "main.go"), source[1], 0o600) != nil {
+		t.Fatal("there is no example")
+	}
+	path, err := build.Build(t.Context(), build.Config{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := wasm.Open(t.Context(), wasm.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close(t.Context())
+	in := []string{`{"level":"debug"}`, `{"level":"info"}`, `{"user":{"email":"a@b.cd"}}`, "text"}
+	want := []string{"", `{"level":"info"} `, `{"user":{"email":"redacted"}} `, "failed json.invalid: "}
+	for i, got := range run(t, m, batch(in...)) {
+		if !strings.HasPrefix(got, want[i]) || want[i] == "" && got != "" {
+			t.Errorf("%s: %q, want %q", in[i], got, want[i])
+		}
 	}
 }
 
