@@ -2,9 +2,10 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"strconv"
 	"text/tabwriter"
+
+	"github.com/leatstream/leat/pipelines/spec"
 )
 
 // printJSON writes one JSON document, indented for people who look at it.
@@ -26,20 +27,5 @@ func plural(n int, noun string) string {
 	return strconv.Itoa(n) + " " + noun + "s"
 }
 
-// sizeText is a number of bytes for people, with three digits.
-func sizeText(n int64) string {
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	v, unit := float64(n), 0
-	for v >= 1024 && unit < 4 {
-		v, unit = v/1024, unit+1
-	}
-	digits := 0
-	if v < 10 {
-		digits = 2
-	} else if v < 100 {
-		digits = 1
-	}
-	return strconv.FormatFloat(v, 'f', digits, 64) + " " + [...]string{"B", "KiB", "MiB", "GiB", "TiB"}[unit]
-}
+// sizeText is a number of bytes for people.
+func sizeText(n int64) string { return spec.Bytes(n).About() }

@@ -54,8 +54,8 @@ func (c *transformBenchCmd) Run(a *app) error {
 	if c.JSON {
 		return a.printJSON(r)
 	}
-	fmt.Fprintf(a.stdout, "%s of %.0f bytes, %.2f out for one in; %.0f %% dropped, %.0f %% failed\n",
-		plural(r.Records, "record"), r.RecordBytes, r.OutPerRecord, 100*r.Dropped, 100*r.Failed)
+	fmt.Fprintf(a.stdout, "%s of %.0f bytes, %.2f out for one in; %s dropped, %s failed\n",
+		plural(r.Records, "record"), r.RecordBytes, r.OutPerRecord, spec.Share(r.Dropped).About(), spec.Share(r.Failed).About())
 	if r.FirstFailure != "" {
 		fmt.Fprintf(a.stdout, "the first failure: %s\n", r.FirstFailure)
 	}

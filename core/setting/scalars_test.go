@@ -21,7 +21,7 @@ func TestSharesAreReadAsPercentagesAndAsNumbers(t *testing.T) {
 		}
 	}
 	for n, want := range map[int]string{0: "0%", 1: "0.0143%", 2333: "33.3%", 4667: "66.7%", 6999: "100%", 7000: "100%"} {
-		if got := ShareOf(n, 7000).String(); got != want {
+		if got := (Share(n) / 7000).About(); got != want {
 			t.Errorf("%d of 7000: %s, want %s", n, got, want)
 		}
 	}

@@ -29,12 +29,6 @@ func ParseShare(s string) (Share, error) {
 	return Share(v), nil
 }
 
-// ShareOf is the share that n is of a number that is more than 0, in three digits: one to show.
-func ShareOf(n, of int) Share {
-	v, _ := strconv.ParseFloat(strconv.FormatFloat(float64(n)/float64(of), 'g', 3, 64), 64) // a number that was just written
-	return Share(v)
-}
-
 // String writes the share as a percentage, which ParseShare reads as the same.
 func (s Share) String() string {
 	whole, fraction, _ := strings.Cut(strconv.FormatFloat(float64(s), 'f', -1, 64), ".")
@@ -44,4 +38,10 @@ func (s Share) String() string {
 		percent += "." + rest
 	}
 	return percent + "%"
+}
+
+// About writes the share for people, in three digits: 33.3%.
+func (s Share) About() string {
+	v, _ := strconv.ParseFloat(strconv.FormatFloat(float64(s), 'g', 3, 64), 64) // a number that was just written
+	return Share(v).String()
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/leatstream/leat/core/codec"
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/core/setting"
 )
 
 // Shadow runs a second transform beside a stage, on a sample of the same records, and counts where it would have made
@@ -70,9 +71,9 @@ type ShadowConfig struct {
 	// Name of the stage, and the transform that runs beside it. The caller closes it, after the shadow.
 	Name      string
 	Transform Transform
-	// Sample is the part of the records that the shadow sees, more than 0 and at most 1. Which ones they are depends on
+	// Sample is the part of the records that the shadow sees, more than 0. Which ones they are depends on
 	// their places in the stream alone.
-	Sample float64
+	Sample setting.Share
 	// Counter is told what is found; nil: nobody.
 	Counter ShadowCounter
 }
@@ -107,7 +108,7 @@ func NewShadow(cfg ShadowConfig) *Shadow {
 		threshold: math.MaxUint64, jobs: make(chan *shadowJob, shadowJobs), totals: shadowTotals{different: map[Difference]uint64{}},
 	}
 	if cfg.Sample < 1 {
-		s.threshold = uint64(cfg.Sample * (1 << 63) * 2)
+		s.threshold = uint64(float64(cfg.Sample) * (1 << 63) * 2)
 	}
 	s.ended.Go(func() { s.run(ctx) })
 	return s

@@ -10,6 +10,7 @@ import (
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/core/setting"
 )
 
 // shadowed is a chain of one stage with a shadow.
@@ -93,7 +94,7 @@ func TestAShadowFindsWhatDiffers(t *testing.T) {
 }
 
 func TestASampleDependsOnTheRecordAlone(t *testing.T) {
-	sample := func(part float64) (n int, which string) {
+	sample := func(part setting.Share) (n int, which string) {
 		c, s := shadowed(t, ShadowConfig{Sample: part, Transform: &each{fn: failing("")}}, failing("never"))
 		w := c.Tap().Watch(WatchConfig{Side: SideShadow})
 		defer w.Close()
@@ -206,7 +207,7 @@ func BenchmarkShadow(b *testing.B) {
 		time.Sleep(10 * time.Millisecond)
 		return keep(ctx, in, out)
 	})
-	for _, sample := range []float64{0, 0.01, 0.1, 1} {
+	for _, sample := range []setting.Share{0, 0.01, 0.1, 1} {
 		b.Run(fmt.Sprintf("sample=%v", sample), func(b *testing.B) {
 			l := Link{Name: "keep", Transform: apply(keep)}
 			if sample > 0 {

@@ -3,7 +3,6 @@ package stage
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/core/setting"
 )
 
 // Codes of batches that a tolerance refuses.
@@ -42,8 +42,8 @@ const (
 
 // ToleranceConfig says when a stage fails too many records.
 type ToleranceConfig struct {
-	// Over is the share, 0 to 1, of the last Of records that may fail.
-	Over float64
+	// Over is the share of the last Of records that may fail.
+	Over setting.Share
 	// Of is how many records are looked at, at least 1.
 	Of int
 	// Then is what happens beyond; empty is Continue.
@@ -68,7 +68,7 @@ type Tolerance struct {
 	failed   int     // of them
 	degraded bool
 	last     Result        // the failure seen last
-	share    float64       // when it began to be degraded, or when it was last tried
+	share    setting.Share // when it began to be degraded, or when it was last tried
 	rest     time.Duration // pause: the present wait
 	next     time.Time     // pause: when the stage may be tried
 	probing  bool
@@ -107,8 +107,8 @@ func (t *Tolerance) complaint(class fault.Class, code string) error {
 	does := map[Reaction]string{
 		Continue: "it goes on", Pause: "it rests, and the records stay in the stream", StopPipeline: "the pipeline stops",
 	}[t.cfg.Then]
-	return fault.New(class, code, "stage %s fails %.0f%% of its records, more than the %g%% of %d that it may; %s: %s: %s",
-		t.cfg.Stage, 100*t.share, 100*t.cfg.Over, t.cfg.Of, does, t.last.Code, t.last.Reason).
+	return fault.New(class, code, "stage %s fails %s of its records, more than the %s of %d that it may; %s: %s: %s",
+		t.cfg.Stage, t.share.About(), t.cfg.Over, t.cfg.Of, does, t.last.Code, t.last.Reason).
 		WithHint("correct the transform or the data, or change the stage's failures in the pipeline file")
 }
 
@@ -149,7 +149,7 @@ func (t *Tolerance) admit(ctx context.Context, l *Link, in *record.Batch) error 
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.probing = false
-	if err == nil && float64(failed) <= t.cfg.Over*float64(records) {
+	if err == nil && float64(failed) <= float64(t.cfg.Over)*float64(records) {
 		t.ends()
 		return nil
 	}
@@ -158,7 +158,7 @@ func (t *Tolerance) admit(ctx context.Context, l *Link, in *record.Batch) error 
 	if err != nil {
 		return err
 	}
-	t.last, t.share = last, float64(failed)/float64(records)
+	t.last, t.share = last, setting.Share(failed)/setting.Share(records)
 	return t.complaint(fault.Unavailable, CodePaused)
 }
 
@@ -201,9 +201,9 @@ func (t *Tolerance) note(o *Output) error {
 	}
 	t.count(len(o.Results), failed)
 	switch {
-	case !t.degraded && float64(t.failed) > t.cfg.Over*float64(t.cfg.Of):
+	case !t.degraded && float64(t.failed) > float64(t.cfg.Over)*float64(t.cfg.Of):
 		t.begins()
-	case t.degraded && t.cfg.Then == Continue && t.seen >= t.cfg.Of && float64(t.failed) <= t.cfg.Over/2*float64(t.seen):
+	case t.degraded && t.cfg.Then == Continue && t.seen >= t.cfg.Of && float64(t.failed) <= float64(t.cfg.Over)/2*float64(t.seen):
 		t.ends()
 	}
 	switch {
@@ -219,7 +219,7 @@ func (t *Tolerance) note(o *Output) error {
 // exceeded returns an error as soon as the records that one batch has failed so far are too many by themselves: [Tolerance.note] would
 // refuse the batch anyway, but only once the last of them has used up its time.
 func (t *Tolerance) exceeded(failed int, last Result) error {
-	if t == nil || t.cfg.Then == Continue || float64(failed) <= t.cfg.Over*float64(t.cfg.Of) {
+	if t == nil || t.cfg.Then == Continue || float64(failed) <= float64(t.cfg.Over)*float64(t.cfg.Of) {
 		return nil
 	}
 	return t.note(&Output{Results: slices.Repeat([]Result{last}, failed)})
@@ -243,10 +243,10 @@ func (t *Tolerance) count(records, failed int) {
 }
 
 func (t *Tolerance) begins() {
-	t.degraded, t.share = true, float64(t.failed)/float64(t.seen)
+	t.degraded, t.share = true, setting.Share(t.failed)/setting.Share(t.seen)
 	t.rest, t.next = firstRest, time.Now().Add(firstRest)
-	t.cfg.Logger.Warn("a stage fails too many of its records", "stage", t.cfg.Stage, "share", fmt.Sprintf("%.0f%%", 100*t.share),
-		"over", fmt.Sprintf("%g%%", 100*t.cfg.Over), "of", t.cfg.Of, "then", t.cfg.Then, "code", t.last.Code, "reason", t.last.Reason)
+	t.cfg.Logger.Warn("a stage fails too many of its records", "stage", t.cfg.Stage, "share", t.share.About(),
+		"over", t.cfg.Over.String(), "of", t.cfg.Of, "then", t.cfg.Then, "code", t.last.Code, "reason", t.last.Reason)
 	t.cfg.Degraded(true)
 }
 

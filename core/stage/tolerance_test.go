@@ -98,7 +98,7 @@ func TestAStageThatFailsTooOftenIsSaidSoOnceAndUntilItEnds(t *testing.T) {
 		t.Errorf("told %v, want %v", c.degraded, want)
 	}
 	if log := c.log.String(); strings.Count(log, "level=WARN") != 2 || strings.Count(log, "level=INFO") != 1 ||
-		!strings.Contains(log, `share=55% over=50% of=100 then=continue code=test.bad reason="it is bad"`) {
+		!strings.Contains(log, `share=54.5% over=50% of=100 then=continue code=test.bad reason="it is bad"`) {
 		t.Error(log)
 	}
 }

@@ -43,7 +43,7 @@ func (b *builder) shadow(t *spec.Transform, link *stage.Link) error {
 		kinds = append(kinds, string(kind))
 	}
 	shadow := stage.NewShadow(stage.ShadowConfig{
-		Name: t.Name, Transform: made.Transform, Sample: float64(t.Shadow.Sample), Counter: b.opts.Metrics.Shadow(b.spec.Name, t.Name, kinds...),
+		Name: t.Name, Transform: made.Transform, Sample: t.Shadow.Sample, Counter: b.opts.Metrics.Shadow(b.spec.Name, t.Name, kinds...),
 	})
 	b.closers = append(b.closers, func(context.Context) error { shadow.Close(); return nil })
 	link.Shadow = shadow

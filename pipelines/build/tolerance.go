@@ -13,7 +13,7 @@ func (b *builder) tolerate(links []stage.Link) {
 	for i := range b.spec.Transforms {
 		t := &b.spec.Transforms[i]
 		links[i].Tolerance = stage.NewTolerance(stage.ToleranceConfig{
-			Over: float64(t.Failures.Over), Of: t.Failures.Of, Then: stage.Reaction(t.Failures.Then), Stage: t.Name,
+			Over: t.Failures.Over, Of: t.Failures.Of, Then: stage.Reaction(t.Failures.Then), Stage: t.Name,
 			Logger: b.logger().With("pipeline", b.spec.Name), Degraded: b.opts.Metrics.Transform(b.spec.Name, t.Name).Degraded,
 		})
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/leatstream/leat/core/codec"
+	"github.com/leatstream/leat/core/setting"
 )
 
 const (
@@ -35,7 +36,7 @@ func Diff(before, after []byte) []Line {
 	case isText(before) && isText(after):
 		out = texts(lines(before), lines(after))
 		if !slices.ContainsFunc(out, func(l Line) bool { return l.Mark != Plain }) {
-			out = []Line{{Changed, fmt.Sprintf("what is shown of it is the same (%s before, %s now)", size(len(before)), size(len(after)))}}
+			out = []Line{{Changed, fmt.Sprintf("what is shown of it is the same (%s before, %s now)", setting.Bytes(len(before)).About(), setting.Bytes(len(after)).About())}}
 		}
 	default:
 		out = append(marked(Removed, before), marked(Added, after)...)

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/leatstream/leat/core/setting"
 )
 
 // Bounds of what is shown of one record's data.
@@ -57,7 +59,7 @@ func lines(p []byte) []string {
 		if len(p) > maxHead {
 			head += "…"
 		}
-		return []string{fmt.Sprintf("binary, %s: %s", size(len(p)), head)}
+		return []string{fmt.Sprintf("binary, %s: %s", setting.Bytes(len(p)).About(), head)}
 	}
 	text := bytes.TrimSuffix(p, []byte("\n"))
 	if len(text) > oneLine && len(text) <= maxText {
@@ -78,7 +80,7 @@ func lines(p []byte) []string {
 		all[i] = Printable(all[i])
 	}
 	if cut {
-		all = append(all, fmt.Sprintf("… (%s in all)", size(len(p))))
+		all = append(all, fmt.Sprintf("… (%s in all)", setting.Bytes(len(p)).About()))
 	}
 	return all
 }
@@ -115,14 +117,4 @@ func Printable(s string) string {
 // unprintable includes the characters that turn the direction of text around.
 func unprintable(r rune) bool {
 	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
-}
-
-func size(n int) string {
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	if n < 1<<20 {
-		return fmt.Sprintf("%.1f KiB", float64(n)/1024)
-	}
-	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
 }

@@ -23,10 +23,10 @@ func TestDataIsShownForPeople(t *testing.T) {
 		{long, "  {\n    \"a\": \"" + strings.Repeat("x", 100) + "\",\n    \"b\": [\n      1\n    ]\n  }\n"},
 		{"one\ntwo\n", "  one\n  two\n"},
 		{"", "  \n"},
-		{"\x1f\x8b\x08\x00", "  binary, 4 B: 1f8b0800\n"},
-		{strings.Repeat("\x00", 2000), "  binary, 2.0 KiB: " + strings.Repeat("00", 32) + "…\n"},
-		{strings.Repeat("l\n", 50), strings.Repeat("  l\n", 40) + "  … (100 B in all)\n"},
-		{strings.Repeat("x", 10_000), "  " + strings.Repeat("x", 8192) + "\n  … (9.8 KiB in all)\n"},
+		{"\x1f\x8b\x08\x00", "  binary, 4B: 1f8b0800\n"},
+		{strings.Repeat("\x00", 2000), "  binary, 1.95KiB: " + strings.Repeat("00", 32) + "…\n"},
+		{strings.Repeat("l\n", 50), strings.Repeat("  l\n", 40) + "  … (100B in all)\n"},
+		{strings.Repeat("x", 10_000), "  " + strings.Repeat("x", 8192) + "\n  … (9.77KiB in all)\n"},
 	} {
 		if got := text(Data([]byte(test.data))); got != test.want {
 			t.Errorf("%.40q:\n got %q\nwant %q", test.data, got, test.want)
@@ -68,9 +68,9 @@ func TestDifferencesOfJSONAreThoseOfFields(t *testing.T) {
 		{`9007199254740993`, `9007199254740992`, "  - 9007199254740993\n  + 9007199254740992\n"},
 		{`a,b`, `{"a":"b"}`, "  - a,b\n  + {\"a\":\"b\"}\n"},
 		{"one\ntwo\nthree\n", "one\n2\nthree\nfour\n", "    one\n  - two\n  + 2\n    three\n  + four\n"},
-		{"\x00", "text", "  - binary, 1 B: 00\n  + text\n"},
+		{"\x00", "text", "  - binary, 1B: 00\n  + text\n"},
 		{"same", "same", ""},
-		{"x", "x\n", "  ~ what is shown of it is the same (1 B before, 2 B now)\n"},
+		{"x", "x\n", "  ~ what is shown of it is the same (1B before, 2B now)\n"},
 		{`{"a":"` + strings.Repeat("x", 300) + `1"}`, `{"a":"` + strings.Repeat("x", 300) + `2"}`,
 			"  ~ .a: \"" + strings.Repeat("x", 199) + "… -> \"" + strings.Repeat("x", 199) + "…\n"},
 	} {
