@@ -36,23 +36,13 @@ func init() {
 func main() {}
 `
 
-// folder writes files, by name, to a new folder.
+// folder writes files, by name, to a new folder of Go source; without the go command the test ends.
 func folder(t *testing.T, files map[string]string) string {
 	t.Helper()
 	if _, err := exec.LookPath("go"); err != nil {
 		testenv.Missing(t, "no go command")
 	}
-	dir := filepath.Join(t.TempDir(), "my transform") // a space, as users have them
-	for name, text := range files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
+	return write(t, files)
 }
 
 // The cache never has one version of the source for another, also if it is edited while the compiler reads it.
