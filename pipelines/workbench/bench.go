@@ -132,21 +132,24 @@ func (r *Report) look(ctx context.Context, m *wasm.Module, in *record.Batch) err
 	chain := stage.NewChain(stage.Link{Name: "bench", Transform: open{m}})
 	var f stage.Final
 	defer f.Release()
-	if err := chain.Run(ctx, in, &f); err != nil {
-		return err
-	}
-	dropped, failed, n := 0, 0, float64(in.Len())
-	for _, root := range f.Roots {
-		switch {
-		case root.Fail != nil:
-			if failed++; r.FirstFailure == "" {
-				r.FirstFailure = root.Fail.Code + ": " + root.Fail.Reason
+	outs, dropped, failed, n := 0, 0, 0, float64(in.Len())
+	for done := false; !done; done = f.Left() == 0 {
+		if err := chain.Run(ctx, in, &f); err != nil {
+			return err
+		}
+		for _, root := range f.Roots {
+			outs += root.N
+			switch {
+			case root.Fail != nil:
+				if failed++; r.FirstFailure == "" {
+					r.FirstFailure = root.Fail.Code + ": " + root.Fail.Reason
+				}
+			case root.N == 0:
+				dropped++
 			}
-		case root.N == 0:
-			dropped++
 		}
 	}
-	r.OutPerRecord, r.Dropped, r.Failed = float64(len(f.Outs))/n, float64(dropped)/n, float64(failed)/n
+	r.OutPerRecord, r.Dropped, r.Failed = float64(outs)/n, float64(dropped)/n, float64(failed)/n
 	r.Memory = m.Footprint()
 	return nil
 }
