@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/pipelines/build"
 )
@@ -51,6 +52,16 @@ func TestAProblemIsSeenUntilItIsMended(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	w.wantState(&health, "p", "ok", "", "")
+
+	p.replace("p.yaml", strings.Replace(good, "./out", "./in.txt/out", 1)) // where no folder can be
+	if c := w.next(); fault.CodeOf(c.Err) != "sink.file.not_a_directory" || c.Stopped || c.Gap != 0 {
+		t.Errorf("%+v", c)
+	}
+	w.wantState(&health, "p", "degraded", "in.txt", "in.txt")
+	p.replace("p.yaml", good)
+	if c := w.next(); !c.Back {
+		t.Errorf("%+v", c)
+	}
 
 	p.replace("p.yaml", "version: [\n")
 	if c := w.next(); c.Err == nil || c.Pipeline != "" {

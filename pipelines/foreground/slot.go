@@ -37,6 +37,7 @@ type slot struct {
 // run is a version that runs, or has failed.
 type run struct {
 	version *version
+	ready   *engine.Pipeline
 	effect  string // see effect
 	stop    context.CancelCauseFunc
 	ended   chan struct{}
@@ -145,11 +146,13 @@ func (s *slot) replace(ctx context.Context, want *version) *Change {
 		return &Change{Err: err}
 	}
 	results, err := s.test(ctx, want.spec, next.Modules())
+	if err == nil && s.runs() {
+		err = next.Ask(ctx, s.now.ready)
+	}
 	if err != nil {
 		return &Change{Tests: results, Err: errors.Join(err, next.Close(context.WithoutCancel(ctx)))}
 	}
-	e := effect(want, next.Chain())
-	if s.runs() && e != "" && e == s.now.effect {
+	if e := effect(want, next.Chain()); s.runs() && e != "" && e == s.now.effect {
 		s.now.version = want
 		s.back()
 		if err := next.Close(context.WithoutCancel(ctx)); err != nil {
@@ -159,9 +162,7 @@ func (s *slot) replace(ctx context.Context, want *version) *Change {
 	}
 	began, before, ran := time.Now(), s.now, s.runs()
 	s.halt()
-	if err = s.adopt(ctx, want.spec, next.Pipeline); err == nil {
-		s.start(want, e)
-	} else if ran {
+	if err = s.adopt(ctx, want, next.Pipeline); err != nil && ran {
 		if back := s.goBack(ctx, before.version); back != nil {
 			err = errors.Join(err, back)
 		}
@@ -202,32 +203,29 @@ func effect(v *version, c *stage.Chain) string {
 	return text
 }
 
-// adopt makes a version ready and the member's next.
-func (s *slot) adopt(ctx context.Context, of *spec.Pipeline, ready func(context.Context) (*engine.Pipeline, error)) error {
-	pipeline, err := ready(ctx)
+// adopt makes a version ready and starts it.
+func (s *slot) adopt(ctx context.Context, v *version, prepare func(context.Context) (*engine.Pipeline, error)) error {
+	ready, err := prepare(ctx)
 	if err != nil {
 		return err
 	}
-	if err := s.member.adopt(of, pipeline, &s.opts.Build); err != nil {
-		return errors.Join(err, pipeline.Close(context.WithoutCancel(ctx)))
+	if err := s.member.adopt(v.spec, ready, &s.opts.Build); err != nil {
+		return errors.Join(err, ready.Close(context.WithoutCancel(ctx)))
 	}
+	s.start(v, ready)
 	return nil
 }
 
 // goBack starts the version before again, as far as what it was made of is still there.
 func (s *slot) goBack(ctx context.Context, v *version) error {
 	v = &version{v.spec, v.file, sourcesOf(v.spec)}
-	err := s.adopt(ctx, v.spec, func(ctx context.Context) (*engine.Pipeline, error) { return build.Pipeline(ctx, v.spec, s.opts.Build) })
-	if err == nil {
-		s.start(v, effect(v, s.member.ready.Deliveries[0].Chain))
-	}
-	return err
+	return s.adopt(ctx, v, func(ctx context.Context) (*engine.Pipeline, error) { return build.Pipeline(ctx, v.spec, s.opts.Build) })
 }
 
 // start starts the version that the member has adopted.
-func (s *slot) start(v *version, effect string) {
+func (s *slot) start(v *version, ready *engine.Pipeline) {
 	ctx, stop := context.WithCancelCause(s.ctx)
-	r := &run{version: v, effect: effect, stop: stop, ended: make(chan struct{})}
+	r := &run{version: v, ready: ready, effect: effect(v, ready.Deliveries[0].Chain), stop: stop, ended: make(chan struct{})}
 	s.now = r
 	shown := s.shown
 	go func() {

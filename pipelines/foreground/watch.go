@@ -118,7 +118,7 @@ func (g *Group) Watch(ctx context.Context, o WatchOptions) error {
 		first := newSlot(w, m.name)
 		first.shown, first.hide = m.begin(o.Control)
 		first.wanted = o.Seen.versions[m.name]
-		first.start(first.wanted, effect(first.wanted, m.ready.Deliveries[0].Chain))
+		first.start(first.wanted, m.ready)
 		w.slots[m.name] = first
 		w.live.Go(first.loop)
 	}

@@ -147,6 +147,8 @@ type fake struct {
 
 func (f *fake) Modules() map[string]string { return nil }
 
+func (f *fake) Ask(context.Context, *engine.Pipeline) error { return nil }
+
 func (f *fake) Pipeline(ctx context.Context) (*engine.Pipeline, error) {
 	f.b.mu.Lock()
 	err := f.b.untied[f.prefix]

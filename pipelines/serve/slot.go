@@ -51,6 +51,7 @@ type slot struct {
 type run struct {
 	version *version
 	digest  string // of all it was made of
+	ready   *engine.Pipeline
 	stop    context.CancelFunc
 	ended   chan struct{}
 }
@@ -201,12 +202,15 @@ func (s *slot) replace(life, ctx context.Context, want *version, digest string) 
 		return err
 	}
 	if s.opts.Watch && s.now != nil && s.now.digest != digest {
-		if err := s.opts.test(ctx, want.spec, build.Options{Logger: s.log, Modules: next.Modules()}); err != nil {
-			return errors.Join(err, next.Close(context.WithoutCancel(ctx)))
-		}
+		err = s.opts.test(ctx, want.spec, build.Options{Logger: s.log, Modules: next.Modules()})
 	}
-	before := s.now
-	alive := s.runs()
+	before, alive := s.now, s.runs()
+	if err == nil && alive {
+		err = next.Ask(ctx, before.ready)
+	}
+	if err != nil {
+		return errors.Join(err, next.Close(context.WithoutCancel(ctx)))
+	}
 	s.halt()
 	err = s.start(life, ctx, next, &run{version: want, digest: digest})
 	if err == nil || !alive || ctx.Err() != nil {
@@ -230,7 +234,7 @@ func (s *slot) start(life, ctx context.Context, next prepared, r *run) error {
 		return err
 	}
 	ctx, r.stop = context.WithCancel(life)
-	r.ended = make(chan struct{})
+	r.ready, r.ended = ready, make(chan struct{})
 	s.now = r
 	runner := engine.New(*ready, s.opts.Build.Logger)
 	shown, log := s.shown, s.log.With("file", r.version.spec.File)
