@@ -36,9 +36,9 @@ const (
 
 // Costs, in units of fuel. One unit is about one instruction.
 const (
-	costCall         = 3   // beyond the instruction itself: frame and stack check
-	costCallIndirect = 12  // and the checks of the table, and what functions cost that are not charged by themselves
-	costCallImport   = 100 // leaving the guest and coming back
+	costCall         = 3       // beyond the instruction itself: frame and stack check
+	costCallIndirect = maxFree // the checks of the table, and functions that are charged to their callers
+	costCallImport   = 100     // leaving the guest and coming back
 	costDivide       = 6
 	costBulk         = 8
 	costGrowPage     = 2048 // a page's first use: 16 page faults

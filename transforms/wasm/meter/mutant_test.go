@@ -33,6 +33,12 @@ func TestSeededBugsAreCaught(t *testing.T) {
 		{"what lies outside is found too late", "pieces.go", "s.op(opMemorySize, 0, opExtendU)", "s.op(opMemorySize, 0, opExtendU)\n\t\ts.i64(1)\n\t\ts.op(opI64Add)", "Bulk|Pieces"},
 		{"no safepoint", "helper.go", "s.op(opMemoryGrow, 0, opDrop)", "s.op(opDrop)", "Garbage"},
 		{"the stop is ignored", "helper.go", "s.trap(CauseStopped)", "", "Safepoint"},
+		{"a jump back is taken for one that goes forwards", "thread.go", " || t.open[to].id != t.open[loop].id+to-loop", "", "Shapes|Spins|Random"},
+		{"a jump is threaded whatever variable is set", "thread.go", " || t.open[loop].table.local != t.local", "", "Shapes|Spins|Random"},
+		{"a jump is threaded though the variable was set before", "thread.go", "\tt.at = nothing\n", "", "Shapes|Spins|Random"},
+		{"a jump beyond the table is threaded to its first block", "thread.go", "min(uint64(t.constant), uint64(len(table.targets)-1))", "uint64(t.constant)%uint64(len(table.targets))", "Shapes|Spins|Random"},
+		{"what a forward jump has not paid is forgotten", "inject.go", "\t\tj.pay()\n\t}\n\tl.most = max(l.most, j.pending)\n", "\t\tj.pay()\n\t}\n", "NeverLess"},
+		{"what threading skips is free", "thread.go", "const tableCost = 2", "const tableCost = 0", "NeverLess"},
 		{"labels of the rewriter can be named", "instr.go", "in.a = uint64(d.m.index(&d.reader, \"label\", d.depth+1))", "in.a = uint64(d.m.index(&d.reader, \"label\", d.depth+2))", "Hostile"},
 	}
 	mutants = mutants[:min(len(mutants), testenv.Count(1, len(mutants)))]

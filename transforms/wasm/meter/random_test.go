@@ -24,7 +24,10 @@ type program struct {
 	budget int // statements that may still be written
 }
 
-type label struct{ loop, takes bool }
+type label struct {
+	loop, takes bool
+	cases       int // of a loop that begins with a table
+}
 
 func (p *program) op(b ...byte)   { p.b = append(p.b, b...) }
 func (p *program) pick(n int) int { return p.rnd.IntN(n) }
@@ -145,7 +148,11 @@ func (p *program) statement() {
 	if p.budget--; p.budget < 0 {
 		return
 	}
-	switch p.pick(14) {
+	switch p.pick(17) {
+	case 14:
+		p.table()
+	case 15, 16:
+		p.jump()
 	case 0, 1:
 		p.i32(3)
 		p.op(opLocalSet, []byte{0, 2}[p.pick(2)])
@@ -214,6 +221,47 @@ func (p *program) statement() {
 		if p.b[len(p.b)-2] == 10 {
 			p.op(0)
 		}
+	}
+}
+
+// table writes a loop as Go's compiler writes functions: it begins with a table, by which jumps go to the ends of blocks.
+func (p *program) table() {
+	cases := 1 + p.pick(4)
+	p.op(opLoop, 0x40)
+	p.labels = append(p.labels, label{loop: true, cases: cases})
+	for range cases {
+		p.op(opBlock, 0x40)
+		p.labels = append(p.labels, label{})
+	}
+	p.op(opLocalGet, 2, opBrTable, byte(cases))
+	for range cases {
+		p.op(byte(p.pick(cases)))
+	}
+	p.op(byte(p.pick(cases + p.pick(2)))) // the loop itself, rarely
+	for range cases {
+		p.end()
+		p.statements(p.pick(3))
+		p.jump()
+	}
+	p.end()
+}
+
+// jump writes a branch to a loop that begins with a table, as a rule with the variable set to a constant, and only as long as another
+// variable, which it counts down, is not 0.
+func (p *program) jump() {
+	for depth := range p.labels {
+		l := p.labels[len(p.labels)-1-depth]
+		if l.cases == 0 || p.pick(4) == 0 {
+			continue
+		}
+		p.op(opLocalGet, 0, opI32Const, 1, opI32Sub, opLocalTee, 0, opI32Const, 0, 0x4a, opIf, 0x40) // i32.gt_s
+		p.b = appendS(append(p.b, opI32Const), int64(p.pick(l.cases+3)-1))
+		p.op(opLocalSet, []byte{2, 2, 2, 2, 0}[p.pick(5)])
+		if p.pick(6) == 0 {
+			p.op(opNop)
+		}
+		p.op(opBr, byte(depth+1), opEnd)
+		return
 	}
 }
 

@@ -97,7 +97,7 @@ func next(n int32) int32 {
 			sum++
 			i++
 		case 1:
-			for sum%7 != 3 {
+			for uint32(sum)%7 != 3 {
 				sum += 2
 			}
 			state = 3
