@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -280,5 +281,64 @@ func TestBuffersAreSealedAtTheirAgeWhileATransformIsUnderWay(t *testing.T) {
 			}
 		}
 		w.must(r.stop())
+	})
+}
+
+// grumpy fails what is bad, for as long as it is told to.
+type grumpy struct {
+	unchanged
+	mended atomic.Bool
+}
+
+func (g *grumpy) Apply(ctx context.Context, in *record.Batch, out *stage.Output) error {
+	if err := g.unchanged.Apply(ctx, in, out); err != nil || g.mended.Load() {
+		return err
+	}
+	for i := range in.Records {
+		if strings.HasPrefix(string(in.Records[i].Data), "bad") {
+			out.Results[i] = stage.Result{Status: stage.Failed, Code: "test.bad", Reason: "it is bad"}
+		}
+	}
+	return nil
+}
+
+// A stage that rests holds its records back, and not what was ready before it; the log says that it rests, and until when.
+func TestADeliveryWaitsWhileAStageRests(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		tr := &grumpy{}
+		w.cfg.BufferInterval = 5 * time.Second
+		w.cfg.Chain = stage.NewChain(stage.Link{Name: "check", Transform: tr, Tolerance: stage.NewTolerance(stage.ToleranceConfig{
+			Stage: "check", Over: 0.1, Of: 100, Then: stage.Pause,
+		})})
+		r := w.start()
+		w.put(0, "k", "early")
+		time.Sleep(2 * pollEvery)
+		want := []string{"early"}
+		for i := range 50 {
+			want = append(want, fmt.Sprint("bad", i))
+		}
+		w.put(0, "k", want[1:]...)
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		select {
+		case err := <-r.result:
+			t.Fatalf("the delivery has ended: %v", err)
+		default:
+		}
+		if got := r.Stats(); got.Delivered != 1 || got.Pending != 50 {
+			t.Errorf("%+v", got.Counts)
+		}
+		said := w.said.String()
+		if n := strings.Count(said, "records wait in the stream while a stage rests"); n < 2 || n > 12 || !strings.Contains(said, "a few are tried again in 1s:") {
+			t.Errorf("%d lines say that records wait\n%s", n, said)
+		}
+		tr.mended.Store(true)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if got := r.Stats(); got.Delivered != 51 || got.Dead != 0 {
+			t.Errorf("%+v", got.Counts)
+		}
+		w.must(r.stop())
+		w.main.wantLines(t, want)
 	})
 }

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"sort"
 	"sync"
@@ -16,6 +17,9 @@ import (
 // job is one batch on its way from the reader through a worker to the collector.
 type job struct {
 	batch   *record.Batch
+	rest    record.Batch // the batch from base on, which the chain is asked about; up to next is known what becomes of it
+	base    int
+	next    int
 	expired coverage // positions that expired unread
 	drains  []*drain // requests that travel behind the records they cover
 
@@ -74,6 +78,7 @@ func newJob() *job {
 func (j *job) release() {
 	j.batch.Release()
 	j.batch, j.drains, j.err = nil, nil, nil
+	j.rest.Records, j.base, j.next = nil, 0, 0
 	j.clear()
 	jobs.Put(j)
 }
@@ -205,13 +210,41 @@ func (s *share) next(at int, room int64, empty bool) (end int, k *block) {
 	return at + n, nil
 }
 
-// apply transforms the next part of a batch.
+// tryPause is the time between two tries of a stage that rests and that another batch is just trying.
+const tryPause = 250 * time.Millisecond
+
+// run transforms the next part of a batch. While a stage rests, because it has failed too many records, it waits, and the
+// chain waits until the stage may be tried: what has been collected is sealed and delivered as ever.
+func (d *Delivery) run(ctx context.Context, j *job, f *stage.Final) error {
+	if f.Left() == 0 {
+		j.base, j.rest.Records = 0, j.batch.Records
+	}
+	for {
+		err := d.cfg.Chain.Run(ctx, &j.rest, f)
+		if err == nil {
+			j.next = j.base + f.From + len(f.Roots)
+			return nil
+		}
+		if fault.CodeOf(err) != stage.CodePaused {
+			return err
+		}
+		j.base, j.rest.Records = j.next, j.batch.Records[j.next:]
+		d.complaints.Log(d.log, slog.LevelWarn, "stage", "records wait in the stream while a stage rests", err)
+		select {
+		case <-time.After(tryPause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// apply transforms the next part of a batch, and shares it out.
 func (d *Delivery) apply(ctx context.Context, j *job, f *stage.Final) error {
-	if err := d.cfg.Chain.Run(ctx, j.batch, f); err != nil {
+	if err := d.run(ctx, j, f); err != nil {
 		return err
 	}
 	for i := range f.Roots {
-		root, input := &f.Roots[i], f.From+i
+		root, input := &f.Roots[i], j.base+f.From+i
 		in := &j.batch.Records[input]
 		switch {
 		case root.Fail != nil:

@@ -104,8 +104,12 @@ func (t *Tolerance) Check() error {
 
 // complaint describes the state; t.mu is held.
 func (t *Tolerance) complaint(class fault.Class, code string) error {
+	again := "now"
+	if wait := time.Until(t.next).Round(time.Second / 10); wait > 0 {
+		again = "in " + wait.String()
+	}
 	does := map[Reaction]string{
-		Continue: "it goes on", Pause: "it rests, and the records stay in the stream", StopPipeline: "the pipeline stops",
+		Continue: "it goes on", Pause: "it rests, its records stay in the stream, and a few are tried again " + again, StopPipeline: "the pipeline stops",
 	}[t.cfg.Then]
 	return fault.New(class, code, "stage %s fails %s of its records, more than the %s of %d that it may; %s: %s: %s",
 		t.cfg.Stage, t.share.About(), t.cfg.Over, t.cfg.Of, does, t.last.Code, t.last.Reason).
