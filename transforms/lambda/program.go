@@ -110,9 +110,12 @@ func (r *run) failure(ctx context.Context, err error, timeout time.Duration, mod
 	return e
 }
 
+// maxSaid bounds what a message repeats of standard error, in bytes: with it, the message fits into the reason of a dead letter.
+const maxSaid = 900
+
 // said is what the process wrote to standard error, for the end of a message.
 func said(p process) string {
-	if text := p.stderr().Text(); text != "" {
+	if text := p.stderr().Text(maxSaid); text != "" {
 		return ": " + text
 	}
 	return ""

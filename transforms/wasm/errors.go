@@ -107,7 +107,7 @@ func (i *instance) timeout(name string) *fault.Error {
 func (i *instance) said() string {
 	text := i.failure
 	if text == "" {
-		text, _, _ = strings.Cut(i.stderr.head.String(), "\n\n")
+		text, _, _ = strings.Cut(i.stderr.Head(), "\n\n")
 	}
 	if text = strings.TrimSpace(strings.ToValidUTF8(text, "")); text == "" {
 		return ""

@@ -13,6 +13,7 @@ import (
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/transforms/internal/printed"
 	"github.com/leatstream/leat/transforms/wasm/abi"
 	"github.com/leatstream/leat/transforms/wasm/meter"
 )
@@ -38,7 +39,7 @@ type instance struct {
 	within context.Context // of the current call
 	until  time.Time       // when its time is over, unless the guard is None
 
-	stdout, stderr guestStream
+	stdout, stderr *printed.Stream
 	failure        string // what leat.fail said during the current call
 
 	stack  [2]uint64
@@ -50,12 +51,9 @@ type instance struct {
 // instantiate makes an instance and configures it.
 func (m *Module) instantiate(ctx context.Context) (*instance, error) {
 	start := time.Now()
-	i := &instance{
-		m:      m,
-		stdout: guestStream{log: m.log, name: "stdout", level: slog.LevelInfo},
-		stderr: guestStream{log: m.log, name: "stderr", level: slog.LevelWarn},
-	}
-	i.stdout.check, i.stderr.check = i.checkTime, i.checkTime
+	i := &instance{m: m}
+	i.stdout = printed.NewStream(m.log, slog.LevelInfo, "stdout").Checked(i.checkTime)
+	i.stderr = printed.NewStream(m.log, slog.LevelWarn, "stderr").Checked(i.checkTime)
 	guarded, cancel := i.guard(ctx)
 	defer cancel()
 	mod, err := m.newInstance(experimental.WithMemoryAllocator(guarded, allocator{i}), i, m.moduleConfig(i))
@@ -214,8 +212,7 @@ func (i *instance) allocate(ctx context.Context, n int) (ptr uint32, refused boo
 // call calls f with i.stack as parameters and leaves its result there. The error is about the module, unless ctx is done.
 func (i *instance) call(ctx context.Context, name string, f api.Function) error {
 	i.failure = ""
-	i.stdout.head.Reset()
-	i.stderr.head.Reset()
+	i.stderr.Forget()
 	guarded, cancel := i.guard(ctx)
 	defer cancel()
 	end := func() uint64 { return 0 }
@@ -231,8 +228,8 @@ func (i *instance) call(ctx context.Context, name string, f api.Function) error 
 			i.m.cfg.Spent(spent, bytes)
 		}
 	}
-	i.stdout.flush()
-	i.stderr.flush()
+	i.stdout.Flush()
+	i.stderr.Flush()
 	if err == nil {
 		return nil
 	}

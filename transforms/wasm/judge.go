@@ -3,13 +3,11 @@ package wasm
 import (
 	"context"
 	"encoding/binary"
-	"log/slog"
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/stage"
-	"github.com/leatstream/leat/transforms/internal/printed"
 )
 
 // judge finds out which records break their call, in an instance of its own whose state is put back after each trial: that
@@ -87,8 +85,8 @@ func (j *judge) appoint(ctx context.Context, m *Module) error {
 		return err
 	}
 	i.quiet = true // what the records make it say has been said
-	i.stdout.log = printed.NewLog(slog.New(slog.DiscardHandler))
-	i.stderr.log = i.stdout.log
+	i.stdout.Mute()
+	i.stderr.Mute()
 	i.save(true)
 	j.i = i
 	return nil

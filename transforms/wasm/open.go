@@ -202,7 +202,7 @@ func (m *Module) moduleConfig(i *instance) wazero.ModuleConfig {
 	return wazero.NewModuleConfig().
 		WithName(""). // any number of instances
 		WithStartFunctions().
-		WithStdout(&i.stdout).WithStderr(&i.stderr).
+		WithStdout(i.stdout).WithStderr(i.stderr).
 		WithRandSource(randomness{i}).
 		WithSysWalltime().WithSysNanotime().
 		WithNanosleep(i.nap)

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -18,7 +19,7 @@ const (
 	// MaxLine is how much of a line is kept, in bytes.
 	MaxLine = 4 << 10
 	// maxHead and maxTail bound what a Stream remembers, in bytes: the beginning and the end.
-	maxHead = 512
+	maxHead = 1 << 10
 	maxTail = 1 << 10
 	// maxHeld bounds the lines that a Stream holds back, in bytes.
 	maxHeld = 16 << 10
@@ -70,9 +71,10 @@ func (g *Log) leaveOut(lines int) {
 // Stream is one of the outputs of one process: an [io.Writer] whose lines go to a log, and which remembers some of what was
 // written to it.
 type Stream struct {
-	log    *Log
+	log    *Log // nil logs nothing
 	source string
 	level  slog.Level
+	check  func() // nil, or called between lines
 
 	mu         sync.Mutex
 	line       []byte
@@ -88,16 +90,35 @@ func NewStream(log *Log, level slog.Level, source string) *Stream {
 	return &Stream{log: log, level: level, source: source}
 }
 
+// Checked makes s call check for each write and between its lines, of which one write may have millions; check may panic. It returns s.
+func (s *Stream) Checked(check func()) *Stream {
+	s.check = check
+	return s
+}
+
+// Mute makes s log nothing from now on.
+func (s *Stream) Mute() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.log = nil
+}
+
 // Write implements io.Writer. It never fails.
 func (s *Stream) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.check != nil {
+		s.check()
+	}
 	s.remember(p)
 	for rest := p; len(rest) > 0; {
 		line, after, ended := bytes.Cut(rest, []byte{'\n'})
 		s.line = append(s.line, line[:min(len(line), MaxLine-len(s.line))]...)
 		if ended {
 			s.flush()
+			if s.check != nil {
+				s.check()
+			}
 		}
 		rest = after
 	}
@@ -124,7 +145,8 @@ func (s *Stream) Flush() {
 }
 
 func (s *Stream) flush() {
-	if len(s.line) == 0 {
+	if len(s.line) == 0 || s.log == nil {
+		s.line = s.line[:0]
 		return
 	}
 	line := string(s.line)
@@ -160,7 +182,7 @@ func (s *Stream) End(err error, repeats bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.flush()
-	if err != nil && (repeats || !s.cut && strings.Contains(err.Error(), s.text())) {
+	if err != nil && (repeats || !s.cut && strings.Contains(err.Error(), clean(s.head, s.tail))) {
 		s.log.leaveOut(len(s.held))
 		s.held = nil
 	}
@@ -178,17 +200,25 @@ func (s *Stream) forget() {
 	s.head, s.tail, s.cut = s.head[:0], s.tail[:0], false
 }
 
-// Text is what was written since the last Forget; of much, the beginning and the end.
-func (s *Stream) Text() string {
+// Head is the first of what was written since the last Forget.
+func (s *Stream) Head() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.text()
+	return clean(s.head)
 }
 
-func (s *Stream) text() string {
-	between := ""
-	if s.cut {
-		between = " … "
+// Text is what was written since the last Forget; of more than most bytes, the beginning and, twice as much, the end.
+func (s *Stream) Text(most int) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.head)+len(s.tail) <= most && !s.cut {
+		return clean(s.head, s.tail)
 	}
-	return strings.TrimSpace(strings.ToValidUTF8(string(s.head)+between+string(s.tail), ""))
+	all := slices.Concat(s.head, s.tail)
+	head := most / 3
+	return clean(all[:min(head, len(s.head))], []byte(" … "), all[max(0, len(all)-(most-head)):])
+}
+
+func clean(parts ...[]byte) string {
+	return strings.TrimSpace(strings.ToValidUTF8(string(slices.Concat(parts...)), ""))
 }
