@@ -332,9 +332,14 @@ func TestCancellingABuildEndsTheCompilerAndItsChildren(t *testing.T) {
 	bin := t.TempDir()
 	pids := filepath.Join(bin, "pid")
 	script(t, bin, `if [ "$1" = env ]; then echo go1.26.0; exit; fi
+mktemp -d || exit 1
+mkdir "${GOTMPDIR:?}/more" || exit 1
 sleep 600 & echo $! > `+pids+`
 wait`)
 	t.Setenv("PATH", bin+":/usr/bin:/bin")
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	t.Setenv("GOTMPDIR", temp)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		for {
@@ -370,8 +375,10 @@ wait`)
 	if stat, err := os.ReadFile(filepath.Join("/proc", strings.TrimSpace(string(b)), "stat")); err == nil && !strings.Contains(string(stat), ") Z ") && syscall.Kill(pid, 0) == nil {
 		t.Errorf("the compiler's child %d runs on", pid)
 	}
-	if left, _ := filepath.Glob(filepath.Join(cache, "*.wasm")); left != nil {
-		t.Errorf("a cancelled build left %v", left)
+	for _, pattern := range []string{filepath.Join(cache, "*.wasm"), filepath.Join(cache, "work-*"), filepath.Join(temp, "*")} {
+		if left, _ := filepath.Glob(pattern); left != nil {
+			t.Errorf("a cancelled build left %v", left)
+		}
 	}
 }
 

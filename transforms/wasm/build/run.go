@@ -41,6 +41,8 @@ type command struct {
 func (j *job) run(ctx context.Context, c command) error {
 	cmd := exec.CommandContext(ctx, c.path, c.args...)
 	cmd.Dir, cmd.Env = c.dir, append(os.Environ(), c.env...)
+	// A compiler that is killed leaves its temporary files: they are in the folder that is removed.
+	cmd.Env = append(cmd.Env, "TMPDIR="+j.work, "GOTMPDIR="+j.work)
 	if c.dir == "" {
 		cmd.Dir = j.dir
 	}
