@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -20,7 +22,7 @@ type dryRunCmd struct {
 	From  string   `help:"Where to start in the stream: trim_horizon (the oldest record), latest (the newest, as many as --limit), checkpoint (where the pipeline would go on) or a time in RFC 3339." default:"trim_horizon"`
 	Limit int      `help:"Most records to read." default:"20"`
 	All   bool     `help:"Read all records, whatever --limit says."`
-	Input string   `help:"Read the lines of a file in place of the stream; - is standard input." placeholder:"FILE"`
+	Input string   `help:"Read a file or a pipe in place of the stream, as the first of the pipeline's files is read; - is standard input." placeholder:"FILE"`
 	Sink  string   `help:"Look at this sink alone." placeholder:"NAME"`
 	Quiet bool     `short:"q" help:"Show the summary alone."`
 	Data  string   `help:"Data directory that has the stream." default:"./leat-data"`
@@ -30,7 +32,7 @@ type dryRunCmd struct {
 
 // Help is shown by leat dry-run --help.
 func (dryRunCmd) Help() string {
-	return `Sends real records through the pipeline's transforms, partition keys, prefixes and formats, and prints where each would go. The records are those of the pipeline's stream in the data directory, also while a leat that runs writes it; if there is no such stream, those of the files that feed the pipeline.
+	return `Sends real records through the pipeline's transforms, partition keys, prefixes and formats, and prints where each would go, or which stage ends it. The records are those of the pipeline's stream in the data directory, also while a leat that runs writes it; if there is no such stream, those of the files that feed the pipeline.
 
 Nothing is delivered, and nothing in the data directory changes: no stream is made, no checkpoint moves. Transforms do run; one that asks an endpoint asks it. The number of objects is what there would be had the records been delivered as they arrived.
 
@@ -106,7 +108,7 @@ func (c *dryRunCmd) pipeline(a *app, j *job, p *spec.Pipeline, o dryrun.Options)
 	}
 	sum, err := dryrun.Run(j.ctx, p, o)
 	j.status.Clear()
-	if sum == nil || j.ctx.Err() != nil {
+	if sum == nil {
 		if fault.CodeOf(err) == dryrun.CodeNoSink {
 			err = &exitError{exitUsage, err}
 		}
@@ -132,10 +134,27 @@ func printDryRun(a *app, sum *dryrun.Summary, gap bool) error {
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "SINK\tDELIVERED\tDROPPED\tDEAD\tOUTPUTS\tBYTES\tPREFIXES\tOBJECTS\t")
 	for _, s := range sum.Sinks {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\t%d\t~%d\t\n", s.Sink, s.Delivered, s.Dropped, s.Dead, s.Outputs, sizeText(s.Bytes), s.Prefixes, s.Objects)
+		prefixes, objects := "-", "-"
+		if s.Objects > 0 {
+			prefixes, objects = strconv.Itoa(s.Prefixes), "~"+strconv.Itoa(s.Objects)
+		}
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t\n", s.Sink, s.Delivered, s.Dropped, s.Dead, s.Outputs, sizeText(s.Bytes), prefixes, objects)
 	}
 	if err := w.Flush(); err != nil {
 		return err
+	}
+	for i := 0; i < len(sum.Sinks); {
+		s := &sum.Sinks[i]
+		names := s.Sink
+		for i++; i < len(sum.Sinks) && slices.Equal(s.Stages, sum.Sinks[i].Stages); i++ {
+			names += ", " + sum.Sinks[i].Sink
+		}
+		for _, st := range s.Stages {
+			fmt.Fprintf(&table, "%s: stage %s: %d dropped, %d dead\n", names, st.Stage, st.Dropped, st.Dead)
+		}
+	}
+	if sum.LongLines > 0 {
+		fmt.Fprintf(&table, "%s passed over, too long to become a record\n", view.Count(sum.LongLines, "line"))
 	}
 	_, err := fmt.Fprint(a.stdout, table.String())
 	return err

@@ -168,14 +168,13 @@ func Run(ctx context.Context, p *spec.Pipeline, o Options) (_ *Summary, err erro
 		return nil, err
 	}
 	err = r.read(ctx)
-	if r.summary.Source == "" {
-		return nil, err
-	}
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
 	if fault.CodeOf(err) == stage.CodeStopped {
 		r.summary.Stopped = err.Error()
+	} else if err != nil && r.summary.Records == 0 {
+		return nil, err
 	}
 	for _, s := range r.sinks {
 		s.Stages = slices.DeleteFunc(s.Stages, func(st StageSummary) bool { return st.Dropped+st.Dead == 0 })

@@ -34,7 +34,7 @@ func (f *Feeder) Read(ctx context.Context, name string, r io.Reader) error {
 		window := buf[:have]
 		if start == 0 {
 			if err := refuse(window); err != nil {
-				return err
+				return fault.New(fault.ClassOf(err), fault.CodeOf(err), "%s: %w", name, err)
 			}
 		}
 		for {
