@@ -59,7 +59,7 @@ func (j *job) run(ctx context.Context, c command) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	text := j.asTheUserWrites(printed.String(), c.aliases)
+	text := j.asTheUserWrites(printed.String(), append(c.aliases, j.work+string(filepath.Separator), ""))
 	if text == "" {
 		text = err.Error()
 	}
