@@ -36,6 +36,9 @@ func (b *builder) lambda(t *spec.Transform, metrics *observe.TransformMetrics, l
 			return placed(t.Lambda.PlaceOf("wasi"), err)
 		}
 	}
+	if t.Lambda.URL == "" && b.opts.Progress != nil {
+		b.opts.Progress("trying the handler of " + t.Name)
+	}
 	tr, err := t.Lambda.Open(b.ctx, env)
 	if err != nil {
 		return err

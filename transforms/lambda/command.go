@@ -65,7 +65,7 @@ func (t *Transform) probe(ctx context.Context, h handler) error {
 	limited, cancel := context.WithTimeoutCause(ctx, t.cfg.Timeout.Std(), errTimeout)
 	defer cancel()
 	err := h.ask(limited, e, func(response []byte) error {
-		if err := e.decoding.parse(response); fault.CodeOf(err) == CodeNotJSON {
+		if err := e.decoding.parse(response, 0); fault.CodeOf(err) == CodeNotJSON {
 			return err
 		}
 		return nil

@@ -15,7 +15,7 @@ import (
 // about the event as a whole, and out is then as it was.
 func (e *event) decode(response []byte, recs []record.Record, base int, out *stage.Output) error {
 	d := &e.decoding
-	if err := d.parse(response); err != nil {
+	if err := d.parse(response, len(recs)); err != nil {
 		return err
 	}
 	if err := d.match(e, len(recs)); err != nil {
@@ -72,7 +72,7 @@ func (d *decoding) match(e *event, n int) error {
 	// one by one, the records show whose it is.
 	if strays > n-found {
 		return fault.New(fault.Permanent, CodeIDUnknown, "the response to %d records has %d that answer none of them%s", n, strays, d.stray()).
-			WithHint("a handler returns each recordId that it got once; it cannot make several records of one")
+			WithHint(onlyIDs)
 	}
 	return nil
 }

@@ -39,24 +39,32 @@ type decoding struct {
 	byID  map[string]int32
 }
 
+const onlyIDs = "a handler returns each recordId that it got once; it cannot make several records of one"
+
 const onlyResponses = "standard output is for responses alone; a handler that prints something else has to print it to standard error"
 
-// parse reads a response. Its errors are about the response as a whole. The answers point into text.
-func (d *decoding) parse(text []byte) error {
+// maxAnswers is how many answers to n records are read. More are no use, and 6 MiB of them would take 300 MiB of memory.
+func maxAnswers(n int) int { return 2*n + 1000 }
+
+// parse reads a response to n records. Its errors are about the response as a whole. The answers point into text.
+func (d *decoding) parse(text []byte, n int) error {
 	clear(d.answers)
 	d.answers = d.answers[:0]
 	s := scanner{b: text}
 	var failure, failureType []byte
 	failed, records := false, false
 	what := ""
-	ok := false
+	ok, many := false, false
 	if s.space() == '{' {
 		ok = s.object(func(key []byte) bool {
 			switch {
 			case string(key) == "records" && s.space() == '[':
 				records = true
 				d.answers = d.answers[:0] // of a key that repeats, the last counts
-				return s.list(func() bool { return d.answer(&s) })
+				return s.list(func() bool {
+					many = len(d.answers) >= maxAnswers(n)
+					return !many && d.answer(&s)
+				})
 			case string(key) == "records":
 				from := s.at
 				if !s.skip() {
@@ -83,6 +91,9 @@ func (d *decoding) parse(text []byte) error {
 		what = "it is not an object"
 	}
 	switch s.space(); {
+	case many:
+		return fault.New(fault.Permanent, CodeIDUnknown, "the response to %d records has more than %d, and cannot be the response to them", n, len(d.answers)).
+			WithHint(onlyIDs)
 	case len(bytes.TrimSpace(text)) == 0:
 		return fault.New(fault.Permanent, CodeNotJSON, "the handler returned nothing").
 			WithHint("it has to write a response, {\"records\": […]}, to its standard output, and to flush it")

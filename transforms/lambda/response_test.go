@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -99,6 +100,32 @@ func TestMessagesShowLittleOfWhatTheHandlerWrote(t *testing.T) {
 	} {
 		if _, err := decode(t, 1, response); err == nil || len(err.Error()) > 1200 {
 			t.Errorf("%.20s: an error of %d bytes", response, len(fmt.Sprint(err)))
+		}
+	}
+}
+
+// A response of any kind takes little more memory than its text.
+func TestResponsesTakeLittleMemory(t *testing.T) {
+	for part, code := range map[string]string{
+		`{},`: CodeIDUnknown, `0,`: CodeIDUnknown, `{"recordId":"$0"},`: CodeIDUnknown, `{"recordId":"","metadata":{"partitionKeys":{"":"","a":"","b":""}}},`: CodeIDUnknown,
+		`{"recordId":"$0","metadata":{"partitionKeys":{` + strings.Repeat(`"":"",`, 1_000_000) + `"":""}}},`: CodeUnknownResult,
+	} {
+		e, recs := eventOf(1)
+		part = strings.ReplaceAll(part, "$0", string(e.id(0)))
+		response := []byte(`{"records":[` + strings.Repeat(part, (MaxPayload-20)/len(part)))
+		response = append(response[:len(response)-1], "]}"...)
+		var out stage.Output
+		out.Reset()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		err := e.decode(response, recs, 0, &out)
+		runtime.ReadMemStats(&after)
+		got := fault.CodeOf(err)
+		if err == nil {
+			got = out.Results[0].Code
+		}
+		if grown := (after.TotalAlloc - before.TotalAlloc) >> 20; got != code || grown > 32 {
+			t.Errorf("%.40s: %s, %.200v, %d MiB", part, got, err, grown)
 		}
 	}
 }
