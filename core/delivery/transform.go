@@ -111,6 +111,9 @@ func (s *share) reset() {
 	*s = share{data: data, ends: s.ends[:0], roots: s.roots[:0], parts: s.parts[:0]}
 }
 
+// finals keep the memory of chains from batch to batch, for as long as the garbage collector thinks fit.
+var finals = sync.Pool{New: func() any { return new(stage.Final) }}
+
 // maxWaiting is the most framed bytes that a worker leaves waiting for the collector when it goes on to another batch.
 const maxWaiting = 2 << 20
 
@@ -118,30 +121,29 @@ const maxWaiting = 2 << 20
 // holds one part at most, besides small ones that wait for the batches before theirs.
 func (d *Delivery) transform(ctx context.Context) {
 	var p press
-	var f stage.Final
-	defer f.Release()
 	for j := range d.work {
-		for more := true; more; {
-			framed := 0
+		f, taken := finals.Get().(*stage.Final), j.taken
+		for {
 			if j.err = ctx.Err(); j.err == nil {
-				j.err = d.apply(ctx, j, &f)
+				j.err = d.apply(ctx, j, f, &p)
 			}
-			if more = j.err == nil && f.Left() > 0; j.err == nil {
-				for _, s := range j.shares {
-					s.compress(d.compression(s.dead), &p)
-					framed += len(s.data)
-				}
+			if j.err != nil || f.Left() == 0 {
+				break
 			}
-			taken := j.taken
-			j.made <- more // without more the job is the collector's from here on
-			if more || framed > maxWaiting {
-				<-taken
-			}
-			if more {
-				j.clear()
-			}
+			j.made <- true
+			<-taken
+			j.clear()
 		}
 		f.Reset()
+		finals.Put(f)
+		framed := 0
+		for _, s := range j.shares {
+			framed += len(s.data)
+		}
+		j.made <- false // the job is the collector's from here on
+		if framed > maxWaiting {
+			<-taken
+		}
 	}
 }
 
@@ -238,8 +240,8 @@ func (d *Delivery) run(ctx context.Context, j *job, f *stage.Final) error {
 	}
 }
 
-// apply transforms the next part of a batch, and shares it out.
-func (d *Delivery) apply(ctx context.Context, j *job, f *stage.Final) error {
+// apply transforms the next part of a batch, shares it out and compresses it.
+func (d *Delivery) apply(ctx context.Context, j *job, f *stage.Final, p *press) error {
 	if err := d.run(ctx, j, f); err != nil {
 		return err
 	}
@@ -258,6 +260,9 @@ func (d *Delivery) apply(ctx context.Context, j *job, f *stage.Final) error {
 				d.bury(j, input, deadLetter{code: fault.CodeOf(err), reason: err.Error()})
 			}
 		}
+	}
+	for _, s := range j.shares {
+		s.compress(d.compression(s.dead), p)
 	}
 	return nil
 }
