@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/setting"
-
 	"github.com/leatstream/leat/internal/testenv"
 )
 
@@ -139,5 +139,36 @@ func TestNoHandlerOutlivesLeatThatIsKilled(t *testing.T) {
 	_ = cmd.Wait() // killed
 	for _, pid := range pids {
 		waitGone(t, pid)
+	}
+}
+
+func TestProcessesThatEndLeaveNothingOpen(t *testing.T) {
+	needProc(t)
+	open := func() int {
+		files, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(files)
+	}
+	for _, mode := range []string{Stream, Once} {
+		cfg := shell(mode, `read x; case $x in *'"records":[]'*) echo "$x";; *) echo bad >&2; exit 1;; esac`)
+		cfg.Retries = 0
+		tr, err := cfg.Open(context.Background(), Env{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := open()
+		for range 50 {
+			if _, err := ask(tr, "a"); fault.CodeOf(err) != CodeExited {
+				t.Fatalf("%s: %v", mode, err)
+			}
+		}
+		if err := tr.Close(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if after := open(); after > before {
+			t.Errorf("%s: %d files are open, and were %d", mode, after, before)
+		}
 	}
 }
