@@ -135,15 +135,18 @@ func (j *injector) set(n int64) {
 }
 
 // pay takes what is pending from the counting variable.
-func (j *injector) pay() {
-	if j.pending == 0 || !j.plan.counts {
+func (j *injector) pay() { j.payBut(0) }
+
+// payBut leaves so much pending. If less is, the variable gets the difference.
+func (j *injector) payBut(rest int64) {
+	if j.pending == rest || !j.plan.counts {
 		return
 	}
 	j.out = appendU(append(j.out, opLocalGet), j.local)
-	j.out = appendS(append(j.out, opI64Const), j.pending)
+	j.out = appendS(append(j.out, opI64Const), j.pending-rest)
 	j.out = append(j.out, opI64Sub)
 	j.out = appendU(append(j.out, opLocalSet), j.local)
-	j.pending = 0
+	j.pending = rest
 }
 
 // solvent begins an if whose condition is that the advance is not spent.
@@ -208,12 +211,14 @@ func (j *injector) instruction(in *instr) {
 
 func (j *injector) label(depth uint64) *mergePoint { return &j.labels[len(j.labels)-1-int(depth)] }
 
-// open begins a block. A loop begins with nothing pending, whichever way it is entered.
+// open begins a block. What is pending where a loop begins is pending as well after each branch back to it, if it is little.
 func (j *injector) open(in *instr) {
 	l := mergePoint{op: in.op, enter: j.pending}
 	if in.op == opLoop {
-		j.pay()
-		l.enter = 0
+		if j.pending > threshold {
+			j.pay()
+			l.enter = 0
+		}
 		l.takes = int64(in.a) >= 0
 	}
 	j.out = in.append(j.out)
@@ -253,7 +258,7 @@ func (j *injector) branch(in *instr) (done bool) {
 		j.meet(l)
 		return false
 	case l.takes: // its values are on the stack, where an if cannot reach them
-		j.pay()
+		j.payBut(l.enter)
 		j.checkLocal()
 		return false
 	}
@@ -262,7 +267,7 @@ func (j *injector) branch(in *instr) (done bool) {
 		j.out = append(j.out, opIf, 0x40)
 		depth++
 	}
-	j.pay()
+	j.payBut(l.enter)
 	j.solvent()
 	j.out = appendU(append(j.out, opBr), depth+1)
 	j.out = append(j.out, opEnd)
