@@ -90,6 +90,8 @@ const (
 	EventRecord = "record"
 	// EventSkipped counts records that passed and are not shown.
 	EventSkipped = "skipped"
+	// EventUndecided counts records of which it cannot be said whether the request's condition holds.
+	EventUndecided = "undecided"
 	// EventStopped says that the pipeline has stopped; it may start again, in another version.
 	EventStopped = "stopped"
 	// EventStarted says that it has.
@@ -106,9 +108,10 @@ type Event struct {
 	Stage    string `json:"stage,omitempty"`
 	Side     string `json:"side,omitempty"`
 	Sink     string `json:"sink,omitempty"`
-	// Records is the number of EventSkipped.
+	// Records is the number of EventSkipped and EventUndecided, since the last of the kind.
 	Records uint64 `json:"records,omitempty"`
-	// Message is a sentence: of EventEnded, and of EventStopped if something is wrong.
+	// Message is a sentence: of EventEnded, of EventUndecided why the first of all could not be decided, and of EventStopped if something is
+	// wrong.
 	Message string `json:"message,omitempty"`
 
 	*Record
@@ -134,10 +137,12 @@ type Record struct {
 type Fate struct {
 	Status string         `json:"status"` // ok, unchanged, dropped or failed
 	Out    []view.Payload `json:"out,omitempty"`
-	// FailedIn, Code and Reason say where and why it failed.
-	FailedIn string `json:"failed_in,omitempty"`
-	Code     string `json:"code,omitempty"`
-	Reason   string `json:"reason,omitempty"`
+	// FailedIn is the stage that failed it, and DroppedBy, on the way through all stages, the one that dropped it. Code and Reason say why it
+	// failed, also in a stage that drops what it fails.
+	FailedIn  string `json:"failed_in,omitempty"`
+	DroppedBy string `json:"dropped_by,omitempty"`
+	Code      string `json:"code,omitempty"`
+	Reason    string `json:"reason,omitempty"`
 }
 
 // Values of Fate.Status.

@@ -17,9 +17,12 @@ type Printer struct {
 	Out, Notes        io.Writer
 	Color, NotesColor bool
 
-	side    string
-	skipped uint64 // not yet told
-	told    time.Time
+	side      string
+	skipped   uint64 // not yet told
+	undecided uint64 // of all, of which untold are not yet told
+	untold    uint64
+	reason    string // why the first of these could not be decided
+	told      time.Time
 }
 
 // tellEvery is the least time between two notes about records that are not shown.
@@ -37,10 +40,10 @@ func (p *Printer) Print(e *Event) error {
 		return p.note("watching %s, side %s, on the way to %s; Ctrl-C ends it", what, e.Side, e.Sink)
 	case EventSkipped:
 		p.skipped += e.Records
-		if time.Since(p.told) < tellEvery {
-			return nil
-		}
-		return p.tellSkipped()
+		return p.tell(tellEvery)
+	case EventUndecided:
+		p.undecided, p.untold, p.reason = p.undecided+e.Records, p.untold+e.Records, e.Message
+		return p.tell(tellEvery)
 	case EventStopped:
 		if e.Message != "" {
 			return p.note("the pipeline cannot go on; watching until it does: %s", e.Message)
@@ -49,7 +52,7 @@ func (p *Printer) Print(e *Event) error {
 	case EventStarted:
 		return p.note("the pipeline goes on")
 	case EventEnded:
-		if err := p.tellSkipped(); err != nil {
+		if err := p.Close(); err != nil {
 			return err
 		}
 		return p.note("%s", e.Message)
@@ -59,13 +62,32 @@ func (p *Printer) Print(e *Event) error {
 	return nil // of a newer leat
 }
 
-func (p *Printer) tellSkipped() error {
-	n := p.skipped
-	p.skipped, p.told = 0, time.Now()
-	if n == 0 {
+// Close says how many records were not shown and could not be decided, as far as that has not been said. The end, if there
+// is one, does it too.
+func (p *Printer) Close() error {
+	all, some := p.undecided, p.undecided > p.untold // some have been told
+	p.undecided = 0
+	if err := p.tell(0); err != nil || !some {
+		return err
+	}
+	return p.note("%s in all could not be decided", view.Count(all, "record"))
+}
+
+// tell tells what has not been told, unless the last time is less than a while ago.
+func (p *Printer) tell(since time.Duration) error {
+	if time.Since(p.told) < since {
 		return nil
 	}
-	return p.note("%s not shown", view.Count(n, "record"))
+	skipped, untold := p.skipped, p.untold
+	p.skipped, p.untold, p.told = 0, 0, time.Now()
+	var err error
+	if skipped > 0 {
+		err = p.note("%s not shown", view.Count(skipped, "record"))
+	}
+	if untold > 0 && err == nil {
+		err = p.note("%s could not be decided: %s", view.Count(untold, "record"), p.reason)
+	}
+	return err
 }
 
 func (p *Printer) note(format string, args ...any) error {
@@ -154,7 +176,14 @@ func fateOf(w *view.Writer, in *view.Payload, f *Fate) {
 	}
 	switch f.Status {
 	case Dropped:
-		w.Verdict("dropped")
+		text := "dropped"
+		if f.DroppedBy != "" {
+			text += " by " + f.DroppedBy
+		}
+		if f.Code != "" {
+			text += ", which fails it: " + f.Code + ": " + f.Reason
+		}
+		w.Verdict(text)
 		entered(w, in)
 		return
 	case Failed:

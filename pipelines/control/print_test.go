@@ -3,6 +3,7 @@ package control
 import (
 	"bytes"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/leatstream/leat/core/record"
@@ -36,6 +37,9 @@ func TestRecordsArePrintedForPeople(t *testing.T) {
 		{"other spaces", Diff, Record{In: in, Fate: &Fate{Status: OK, Out: out(`{"b":2, "a":1}`)}}, head + `  key "k"` + "\n  the same JSON, written in another way\n"},
 		{"no change", Diff, Record{In: in, Fate: &Fate{Status: Unchanged, Out: out(string(in.Data))}}, head + `  key "k"` + "\n  unchanged\n  {\"a\":1,\"b\":2}\n"},
 		{"a drop", Diff, Record{In: in, Fate: &Fate{Status: Dropped}}, head + `  key "k"` + "\n  dropped\n  {\"a\":1,\"b\":2}\n"},
+		{"a drop by one of the stages", Diff, Record{In: in, Fate: &Fate{Status: Dropped, DroppedBy: "s"}}, head + `  key "k"` + "\n  dropped by s\n  {\"a\":1,\"b\":2}\n"},
+		{"a drop for a failure", Diff, Record{In: in, Fate: &Fate{Status: Dropped, DroppedBy: "s", Code: "c.x", Reason: "it is bad"}},
+			head + `  key "k"` + "\n  dropped by s, which fails it: c.x: it is bad\n  {\"a\":1,\"b\":2}\n"},
 		{"a failure", Diff, Record{In: in, Fate: &Fate{Status: Failed, FailedIn: "s", Code: "c.x", Reason: "it is bad"}},
 			head + `  key "k"` + "\n  failed in s: c.x: it is bad\n  {\"a\":1,\"b\":2}\n"},
 		{"a shadow that differs", Shadow, Record{In: in, Difference: stage.DiffData, Fate: &Fate{Status: OK, Out: out(`{"a":1}`)}, Shadow: &Fate{Status: OK, Out: out(`{"a":2}`)}},
@@ -76,4 +80,35 @@ func TestNotesAreTold(t *testing.T) {
 	if b.String() != want {
 		t.Errorf("%s", b.String())
 	}
+}
+
+// Notes about records that are not shown come at most once a second, and nothing is left untold at the end.
+func TestWhatCannotBeDecidedIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b bytes.Buffer
+		p := Printer{Out: &b, Notes: &b}
+		for range 5 {
+			if err := p.Print(&Event{Event: EventUndecided, Records: 3, Message: "no JSON\x1b"}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(400 * time.Millisecond)
+		}
+		if err := p.Print(&Event{Event: EventSkipped, Records: 1}); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // the end, and Ctrl-C right behind it
+			if err := p.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := `-- 3 records could not be decided: no JSON\x1b
+-- 9 records could not be decided: no JSON\x1b
+-- 1 record not shown
+-- 3 records could not be decided: no JSON\x1b
+-- 15 records in all could not be decided
+`
+		if b.String() != want {
+			t.Errorf("got %s", b.String())
+		}
+	})
 }

@@ -160,10 +160,13 @@ type tapWriter struct {
 	flusher  *http.ResponseController
 	request  Request
 	where    *where
-	passed   uint64 // records for which where holds, and that the rate keeps from being shown
-	left     int    // records until the limit, which is reached at 0
+	left     int // records until the limit, which is reached at 0
 	began    bool
 	failed   error
+
+	passed    uint64 // records for which where holds and that the rate keeps from being shown, not told yet
+	undecided uint64 // records of which it cannot say, not told yet
+	reason    string // why it could not, of the first
 }
 
 func newTapWriter(w http.ResponseWriter, r Request) *tapWriter {
@@ -218,10 +221,15 @@ func (t *tapWriter) watch(ctx context.Context, at target, changed, ending <-chan
 	tick := time.NewTicker(breath)
 	defer tick.Stop()
 	told := uint64(0)
-	skipped := func() {
-		if n := w.Skipped() + t.passed; n > told {
-			t.write(&Event{Event: EventSkipped, Records: n - told})
-			told = n
+	tell := func() {
+		skipped := w.Skipped()
+		if n := skipped - told + t.passed; n > 0 {
+			t.write(&Event{Event: EventSkipped, Records: n})
+			told, t.passed = skipped, 0
+		}
+		if t.undecided > 0 {
+			t.write(&Event{Event: EventUndecided, Records: t.undecided, Message: t.reason})
+			t.undecided = 0
 		}
 	}
 	for t.failed == nil {
@@ -229,7 +237,7 @@ func (t *tapWriter) watch(ctx context.Context, at target, changed, ending <-chan
 		case s := <-w.C:
 			w.Took(s)
 			if t.show(ctx, s, at) {
-				skipped()
+				tell()
 				t.endAtLimit()
 				return false
 			}
@@ -237,18 +245,18 @@ func (t *tapWriter) watch(ctx context.Context, at target, changed, ending <-chan
 				t.flush()
 			}
 		case <-tick.C:
-			skipped()
+			tell()
 			t.flush()
 		case <-changed:
 			last := t.rest(ctx, w, at)
-			skipped()
+			tell()
 			if last {
 				t.endAtLimit()
 			}
 			return !last && t.failed == nil
 		case <-ending:
 			t.rest(ctx, w, at)
-			skipped()
+			tell()
 			t.end("leat was stopped")
 			return false
 		case <-ctx.Done():
@@ -261,7 +269,14 @@ func (t *tapWriter) watch(ctx context.Context, at target, changed, ending <-chan
 // show writes a record, if it is to be shown. It reports whether that was the last one of the limit.
 func (t *tapWriter) show(ctx context.Context, s *stage.Seen, at target) (last bool) {
 	if t.where != nil {
-		if !t.where.holds(ctx, s) {
+		holds, undecided := t.where.holds(ctx, s)
+		if undecided != "" {
+			t.undecided++
+			if t.reason == "" {
+				t.reason = strings.Clone(undecided) // from the memory of where
+			}
+		}
+		if !holds {
 			return false
 		}
 		if !t.where.allow() {
@@ -311,7 +326,12 @@ func (t *tapWriter) record(s *stage.Seen, at target) *Record {
 var statuses = [...]string{stage.OK: OK, stage.Unchanged: Unchanged, stage.Dropped: Dropped, stage.Failed: Failed}
 
 func fate(f *stage.Fate) *Fate {
-	out := &Fate{Status: statuses[f.Status], FailedIn: f.Stage, Code: f.Code, Reason: f.Reason}
+	out := &Fate{Status: statuses[f.Status], Code: f.Code, Reason: f.Reason}
+	if f.Status == stage.Dropped {
+		out.DroppedBy = f.Stage
+	} else {
+		out.FailedIn = f.Stage
+	}
 	for _, o := range f.Outs {
 		out.Out = append(out.Out, view.Payload{Key: o.Key, Data: o.Data, Partition: o.Partition, Attrs: o.Attrs})
 	}

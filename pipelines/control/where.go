@@ -44,9 +44,9 @@ func (w *where) close() {
 	}
 }
 
-// holds reports whether the condition is true of what entered or of something that became of it. Where it cannot be said, as of
-// data that is not JSON, it is not.
-func (w *where) holds(ctx context.Context, s *stage.Seen) bool {
+// holds reports whether the condition is true of what entered or of something that became of it. If it can be said of none of
+// these, as of data that is not JSON, it is false, and undecided says why.
+func (w *where) holds(ctx context.Context, s *stage.Seen) (holds bool, undecided string) {
 	w.in.Reset()
 	w.out.Reset()
 	w.in.Records = append(w.in.Records, s.In)
@@ -61,14 +61,21 @@ func (w *where) holds(ctx context.Context, s *stage.Seen) bool {
 		}
 	}
 	if err := w.filter.Apply(ctx, w.in, &w.out); err != nil {
-		return false
+		return false, err.Error()
 	}
+	decided := false
 	for i := range w.out.Results {
-		if w.out.Results[i].Status == stage.Unchanged {
-			return true
+		switch w.out.Results[i].Status {
+		case stage.Unchanged:
+			return true, ""
+		case stage.Dropped:
+			decided = true
 		}
 	}
-	return false
+	if decided {
+		return false, ""
+	}
+	return false, w.out.Results[0].Reason
 }
 
 // allow reports whether one more record may be shown now.
