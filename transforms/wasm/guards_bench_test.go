@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"encoding/json"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -23,14 +24,19 @@ func BenchmarkGuards(b *testing.B) {
 	for _, c := range []struct{ name, dir, config string }{
 		{"json", "json", ""},
 		{"identity", "identity", ""},
+		{"filter-c", "../../../../pipelines/benchtransforms/c.wasm", ""},
 		{"upper", sdk + "conformance/testdata/bench/go", `{"upper":true}`},
 		{"get", sdk + "go/leatjson/testdata/guests/json", `{"Work":"get"}`},
 		{"patch", sdk + "go/leatjson/testdata/guests/json", `{"Work":"patch"}`},
 	} {
 		b.Run(c.name, func(b *testing.B) {
+			path := filepath.Join("testdata", "guests", c.dir)
+			if filepath.Ext(path) != ".wasm" {
+				path = guest(b, c.dir)
+			}
 			var modules []*Module
 			for _, guard := range []Guard{None, Metered, Interrupt} {
-				modules = append(modules, open(b, Config{Path: guest(b, c.dir), Config: json.RawMessage(c.config), Guard: guard, Instances: 1}))
+				modules = append(modules, open(b, Config{Path: path, Config: json.RawMessage(c.config), Guard: guard, Instances: 1}))
 			}
 			best := make([]time.Duration, len(modules))
 			out := new(stage.Output)
