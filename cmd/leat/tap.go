@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -27,11 +28,11 @@ type tapCmd struct {
 
 // Help is shown by leat tap --help.
 func (tapCmd) Help() string {
-	return `Looks into a leat run or leat serve that uses the data directory, and never slows it down: what there is no room or no time for is not shown, and counted. It goes on through new versions of the pipeline and ends with it, at --limit, or with Ctrl-C.
+	return `Looks into a leat run or leat serve that uses the data directory, and never slows it down: what there is no room or no time for is not shown, and counted. So are records of which --where cannot be said, such as text that is not JSON. It goes on through new versions of the pipeline and ends with it, at --limit, or with Ctrl-C.
 
-Records of batches that are worked on at the same time come in any order. With --json, each line is a JSON object, whose "event" is watching, record, skipped, stopped, started or ended.
+Records of batches that are worked on at the same time come in any order. With --json, each line is a JSON object, whose "event" is watching, record, skipped, undecided, stopped, started or ended.
 
-Exit codes: 0 the end, or stopped with Ctrl-C, 1 no leat runs there, or it ended without a word, 2 wrong use: no such pipeline, stage or sink.
+Exit codes: 0 the end, or stopped with Ctrl-C, 1 no leat runs there, it ended without a word, or it has no room for another tap, 2 wrong use: no such pipeline, stage, sink or shadow, or a wrong condition.
 
 Examples:
 
@@ -58,25 +59,22 @@ func (c *tapCmd) Run(a *app) error {
 	r := control.Request{Pipeline: pipeline, Stage: stage, Side: c.Side, Sink: c.Sink, Limit: c.Limit, Rate: c.Rate, Where: c.Where}
 	ctx, stop := signal.NotifyContext(a.ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err = client.Tap(ctx, r, c.print(a))
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return nil // who looks has seen enough
-	case err != nil && fault.ClassOf(err) == fault.Permanent: // there is nothing of that name
-		return &exitError{exitUsage, err}
-	}
-	return err
-}
-
-// print returns what shows events.
-func (c *tapCmd) print(a *app) func(*control.Event) error {
+	p := control.Printer{Out: a.stdout, Notes: a.stderr, Color: colored(a.stdout), NotesColor: colored(a.stderr)}
+	see := p.Print
 	if c.JSON {
 		enc := json.NewEncoder(a.stdout)
 		enc.SetEscapeHTML(false)
-		return func(e *control.Event) error { return enc.Encode(e) }
+		see = func(e *control.Event) error { return enc.Encode(e) }
 	}
-	p := control.Printer{Out: a.stdout, Notes: a.stderr, Color: colored(a.stdout), NotesColor: colored(a.stderr)}
-	return p.Print
+	err = errors.Join(client.Tap(ctx, r, see), p.Close())
+	if ctx.Err() != nil {
+		return nil // who looks has seen enough
+	}
+	switch fault.CodeOf(err) {
+	case control.CodeBadRequest, control.CodeNoPipeline, control.CodeNoStage, control.CodeNoSink, control.CodeNoShadow:
+		return &exitError{exitUsage, err}
+	}
+	return err
 }
 
 // colored reports whether colours may be written to w.
