@@ -77,6 +77,7 @@ func (t *Transform) probe(ctx context.Context, h handler) error {
 	case CodeTimeout, CodeNotFlushed, CodeNotJSON, CodeBadResponse, CodeResponseTooLarge:
 		known, _ := errors.AsType[*fault.Error](err)
 		tried := *known
+		tried.Class = fault.Unavailable // a start that took too long may take less the next time
 		tried.Message = "tried with an event without records, " + tried.Message
 		return &tried
 	}

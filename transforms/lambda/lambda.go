@@ -47,7 +47,7 @@ type handler interface {
 
 var _ stage.Transform = (*Transform)(nil)
 
-// Open makes the transform ready; a program is started once, to see that it can be. Errors are [*fault.Error] with one of this
+// Open makes the transform ready; a program is tried with an event without records. Errors are [*fault.Error] with one of this
 // package's codes and, if they are about a setting, its place.
 func (c *Config) Open(ctx context.Context, env Env) (*Transform, error) {
 	t := &Transform{cfg: *c, env: env}
