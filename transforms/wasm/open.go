@@ -24,6 +24,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,7 @@ import (
 	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/transforms/internal/printed"
 	"github.com/leatstream/leat/transforms/wasm/internal/cache"
+	"github.com/leatstream/leat/transforms/wasm/internal/turns"
 )
 
 // Module is a transform that runs a WASM module.
@@ -130,6 +132,12 @@ func (m *Module) compile(ctx context.Context) error {
 		defer dir.Close()
 		folder = dir.Use(hex.EncodeToString(m.digest[:]))
 	}
+	if !isCompiled(folder) {
+		if err := compiles.Wait(ctx); err != nil {
+			return err
+		}
+		defer compiles.Leave()
+	}
 	if m.cfg.Guard == Metered {
 		if err := m.useMetered(ctx, folder); err != nil {
 			return err
@@ -155,6 +163,15 @@ func (m *Module) compile(ctx context.Context) error {
 	}
 	m.cfg.Logger.Warn("the cache of compiled modules cannot be used", "dir", m.cfg.CacheDir, "error", cached)
 	return nil
+}
+
+// compiles are those of modules that the cache does not have.
+var compiles = turns.New()
+
+// isCompiled reports whether a folder of the cache has what some version of wazero, which has a folder there, has compiled.
+func isCompiled(folder string) bool {
+	found, _ := filepath.Glob(filepath.Join(folder, "*", "*"))
+	return folder != "" && len(found) > 0
 }
 
 // compileCached compiles the module, or takes it from the cache in the folder.

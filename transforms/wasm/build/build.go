@@ -14,6 +14,7 @@ import (
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/transforms/wasm/internal/cache"
+	"github.com/leatstream/leat/transforms/wasm/internal/turns"
 )
 
 // Codes of errors.
@@ -29,6 +30,9 @@ const (
 
 // maxTries is how often source is built that changes meanwhile.
 const maxTries = 3
+
+// compilers are those that this process runs.
+var compilers = turns.New()
 
 // moduleHead is what a module begins with: the magic number and version 1.
 const moduleHead = "\x00asm\x01\x00\x00\x00"
@@ -103,10 +107,10 @@ func (cfg *Config) once(ctx context.Context) (string, error) {
 	if !src.reachesOut && isModule(path) { // somebody else has built it meanwhile
 		return path, nil
 	}
-	if err := compilers.wait(ctx); err != nil {
+	if err := compilers.Wait(ctx); err != nil {
 		return "", err
 	}
-	defer compilers.leave()
+	defer compilers.Leave()
 	if cfg.Progress != nil {
 		cfg.Progress(cfg.Dir)
 	}

@@ -1,4 +1,4 @@
-package build
+package turns
 
 import (
 	"context"
@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-func TestNewestBuildsAreNext(t *testing.T) {
+func TestTheNewestIsNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns := turns{free: 2}
+		turns := Turns{free: 2}
 		var mu sync.Mutex
 		var order []int
 		running, most := 0, 0
@@ -32,7 +32,7 @@ func TestNewestBuildsAreNext(t *testing.T) {
 				if i == 4 {
 					time.AfterFunc(time.Second, func() { cancel(gone) })
 				}
-				if err := turns.wait(ctx); err != nil {
+				if err := turns.Wait(ctx); err != nil {
 					if i != 4 || err != gone {
 						t.Errorf("%d: %v", i, err)
 					}
@@ -41,7 +41,7 @@ func TestNewestBuildsAreNext(t *testing.T) {
 				count(i, 1)
 				time.Sleep(time.Minute + time.Duration(i)*time.Second)
 				count(i, -1)
-				turns.leave()
+				turns.Leave()
 			}()
 			synctest.Wait()
 		}
