@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
@@ -30,7 +31,7 @@ func newWhere(condition string, rate int) (*where, error) {
 	if err != nil {
 		var e *fault.Error
 		errors.As(err, &e) // of Open, it always is
-		return nil, fault.New(fault.Permanent, CodeBadRequest, "--where: %s", e.Message).
+		return nil, fault.New(fault.Permanent, CodeBadRequest, "--where: %s", strings.TrimPrefix(e.Message, "when: ")).
 			WithHint("%s", cmp.Or(e.Hint, "write it as the condition of a filter, such as status >= 500"))
 	}
 	return &where{filter: filter, in: record.NewBatch(), rate: float64(rate), tokens: float64(rate), filled: time.Now()}, nil
