@@ -1,8 +1,6 @@
 package feeder
 
-import (
-	"os"
-)
+import "os"
 
 // other is how far another feeder has put files into the same stream.
 type other struct {
@@ -50,7 +48,7 @@ func (w *watch) warnOfOthers() {
 		}
 		if files > 0 {
 			w.f.log.Warn("files that another pipeline has fed into this stream are fed into it again, from their beginning: positions are kept by the "+
-				"pipeline's name. If it was renamed, it goes on where it was under its old name",
+				"name of a pipeline, and one that was renamed goes on where it was only under its old name",
 				"old_name", o.name, "old_marks", "files/"+o.name+"/", "files", files, "bytes", bytes, "first", first)
 		}
 	}
