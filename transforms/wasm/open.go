@@ -222,7 +222,10 @@ func (m *Module) moduleConfig(i *instance) wazero.ModuleConfig {
 		WithStdout(i.stdout).WithStderr(i.stderr).
 		WithRandSource(randomness{i}).
 		WithSysWalltime().WithSysNanotime().
-		WithNanosleep(i.nap)
+		WithNanosleep(i.nap).
+		// Go's runtime marks garbage beside the program, and in a module only while a call goes on: a cycle took dozens of calls
+		// at twice their cost. At once it takes a part of one.
+		WithEnv("GODEBUG", "gcstoptheworld=1")
 }
 
 // Describe returns the module's manifest: its section leat.manifest, else what leat_describe returns, else nothing.
