@@ -53,6 +53,9 @@ func (d *Delivery) attempt(run, puts context.Context, m *manifest) error {
 		d.cfg.Observer.Put(time.Since(started), err)
 		if err == nil {
 			d.revival.happened(m.Destination.name())
+			if try > 0 {
+				d.complaints.Over(d.log, "", "puts succeed again")
+			}
 			return nil
 		}
 		if puts.Err() != nil {
@@ -79,8 +82,7 @@ func (d *Delivery) attempt(run, puts context.Context, m *manifest) error {
 		if class == fault.Unavailable && pause > d.cfg.Retry.Initial {
 			revived = d.revival.next(m.Destination.name())
 		}
-		d.complaints.Log(d.log, slog.LevelWarn, "", "put failed and is tried again", err,
-			slog.Int("try", try+1), slog.Duration("next", pause.Round(time.Millisecond)))
+		d.complaints.Log(d.log, slog.LevelWarn, "", "put failed and is tried again", err, d.tries(m, first, pause)...)
 		select {
 		case <-time.After(pause):
 		case <-revived:
@@ -91,6 +93,15 @@ func (d *Delivery) attempt(run, puts context.Context, m *manifest) error {
 			return context.Canceled
 		}
 	}
+}
+
+// tries says what is done about a put that failed: when its object is put again, and how long at most until it is given up.
+func (d *Delivery) tries(m *manifest, first time.Time, pause time.Duration) []slog.Attr {
+	attrs := []slog.Attr{slog.String("key", m.Key), slog.Duration("again_in", pause.Round(time.Millisecond))}
+	if d.cfg.Retry.For > 0 && !m.Dead {
+		attrs = append(attrs, slog.Duration("dead_letters_in", max(0, d.cfg.Retry.For-time.Since(first)).Round(time.Second)))
+	}
+	return attrs
 }
 
 // backOff is the pause after a failed try: full jitter below a bound that doubles. Whoever asks for a slower pace gets at

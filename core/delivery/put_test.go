@@ -33,6 +33,9 @@ func TestErrorsOfAllClassesButPermanentAreTriedAgain(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 			w.main.wantLines(t, []string{"a"})
+			if said := w.said.String(); strings.Count(said, "put failed and is tried again") != 1 || !strings.Contains(said, `"puts succeed again" pipeline=`) || !strings.Contains(said, "failures=5") {
+				t.Errorf("the log has %s", said)
+			}
 		})
 	}
 }
