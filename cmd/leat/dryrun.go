@@ -63,6 +63,8 @@ func (c *dryRunCmd) Run(a *app) error {
 		}
 	}
 	switch {
+	case c.Input != "" && c.From != dryrun.TrimHorizon:
+		return wrong("--from and --input: an input is read from its beginning")
 	case c.All && c.From == dryrun.Latest:
 		return wrong("--all and --from latest: the newest records are as many as --limit says")
 	case c.All:
