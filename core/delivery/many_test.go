@@ -73,10 +73,14 @@ func TestBuffersThatShareInputsAreSealedTogether(t *testing.T) {
 // Nearly all inputs have one output in a hot group and one in a quiet one, so that everything is tied to everything. Each
 // full object takes the quiet ones along; none is lost or doubled by crashes between.
 func TestAHotGroupThatIsTiedToManyQuietOnes(t *testing.T) {
+	t.Run("batches of one part", func(t *testing.T) { hotAndQuiet(t, 6, 400, 3000) })
+	t.Run("batches of several parts", func(t *testing.T) { hotAndQuiet(t, 4, 300, 120_000) })
+}
+
+func hotAndQuiet(t *testing.T, rounds, each, hot int) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 2))
-	const rounds, each = 6, 400
 	w := newWorld(t, 2)
 	var want []string
 	seq := [2]int{}
@@ -86,7 +90,7 @@ func TestAHotGroupThatIsTiedToManyQuietOnes(t *testing.T) {
 		for range each {
 			s := rng.IntN(2)
 			seq[s]++
-			data := fmt.Sprintf("hot:3000 quiet%d:20 hot:30", rng.IntN(60))
+			data := fmt.Sprintf("hot:%d quiet%d:20 hot:30", hot, rng.IntN(60))
 			if rng.IntN(10) == 0 {
 				data = fmt.Sprintf("alone%d:20", rng.IntN(3))
 			}
@@ -105,7 +109,7 @@ func TestAHotGroupThatIsTiedToManyQuietOnes(t *testing.T) {
 	w.cfg.Chain = stage.NewChain(stage.Link{Name: "t", Transform: toKeys{}})
 	w.deliverAll()
 	w.main.wantLines(t, want)
-	if c := w.holds(); c.Delivered != rounds*each {
+	if c := w.holds(); c.Delivered != uint64(rounds*each) {
 		t.Errorf("%+v", c)
 	}
 }

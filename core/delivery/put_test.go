@@ -20,6 +20,7 @@ func TestErrorsOfAllClassesButPermanentAreTriedAgain(t *testing.T) {
 	for _, class := range []fault.Class{fault.Retryable, fault.Throttled, fault.Unavailable, fault.Unauthorized} {
 		t.Run(class.String(), func(t *testing.T) {
 			w := newWorld(t, 1)
+			w.cfg.Retry.For = time.Hour
 			var tries atomic.Int64
 			w.main.on(func(context.Context, *Chunk) error {
 				if tries.Add(1) <= 5 {
@@ -33,7 +34,8 @@ func TestErrorsOfAllClassesButPermanentAreTriedAgain(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 			w.main.wantLines(t, []string{"a"})
-			if said := w.said.String(); strings.Count(said, "put failed and is tried again") != 1 || !strings.Contains(said, `"puts succeed again" pipeline=`) || !strings.Contains(said, "failures=5") {
+			if said := w.said.String(); strings.Count(said, "put failed and is tried again") != 1 || !strings.Contains(said, `"puts succeed again" pipeline=`) || !strings.Contains(said, "failures=5") ||
+				!strings.Contains(said, " again_in=") || !strings.Contains(said, " dead_letters_in=1h0m0s ") {
 				t.Errorf("the log has %s", said)
 			}
 		})
