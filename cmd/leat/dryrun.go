@@ -34,7 +34,7 @@ type dryRunCmd struct {
 func (dryRunCmd) Help() string {
 	return `Sends real records through the pipeline's transforms, partition keys, prefixes and formats, and prints where each would go, or which stage ends it. The records are those of the pipeline's stream in the data directory, also while a leat that runs writes it; if there is no such stream, those of the files that feed the pipeline.
 
-Nothing is delivered, and nothing in the data directory changes: no stream is made, no checkpoint moves. Transforms do run; one that asks an endpoint asks it. The number of objects is what there would be had the records been delivered as they arrived.
+Nothing is delivered, and nothing in the data directory changes: no stream is made, no checkpoint moves. Transforms do run; one that asks an endpoint asks it. Shadows do not. The number of objects is what there would be had the records been delivered as they arrived.
 
 With --json, each line is a JSON object: a record, and at the end of each pipeline a summary.
 

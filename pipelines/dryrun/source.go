@@ -135,8 +135,9 @@ func (r *run) input(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(cfg.Inputs) == 0 { // the path is not looked at
-		cfg.Inputs = []feeder.Input{{Paths: []string{"/"}, Key: feeder.Key{Constant: feeder.Keyless}}}
+	if len(cfg.Inputs) == 0 { // whatever a stream may be told to take; the path is not looked at
+		cfg.MaxRecord = stream.MaxRecordSize
+		cfg.Inputs = []feeder.Input{{Paths: []string{"/"}, MaxLine: feeder.MaxMaxLine, Key: feeder.Key{Constant: feeder.Keyless}}}
 	}
 	cfg.Inputs = cfg.Inputs[:1]
 	name, in := "standard input", r.opts.Stdin

@@ -104,6 +104,10 @@ func TestADryRunReadsFilesWhereThereIsNoStream(t *testing.T) {
 		t.Errorf("a file that is not there: %v", err)
 	}
 	none := strings.Replace(text, ", files: [ { path: ./in.txt, skip_lines: 1, key: { json: .k } } ]", "", 1)
+	in := strings.NewReader(`{"k":"` + strings.Repeat("x", 5<<20) + `","drop":true}` + "\n{}")
+	if sum, got, err := p.dry(none, Options{Input: "-", Stdin: in}); err != nil || sum.Records != 2 || sum.LongLines > 0 || !strings.HasPrefix(got, "1 all:dropped") {
+		t.Errorf("lines of a pipeline without files: %+v, %v", sum, err)
+	}
 	if _, _, err := p.dry(none, Options{}); fault.CodeOf(err) != CodeNoRecords || !strings.Contains(err.Error(), "p.yaml:3:") {
 		t.Errorf("nothing to read: %v", err)
 	}
