@@ -35,7 +35,7 @@ var lambdaDoc = builtin.Doc{
 		{Name: "lambda.partition_key_too_long", Meaning: "A partition key has a name of more than 128 bytes or a value of more than 1024."},
 		{Name: "lambda.record_too_large", Meaning: "The record alone makes an event larger than 6 MiB."},
 		{Name: "lambda.not_json", Meaning: "The response is not JSON: the handler has printed something else to its standard output, perhaps."},
-		{Name: "lambda.bad_response", Meaning: "The response is JSON, and not `{\"records\": […]}`."},
+		{Name: "lambda.bad_response", Meaning: "The response is JSON, and not `{\"records\": […]}`, or the program printed something before it had read the event."},
 		{Name: "lambda.response_too_large", Meaning: "The response is larger than 6 MiB."},
 		{Name: "lambda.function_error", Meaning: "The handler answered with `errorMessage`, as Lambda does for a handler that raises."},
 		{Name: "lambda.exited", Meaning: "The program ended before it had responded."},

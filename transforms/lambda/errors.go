@@ -26,7 +26,7 @@ const (
 	CodeFunctionError    = "lambda.function_error"     // the handler answered with errorMessage
 	CodeRequestRefused   = "lambda.request_refused"    // the endpoint refuses the event
 	CodeNotJSON          = "lambda.not_json"           // the response is not JSON
-	CodeBadResponse      = "lambda.bad_response"       // the response is JSON of another shape
+	CodeBadResponse      = "lambda.bad_response"       // the response is JSON of another shape, or came before the event was read
 	CodeResponseTooLarge = "lambda.response_too_large" // the response is larger than MaxPayload
 )
 
