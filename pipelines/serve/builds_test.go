@@ -137,6 +137,31 @@ func TestAVersionThatCannotBeTiedGivesWay(t *testing.T) {
 	})
 }
 
+// A version whose new destination does not answer takes over once it does.
+func TestAVersionWaitsForItsDestination(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, map[string]string{"a.yaml": "one"})
+		b.silent["one/"] = fault.New(fault.Unavailable, "test.silent", "nobody answers") // which nobody asks: nothing runs in its place
+		b.silent["two/"] = b.silent["one/"]
+		b.serve()
+		defer b.stop()
+		b.wantRunning("a one")
+		b.write("a.yaml", "two")
+		b.look(10)
+		b.wantRunning("a one")
+		b.wantHealth(map[string]string{"pipeline/a": "degraded the newest does not: nobody answers"})
+		if n := b.starts(); n != 1 {
+			t.Errorf("%d starts", n)
+		}
+		b.mu.Lock()
+		clear(b.silent)
+		b.mu.Unlock()
+		time.Sleep(lastPause)
+		b.wantRunning("a two")
+		b.wantHealth(map[string]string{})
+	})
+}
+
 // If neither can be tied, nothing runs, and that is a failure until it passes.
 func TestNeitherVersionCanBeTied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -41,6 +41,7 @@ type bench struct {
 	most     map[string]int           // at a time, by pipeline
 	fails    map[string]error         // what Run returns, by prefix
 	unbuilt  map[string][]error       // what making ready returns, by prefix, one after the other
+	silent   map[string]error         // what asking its destinations returns, by prefix
 	untied   map[string]error         // what tying to the stream returns, by prefix
 	slow     map[string]time.Duration // how long making ready takes, by prefix
 	ready    map[string]int           // versions that were made ready, and not closed, by prefix
@@ -51,7 +52,7 @@ type bench struct {
 // start serves a folder with files; their content is the prefix of their pipeline.
 func start(t *testing.T, files map[string]string) *bench {
 	b := &bench{t: t, dir: t.TempDir(), running: map[string]int{}, most: map[string]int{}, fails: map[string]error{}, unbuilt: map[string][]error{},
-		untied: map[string]error{}, slow: map[string]time.Duration{}, ready: map[string]int{}, building: map[string]int{}}
+		silent: map[string]error{}, untied: map[string]error{}, slow: map[string]time.Duration{}, ready: map[string]int{}, building: map[string]int{}}
 	for name, prefix := range files {
 		b.write(name, prefix)
 	}
@@ -147,7 +148,11 @@ type fake struct {
 
 func (f *fake) Modules() map[string]string { return nil }
 
-func (f *fake) Ask(context.Context, *engine.Pipeline) error { return nil }
+func (f *fake) Ask(context.Context, *engine.Pipeline) error {
+	f.b.mu.Lock()
+	defer f.b.mu.Unlock()
+	return f.b.silent[f.prefix]
+}
 
 func (f *fake) Pipeline(ctx context.Context) (*engine.Pipeline, error) {
 	f.b.mu.Lock()
