@@ -49,6 +49,9 @@ func Build(ctx context.Context, transform, out string, progress func(what string
 	if m.Path = out; out == path {
 		return m, nil
 	}
+	if info, err := os.Stat(out); err == nil && info.IsDir() {
+		return nil, fault.New(fault.Permanent, CodeFile, "%s is a folder", out).WithHint("name the file too: %s", filepath.Join(out, nameOf(transform)+".wasm"))
+	}
 	if err := replaceFile(out, b); err != nil {
 		return nil, fault.New(fault.Permanent, CodeFile, "write the module: %w", err)
 	}

@@ -215,6 +215,9 @@ func TestABuildSaysWhatTheModuleIs(t *testing.T) {
 	if entries, err := os.ReadDir(filepath.Dir(out)); err != nil || len(entries) != 1 {
 		t.Errorf("left: %v, %v", entries, err)
 	}
+	if _, err := Build(context.Background(), dir, dir, nil); fault.CodeOf(err) != CodeFile || fault.HintOf(err) != "name the file too: "+filepath.Join(dir, "drop-debug.wasm") {
+		t.Errorf("into a folder: %v", err)
+	}
 	if _, err := Build(context.Background(), dir, filepath.Join(dir, "no", "such.wasm"), nil); fault.CodeOf(err) != CodeFile || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("into a folder that is not there: %v", err)
 	}
