@@ -11,6 +11,7 @@ import (
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/vfs"
 	"github.com/leatstream/leat/pipelines/spec"
+	"github.com/leatstream/leat/pipelines/view"
 )
 
 // Exit codes; the help of leat explains them. 128 + n is an end by signal n.
@@ -68,11 +69,14 @@ func (a *app) show(err error) {
 	switch {
 	case inFile(err):
 		fmt.Fprint(a.stderr, spec.Render(err, term.IsTerminal(int(a.stderr.Fd())) && os.Getenv("NO_COLOR") == ""))
-	case fault.HintOf(err) != "":
-		hint := fault.HintOf(err)
-		fmt.Fprintf(a.stderr, "leat: %s\nhint: %s\n", strings.Replace(err.Error(), " ("+hint+")", "", 1), hint)
 	default:
-		fmt.Fprintf(a.stderr, "leat: %v\n", err)
+		text, hint := err.Error(), fault.HintOf(err)
+		if hint != "" {
+			text = strings.Replace(text, " ("+hint+")", "", 1) + "\nhint: " + hint
+		}
+		for line := range strings.SplitSeq("leat: "+text, "\n") { // it may quote records
+			fmt.Fprintln(a.stderr, view.Printable(line))
+		}
 	}
 }
 
