@@ -177,32 +177,47 @@ func readJSON(text io.Reader, shape tableShape) (*table, error) {
 	}
 	b, set := newTableBuilder(shape), keyOfReference(shape.key)
 	var scan jsonpath.Scan
+	var keyless []string // the names in the first row without the key
+	done := func() (*table, error) {
+		if len(b.table.rows) == 0 && keyless != nil {
+			return nil, errNoColumn{"key", shape.key, keyless}
+		}
+		return b.done()
+	}
 	for n := 1; ; n++ {
 		if first == '[' && !d.More() {
 			if _, err := d.Token(); err != nil { // it ends without its bracket
 				return nil, err
 			}
-			return b.done()
+			return done()
 		}
 		var row json.RawMessage
 		if err := d.Decode(&row); err == io.EOF && first != '[' {
-			return b.done()
+			return done()
 		} else if err != nil {
 			return nil, fmt.Errorf("row %d: %w", n, err)
 		}
 		if _, ok := scan.Run(set, row); !ok || row[0] != '{' {
 			return nil, fmt.Errorf("row %d is not an object", n)
 		}
-		key, ok := scan.Values[0].Scalar()
-		if !ok {
-			if scan.Values[0].Kind == jsonpath.Missing {
-				continue
-			}
-			return nil, fmt.Errorf("row %d: the key %s is an array or an object", n, shape.key)
-		}
 		object, err := leatjson.Get(row)
 		if err != nil {
 			return nil, fmt.Errorf("row %d: %w", n, err)
+		}
+		key, ok := scan.Values[0].Scalar()
+		switch {
+		case ok:
+		case scan.Values[0].Kind != jsonpath.Missing:
+			return nil, fmt.Errorf("row %d: the key %s is an array or an object", n, shape.key)
+		case keyless == nil:
+			keyless = []string{}
+			for k := range object.Members() {
+				name, _ := k.AppendText(nil)
+				keyless = append(keyless, string(name))
+			}
+			continue
+		default:
+			continue
 		}
 		err = b.add(string(key), func(yield func(member) bool) {
 			var name []byte

@@ -193,6 +193,7 @@ func TestReferencesThatCannotBeUsed(t *testing.T) {
 		"{ by: .a, key: id, file: '" + write(t, "x.csv", []byte(wide.String())) + "', memory: 1MiB }":                             "it takes more than 1 MiB of memory",
 		"{ by: .a, key: id, file: '" + write(t, "x.csv.gz", []byte(gzipped(t, strings.Repeat("x", 5<<20)))) + "', memory: 1MiB }": "it takes more than 1 MiB of memory",
 		"{ by: .a, key: id, file: '" + write(t, "x.json", []byte(`[{"id":1},2]`)) + "' }":                                         "row 2 is not an object",
+		"{ by: .a, key: nosuch, file: '" + write(t, "x.json", []byte(`[{"id":1,"a":2},{}]`)) + "' }":                              `no column "nosuch"; it has ["id" "a"]`,
 		"{ by: .a, key: id, file: '" + write(t, "x.json", []byte(`[{"id":1}`)) + "' }":                                            "EOF",
 		"{ by: .a, key: id, file: '" + write(t, "x.json", []byte(`{"id":[1]}`)) + "' }":                                           "the key id is an array or an object",
 		"{ by: .a, key: id, file: '" + write(t, "x.json", []byte(`{"id":1`)) + "' }":                                              "row 1: unexpected EOF",
