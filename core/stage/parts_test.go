@@ -274,3 +274,16 @@ func TestATapSeesEachRecordOnceWhateverTheParts(t *testing.T) {
 		w.Close()
 	}
 }
+
+// A shadow has no more room than a stage, and compares all of its sample.
+func TestAShadowThatMakesMuchComparesEverything(t *testing.T) {
+	big := &multiplying{n: 1, size: 1 << 20}
+	s := NewShadow(ShadowConfig{Name: "s", Transform: big, Sample: 1})
+	defer s.Close()
+	l := link("s", failing("bad"))
+	l.Shadow = s
+	run(t, NewChain(l), input(poisoned(40)...))
+	if st := settled(t, s, 40); st.Compared != 40 || st.Different[DiffData] != 40 || big.records != 40 {
+		t.Errorf("%+v, asked about %d records", st, big.records)
+	}
+}
