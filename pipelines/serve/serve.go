@@ -59,8 +59,8 @@ type Options struct {
 	// Control lets others look at the pipelines while they run; nil: nobody can.
 	Control *control.Server
 
-	// Watch also follows what the transforms are made of, such as folders of source. A change is then built and tested before
-	// what runs is stopped for it.
+	// Watch also follows what the transforms are made of, such as folders of source, and lets only those versions take over that pass
+	// the tests in their file.
 	Watch bool
 
 	// prepare and test are seams for tests; nil are build.Prepare and the tests in the file.
