@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -50,6 +51,11 @@ func (c *Client) get(ctx context.Context, path string) (io.ReadCloser, error) {
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, ctx.Err()
+	case errors.Is(err, fs.ErrPermission):
+		e := fault.New(fault.Unauthorized, CodeFailed, "the leat of the data directory %s is another user's", c.dir).
+			WithHint("run the command as that user")
+		e.Err = err
+		return nil, e
 	case errors.As(err, &dial), err != nil && errors.Is(err, errNoSocket):
 		e := fault.New(fault.Unavailable, CodeNotRunning, "no leat runs with the data directory %s", c.dir).
 			WithHint("start it with leat run or leat serve, or name its data directory with --data")

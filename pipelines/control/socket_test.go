@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/leatstream/leat/core/fault"
@@ -35,6 +36,24 @@ func TestNobodyAnswersWhereNothingRuns(t *testing.T) {
 	ask()
 	if left, _ := os.ReadDir(filepath.Dir(socketPath(dir))); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// refused is a connection that the file system's permissions do not allow, which they allow whoever runs tests as root.
+type refused struct{}
+
+func (refused) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, &net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", syscall.EACCES)}
+}
+
+func TestALeatOfAnotherUserIsNotSaidToBeMissing(t *testing.T) {
+	c, err := Dial(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.http.Transport = refused{}
+	if _, err := c.Pipelines(t.Context()); fault.ClassOf(err) != fault.Unauthorized || fault.HintOf(err) == "" {
+		t.Errorf("got %v", err)
 	}
 }
 
