@@ -107,7 +107,7 @@ func TestFuelIsNeverLessThanTheInstructionsExecuted(t *testing.T) {
 	t.Logf("shapes: %d units for %d instructions", fuel, instructions)
 	seed := uint64(time.Now().UnixNano())
 	fuel, instructions = 0, 0
-	for round := range testenv.Count(300, 20_000) {
+	for round := range testenv.Count(300, 5000) {
 		rnd := rand.New(rand.NewPCG(seed, uint64(round)))
 		module := randomModule(rnd)
 		m, c := metered(t, module), instantiate(t, nil, counted(t, module))

@@ -33,7 +33,12 @@
 // Go's compiler writes each jump of the source as a branch back to a loop around the function, which begins with a jump table. Those
 // that go forwards are threaded first: they branch to where the table leads (thread.go). What is left are the loops of the source.
 //
-// Where ways of different cost meet at a label, the cost of the most expensive one counts, unless it is dearer by threshold: then it pays before.
+// What ran since the last payment is known at each place of the code (pending), because it is made the same on all ways that meet there:
+// at a label the cost of the most expensive one counts, unless it is dearer by threshold: then it pays before. A branch back pays what it
+// has pending beyond what the loop began with. The payments on any way that comes back to a place are therefore together no less than
+// what it costs, which is never nothing, and each such way passes a check, in a branch back or where a function begins or ends. Between
+// two checks runs no more than the straight code of one function, of which maxPending is paid and checked at once.
+//
 // Instructions on memory and tables whose work depends on an operand are charged by its value; long ones are done in pieces.
 //
 // # What it costs
