@@ -20,7 +20,7 @@ type validateCmd struct {
 func (validateCmd) Help() string {
 	return `Checks the schema, expressions and queries, and that the modules of transforms build and load. Nothing is created and no stream is touched.
 
-Exit codes: 0 all files are right, 1 a destination does not answer or a secret is missing, 2 wrong use or something is wrong in a file, 130 and 143 stopped by SIGINT and SIGTERM.
+Exit codes: 0 all files are right, 1 a destination does not answer, a handler does not start or a secret is missing, 2 wrong use or something is wrong in a file, 130 and 143 stopped by SIGINT and SIGTERM.
 
 Examples:
 
