@@ -54,8 +54,9 @@ const (
 	maxPending = 1 << 11
 	// maxFree is how much a function may cost that is charged to its caller.
 	maxFree = 40
-	// straightMax is how much a function without loops may cost to be charged as a whole when it is entered.
-	straightMax = 1 << 12
+	// straightMax is how much a function without loops may cost to be charged as a whole when it is entered, by its longest way: with
+	// 4096, Go with encoding/json is 2 % quicker and spends 2.0 units an instruction rather than 1.6.
+	straightMax = 1 << 8
 )
 
 // The stack of calls. wazero keeps it in the host's memory and lets it grow to some 100 MiB; what a frame takes there is not known

@@ -3,7 +3,7 @@ package meter
 import "slices"
 
 // Version changes whenever the same module is rewritten in another way.
-const Version = 6
+const Version = 7
 
 // Names of the globals that a metered module exports. Each is a mutable i64.
 const (
