@@ -236,10 +236,13 @@ func TestHostileProgramsAreEnded(t *testing.T) {
 			}
 			cfg := shell(c.mode, c.script)
 			cfg.Timeout, cfg.Retries = setting.Duration(time.Minute), 0
+			timeout := cfg.Timeout
 			if c.code == CodeTimeout {
-				cfg.Timeout = setting.Duration(500 * time.Millisecond)
+				timeout = setting.Duration(500 * time.Millisecond)
 			}
 			if !c.late {
+				cfg := cfg
+				cfg.Timeout = timeout
 				if _, err := cfg.Open(context.Background(), Env{}); fault.CodeOf(err) != c.code || fault.ClassOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "tried with an event without records") {
 					t.Errorf("when it is opened: %v", err)
 				}
@@ -249,6 +252,7 @@ func TestHostileProgramsAreEnded(t *testing.T) {
 			}
 			var restarts atomic.Int64
 			tr := open(t, cfg, Env{Dir: t.TempDir(), Count: func(name string, n int64) { restarts.Add(n) }})
+			tr.cfg.Timeout = timeout
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			began := time.Now()

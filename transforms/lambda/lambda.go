@@ -146,9 +146,9 @@ func (t *Transform) ask(ctx context.Context, e *event, use func([]byte) error, r
 		case ctx.Err() != nil:
 			return err
 		case !unavailable(err):
+			t.failures.Log(t.env.Logger, slog.LevelWarn, "event", "the lambda handler failed an event", err, slog.Int("records", records))
 			// A lone record is asked about once more: its handler may have been killed for a reason that has nothing to do with it.
 			// Many records are asked about in smaller events in any case.
-			t.failures.Log(t.env.Logger, slog.LevelWarn, "event", "the lambda handler failed an event", err, slog.Int("records", records))
 			if again := records == 1 && try == 0 && t.cfg.Retries > 0 && !stage.Fresh(ctx) && fault.CodeOf(err) != CodeTimeout; !again {
 				return err
 			}
