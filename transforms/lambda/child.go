@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/leatstream/leat/transforms/internal/printed"
+	"github.com/leatstream/leat/transforms/internal/procgroup"
 )
 
 // child is a native process with its process group.
@@ -55,7 +56,7 @@ func startChild(c *native, env []string, stderr *printed.Stream) (*child, error)
 	if err == nil {
 		p.cmd = &exec.Cmd{
 			Path: c.path, Args: c.args, Dir: c.dir, Env: env,
-			Stdin: inR, Stdout: outW, Stderr: errW, SysProcAttr: ownGroup(),
+			Stdin: inR, Stdout: outW, Stderr: errW, SysProcAttr: procgroup.Own(),
 		}
 		err = p.cmd.Start()
 	}

@@ -2,13 +2,8 @@
 
 package lambda
 
-import "syscall"
-
 // fionread asks how much there is to read: _IOR('f', 127, int), which x/sys does not name for all of them.
 const fionread = 0x4004667f
-
-// ownGroup starts a process in a group of its own. When leat dies, it sees the end of its input.
-func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 // awaitExit reports that there is no way to wait for a process and to leave it in the system's table.
 func awaitExit(int) bool { return false }

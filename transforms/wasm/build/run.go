@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/transforms/internal/procgroup"
 )
 
 // job is one build.
@@ -48,12 +49,12 @@ func (j *job) run(ctx context.Context, c command) error {
 		cmd.Dir = j.dir
 	}
 	// Compilers have children of their own: end them all, and do not wait for ever for their output.
-	cmd.SysProcAttr = ownGroup()
+	cmd.SysProcAttr = procgroup.Own()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 2 * time.Second
 	var printed bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &printed, &printed
-	runtime.LockOSThread() // see ownGroup
+	runtime.LockOSThread() // see procgroup.Own
 	defer runtime.UnlockOSThread()
 	err := cmd.Run()
 	if err == nil {
