@@ -113,7 +113,7 @@ func handlerModule(t testing.TB) string {
 func httpConfig(t testing.TB) Config {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
-		if err != nil || r.Method != http.MethodPost {
+		if err != nil || r.Method != http.MethodPost || r.Header.Get("Accept-Encoding") != "identity" {
 			w.WriteHeader(http.StatusBadRequest)
 			return
 		}

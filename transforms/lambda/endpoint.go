@@ -66,6 +66,7 @@ func (p *endpoint) ask(ctx context.Context, e *event, use func([]byte) error) er
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "leat")
+	req.Header.Set("Accept-Encoding", "identity") // without it, any encoding would do (RFC 9110, section 12.5.3)
 	resp, err := p.client.Do(req)
 	if err != nil {
 		return p.unreachable(ctx, err)
