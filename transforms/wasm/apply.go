@@ -43,7 +43,7 @@ func (m *Module) Apply(ctx context.Context, in *record.Batch, out *stage.Output)
 // apply makes one call with recs[lo:hi], and a call for each of them if that failed and nobody knows on which. It returns the
 // instance to go on with, nil if that is gone and there is an error.
 func (m *Module) apply(ctx context.Context, i *instance, recs []record.Record, lo, hi int, out *stage.Output) (*instance, error) {
-	if m.size.wary() && m.dear() {
+	if m.size.wary() && m.dear() && !i.saved.taken {
 		i.save(false)
 	}
 	err := i.run(ctx, recs, lo, hi, out)
@@ -107,7 +107,7 @@ type callLimit struct {
 }
 
 // What the limit falls to. Instances that are saved before each call are for longer calls.
-const cautious, cautiousIfSaved = 32, 128
+const cautious, cautiousIfSaved = 32, 100
 
 func (l *callLimit) records() int { return int(l.most.Load()) }
 

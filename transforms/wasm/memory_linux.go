@@ -14,10 +14,12 @@ import (
 func adviseHuge(b []byte) { _ = unix.Madvise(b, unix.MADV_HUGEPAGE) }
 
 // kept is a file without a name that holds the memory as it was when it was kept last. It is mapped in the memory's place, so
-// that writing copies a page, and forgetting gives the copies up.
+// that writing copies a page, and the system can say which pages were written to.
 type kept struct {
 	file *os.File
-	size int
+	// content is the file, as far as it goes: size bytes.
+	content []byte
+	size    int
 	// flags is what the system says of the pages: scratch.
 	flags []byte
 }
@@ -25,9 +27,9 @@ type kept struct {
 // maxKept bounds the memories that are kept more than once, in bytes: to look for what has changed takes time by their size.
 const maxKept = 64 << 20
 
-// maxCopies is how many copied pages stay after keep has written them to the file. To write a page that did not change costs less
-// than to copy it anew for one that did, but not for all that were ever written to.
-const maxCopies = 256
+// maxCopies is how many copied pages stay when they are like the file's again. To copy a page in vain costs less than another
+// page fault does, but not for all that were ever written to.
+const maxCopies = 128
 
 func (m *mappedMemory) keep(size int) bool {
 	k := &m.kept
@@ -37,15 +39,18 @@ func (m *mappedMemory) keep(size int) bool {
 			return false
 		}
 		k.file = os.NewFile(uintptr(fd), "leat-instance")
+		if k.content, err = unix.Mmap(fd, 0, len(m.bytes), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+			return false
+		}
 	}
-	if k.size > 0 && (size > maxKept || !m.keepChanges()) {
+	if k.size > 0 && (size > maxKept || !m.eachCopied(func(from, to int) { copy(k.content[from:to], m.bytes[from:to]) })) {
 		return false
 	}
 	if size == k.size {
 		return true
 	}
 	added := m.bytes[k.size:size]
-	if _, err := k.file.WriteAt(added, int64(k.size)); err != nil {
+	if _, err := k.file.WriteAt(added, int64(k.size)); err != nil { // by way of content it would be a signal
 		return false
 	}
 	_, err := unix.MmapPtr(int(k.file.Fd()), int64(k.size), unsafe.Pointer(unsafe.SliceData(added)), uintptr(len(added)),
@@ -57,8 +62,22 @@ func (m *mappedMemory) keep(size int) bool {
 	return true
 }
 
-// keepChanges writes the pages of the mapped file that were written to since to the file.
-func (m *mappedMemory) keepChanges() bool {
+func (m *mappedMemory) forget(size int) error {
+	k := &m.kept
+	if size > k.size {
+		if err := unix.Madvise(m.bytes[k.size:size], unix.MADV_DONTNEED); err != nil {
+			return err
+		}
+	}
+	if k.size <= maxKept && m.eachCopied(func(from, to int) { copy(m.bytes[from:to], k.content[from:to]) }) {
+		return nil
+	}
+	return unix.Madvise(m.bytes[:k.size], unix.MADV_DONTNEED)
+}
+
+// eachCopied passes the ranges of bytes to make the same as the file's, in one direction or the other: those whose pages were written to,
+// now or before.
+func (m *mappedMemory) eachCopied(same func(from, to int)) bool {
 	pages, err := pagemap()
 	if err != nil {
 		return false
@@ -79,14 +98,11 @@ func (m *mappedMemory) keepChanges() bool {
 		for to < n && copied(k.flags, to) {
 			to++
 		}
-		if to == from {
-			continue
+		if to > from {
+			same(from*size, to*size)
+			copies += to - from
+			from = to
 		}
-		if _, err := k.file.WriteAt(m.bytes[from*size:to*size], int64(from*size)); err != nil {
-			return false
-		}
-		copies += to - from
-		from = to
 	}
 	return copies <= maxCopies || unix.Madvise(m.bytes[:k.size], unix.MADV_DONTNEED) == nil
 }
@@ -135,13 +151,14 @@ func copied(flags []byte, page int) bool {
 	return f&(present|swapped) != 0 && f&ofFile == 0
 }
 
-func (m *mappedMemory) forget(size int) error {
-	return unix.Madvise(m.bytes[:size], unix.MADV_DONTNEED)
-}
-
 func (k *kept) release() {
+	if k.content != nil {
+		if err := unix.Munmap(k.content); err != nil {
+			panic("unmap what is kept of an instance: " + err.Error()) // the addresses are wrong: a mistake of this file
+		}
+	}
 	if k.file != nil {
 		_ = k.file.Close() // it is memory
-		k.file = nil
 	}
+	*k = kept{}
 }

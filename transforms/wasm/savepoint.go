@@ -12,7 +12,7 @@ import (
 // savepoint is the state of an instance at one moment, to be put back: its memory and its globals. A module whose tables
 // change has more state, and no savepoint ([restorable]).
 type savepoint struct {
-	taken   bool
+	taken   bool // and the state is still that, but for a call under way
 	calls   int
 	size    int    // bytes of memory
 	memory  []byte // a copy of it, where the system does not keep it
