@@ -13,7 +13,7 @@ import (
 const (
 	opUnreachable, opBlock, opLoop, opIf, opEnd, opBr, opBrIf     = 0x00, 0x02, 0x03, 0x04, 0x0b, 0x0c, 0x0d
 	opCall, opDrop, opLocalGet, opLocalSet, opGlobalSet           = 0x10, 0x1a, 0x20, 0x21, 0x24
-	opLocalTee, opI32LtU                                          = 0x22, 0x49
+	opLocalTee, opI32LtU, opElse                                  = 0x22, 0x49, 0x05
 	opI32Load, opI32Load8, opI32Store, opI32Store8, opMemGrow     = 0x28, 0x2d, 0x36, 0x3a, 0x40
 	opI32Const, opI64Const, opI32Eq, opI32GtU, opI32GeU, opI32Add = 0x41, 0x42, 0x46, 0x4b, 0x4f, 0x6a
 	opI32Mul, opI64Or, opExtendU                                  = 0x6c, 0x84, 0xad

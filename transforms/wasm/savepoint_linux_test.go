@@ -106,3 +106,31 @@ func TestNothingThatIsDeliveredIsDrawnTwice(t *testing.T) {
 	}
 	work.Wait()
 }
+
+// What a guest closes in a call that fails is not in its memory, and must be as it was all the same in the calls that decide about others.
+func TestDescriptorsStayAsTheyAre(t *testing.T) {
+	const wasi = "wasi_snapshot_preview1."
+	a := newAssembly().when('C', code(konst(1), opCall, 0, opDrop, opUnreachable))
+	a.when('W', code(konst(1), opCall, 0, opIf, void, opUnreachable, opEnd))
+	a.imports = []string{wasi + "fd_close"}
+	closing := a.bytesImporting(signature{[]byte{i32}, []byte{i32}})
+	for name, m := range map[string]*Module{"judged": open(t, Config{Bytes: closing}), "saved": wary(t, Config{Bytes: closing, Instances: 1})} {
+		for n, c := range []struct {
+			data []string
+			code string
+		}{{[]string{"C"}, CodeTrap}, {[]string{"a", "W", "C", "W"}, CodeTrap}, {[]string{"W"}, ""}} {
+			t.Run(fmt.Sprint(name, n), func(t *testing.T) {
+				checkFates(t, m, c.data, func(i int) bool { return c.data[i] == "C" }, c.code, "")
+			})
+		}
+	}
+	a = newAssembly().when('R', code(konst(1), konst(1<<24), opCall, 0, konst(errnoBadf), opI32Eq, opIf, void, opElse, opUnreachable, opEnd))
+	a.imports = []string{wasi + "fd_renumber"}
+	m := open(t, Config{Bytes: a.bytesImporting(signature{[]byte{i32, i32}, []byte{i32}}), Instances: 1})
+	var got []string
+	var err error
+	if n := allocated(func() { got, _, err = apply(t, m, "R") }); n > 10<<20 {
+		t.Errorf("a descriptor takes %d MiB", n>>20)
+	}
+	want(t, got, err, "=")
+}

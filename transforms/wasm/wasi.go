@@ -17,6 +17,8 @@ func (m *Module) instantiateWASI(ctx context.Context) error {
 	for name, params := range pathFunctions {
 		b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(noFolder), params, []api.ValueType{i32}).Export(name)
 	}
+	b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(staysOpen), []api.ValueType{i32}, []api.ValueType{i32}).Export("fd_close")
+	b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(keepsNumber), []api.ValueType{i32, i32}, []api.ValueType{i32}).Export("fd_renumber")
 	_, err := b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(exit), []api.ValueType{i32}, nil).Export("proc_exit").Instantiate(ctx)
 	return err
 }
@@ -39,5 +41,30 @@ var pathFunctions = map[string][]api.ValueType{
 
 func noFolder(_ context.Context, _ api.Module, stack []uint64) { stack[0] = errnoBadf }
 
-// errnoBadf is WASI's badf: the descriptor, here that of the folder, is none.
-const errnoBadf = 8
+// A guest has the descriptors 0 to 2, and they stay as they are: they would be state of an instance that is not in its memory, and so would
+// not be put back after a call that failed. The runtime's table of them is also as long as the highest number, which a guest
+// that may renumber them can make two billion.
+const lastDescriptor = 2
+
+// staysOpen says that a descriptor is closed, as programs expect at their end.
+func staysOpen(_ context.Context, _ api.Module, stack []uint64) {
+	if uint32(stack[0]) > lastDescriptor {
+		stack[0] = errnoBadf
+		return
+	}
+	stack[0] = 0
+}
+
+func keepsNumber(_ context.Context, _ api.Module, stack []uint64) {
+	if uint32(stack[0]) > lastDescriptor || uint32(stack[1]) > lastDescriptor {
+		stack[0] = errnoBadf
+		return
+	}
+	stack[0] = errnoNotsup
+}
+
+// Errors of WASI.
+const (
+	errnoBadf   = 8  // the descriptor, for one that of the folder, is none
+	errnoNotsup = 58 // that is not supported
+)
