@@ -155,6 +155,7 @@ func (i *instance) run(ctx context.Context, recs []record.Record, lo, hi int, ou
 		if err := i.run(ctx, recs, lo, mid, out); err != nil || out.Full() {
 			return err
 		}
+		i.saved.taken = false // it went forward: these results count whatever comes
 		return i.run(ctx, recs, mid, hi, out)
 	}
 	frame, _ := i.mod.Memory().Read(ptr, uint32(size)) // allocate has checked the range

@@ -13,6 +13,7 @@ import (
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/internal/testenv"
+	"github.com/leatstream/leat/transforms/wasm/abi"
 )
 
 // wary opens a module that saves its instances before each call.
@@ -133,4 +134,31 @@ func TestDescriptorsStayAsTheyAre(t *testing.T) {
 		t.Errorf("a descriptor takes %d MiB", n>>20)
 	}
 	want(t, got, err, "=")
+}
+
+// A module without room for a call gets it in two, and the results of the first count although the second fails.
+func TestAnInstanceIsNotPutBackBeforeWhatIsDelivered(t *testing.T) {
+	const counted = 32
+	a := newAssembly().when('N', code(
+		konst(0), konst(0), load(counted), konst(1), opI32Add, opI32Store, 2, uleb(counted)))
+	a.body(abi.ExportAlloc, code(get(0), konst(200), opI32GtU, opIf, 0x7f, konst(0), opElse, konst(arenaAt), opEnd))
+	for _, last := range []string{"P", "Z"} { // Z fails its batch in order, and what P does is put back
+		a.when('Z', code(konst64(0), opReturn))
+		m := wary(t, Config{Bytes: a.bytes(), Instances: 1})
+		m.pool.mu.Lock()
+		before := m.pool.idle[len(m.pool.idle)-1]
+		m.pool.mu.Unlock()
+		_, out, err := apply(t, m, "N", "N", last, "P")
+		if failed, ok := errors.AsType[*callError](err); !ok || failed.Done() != 2 || len(out.Results) != 2 {
+			t.Fatalf("%d results, %+v", len(out.Results), err)
+		}
+		_, _, _ = apply(t, m, "P")
+		m.pool.mu.Lock()
+		for _, i := range m.pool.idle {
+			if n, _ := i.mod.Memory().ReadUint32Le(counted); i == before && n < 2 {
+				t.Errorf("%s: two records are done, and the instance has met %d", last, n)
+			}
+		}
+		m.pool.mu.Unlock()
+	}
 }
