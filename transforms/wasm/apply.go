@@ -139,7 +139,7 @@ func (i *instance) run(ctx context.Context, recs []record.Record, lo, hi int, ou
 		at := lo + err.Index
 		return &callError{cause: fault.New(fault.Permanent, CodeBadAttributes, "%w", err), record: at, done: lo, orderly: true}
 	}
-	touched := i.calls > 0
+	touched := i.touched()
 	i.calls++
 	blame := func(err error, orderly bool) error { return i.blame(err, lo, hi, len(out.Results), touched, orderly) }
 	size := i.layout.Size()

@@ -88,6 +88,10 @@ func (m *Module) instantiate(ctx context.Context) (*instance, error) {
 	return i, nil
 }
 
+// touched is whether the instance is not as it was when it was ready: it has served records, or was put back and has a memory that had
+// grown, with less room than another.
+func (i *instance) touched() bool { return i.calls > 0 || int64(i.mod.Memory().Size()) > i.start }
+
 // close gives the instance's memory back.
 func (i *instance) close(ctx context.Context) error {
 	err := i.mod.Close(context.WithoutCancel(ctx))

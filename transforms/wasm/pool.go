@@ -51,7 +51,7 @@ func (p *pool) get(fresh bool) (i *instance, wait <-chan struct{}, instead *inst
 	defer p.mu.Unlock()
 	best := -1
 	for n := len(p.idle) - 1; n >= 0; n-- {
-		if touched := p.idle[n].calls > 0; touched != fresh {
+		if p.idle[n].touched() != fresh {
 			best = n
 			break
 		} else if !fresh && best < 0 {
@@ -105,7 +105,7 @@ func (p *pool) untouched() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, i := range p.idle {
-		if i.calls == 0 {
+		if !i.touched() {
 			return true
 		}
 	}

@@ -162,3 +162,24 @@ func TestAnInstanceIsNotPutBackBeforeWhatIsDelivered(t *testing.T) {
 		m.pool.mu.Unlock()
 	}
 }
+
+func TestAnInstanceThatHasGrownIsNotAsGoodAsNew(t *testing.T) {
+	a := newAssembly().when('G', code(konst(10), opMemGrow, 0, opDrop, opUnreachable)) // of 1,024 pages, 64 to begin with
+	m := wary(t, Config{Bytes: a.bytes(), Instances: 1})
+	for n, data := range []string{"G", "P"} {
+		_, _, err := apply(t, m, data)
+		if failed, ok := errors.AsType[*callError](err); !ok || failed.Tainted() != (n > 0) {
+			t.Errorf("%s: %+v", data, err)
+		}
+	}
+	i, err := m.take(t.Context(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if size := int64(i.mod.Memory().Size()); size != i.start {
+		t.Errorf("a fresh instance has %d bytes, and had %d", size, i.start)
+	}
+	if err := m.give(t.Context(), i); err != nil {
+		t.Error(err)
+	}
+}
