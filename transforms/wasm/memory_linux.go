@@ -40,6 +40,7 @@ func (m *mappedMemory) keep(size int) bool {
 		}
 		k.file = os.NewFile(uintptr(fd), "leat-instance")
 		if k.content, err = unix.Mmap(fd, 0, len(m.bytes), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+			k.release() // there are no addresses for it now
 			return false
 		}
 	}

@@ -2,9 +2,13 @@ package wasm
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
+	"os"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/leatstream/leat/internal/testenv"
 )
@@ -52,5 +56,46 @@ func TestMemoryIsPutBackToWhatItWasWhenItWasKept(t *testing.T) {
 			grow()
 		}
 		m.release()
+	}
+}
+
+// TestAMemoryThatCannotBeKeptNowMayBeLater has no addresses for a while.
+func TestAMemoryThatCannotBeKeptNowMayBeLater(t *testing.T) {
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_AS, &old); err != nil {
+		t.Fatal(err)
+	}
+	m := mapMemory(1 << 30)
+	defer m.release()
+	b := m.Reallocate(4 * pageSize)
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pages uint64
+	if _, err := fmt.Sscan(string(statm), &pages); err != nil {
+		t.Fatal(err)
+	}
+	tight := old
+	tight.Cur = pages*uint64(os.Getpagesize()) + 256<<20
+	if err := unix.Setrlimit(unix.RLIMIT_AS, &tight); err != nil {
+		t.Fatal(err)
+	}
+	early := m.keep(len(b))
+	if err := unix.Setrlimit(unix.RLIMIT_AS, &old); err != nil {
+		t.Fatal(err)
+	}
+	if early {
+		t.Fatal("there were addresses")
+	}
+	for n := range byte(3) {
+		b[n] = n
+		if !m.keep(len(b)) {
+			t.Fatal("the memory is not kept")
+		}
+		b[n]++
+		if err := m.forget(len(b)); err != nil || b[n] != n {
+			t.Fatal(b[n], err)
+		}
 	}
 }
