@@ -24,9 +24,6 @@ type kept struct {
 	flags []byte
 }
 
-// maxKept bounds the memories that are kept more than once, in bytes: to look for what has changed takes time by their size.
-const maxKept = 64 << 20
-
 // maxCopies is how many copied pages stay when they are like the file's again. To copy a page in vain costs less than another
 // page fault does, but not for all that were ever written to.
 const maxCopies = 128
@@ -44,7 +41,7 @@ func (m *mappedMemory) keep(size int) bool {
 			return false
 		}
 	}
-	if k.size > 0 && (size > maxKept || !m.eachCopied(func(from, to int) { copy(k.content[from:to], m.bytes[from:to]) })) {
+	if k.size > 0 && !m.eachCopied(func(from, to int) { copy(k.content[from:to], m.bytes[from:to]) }) {
 		return false
 	}
 	if size == k.size {

@@ -24,14 +24,21 @@ type savepoint struct {
 // back: it cannot shrink.
 const maxGrown = 1.0 / 16
 
+// maxKept bounds the memories that are kept before each call, in bytes: to look for what has changed takes time by their size, and what is
+// kept takes as much as they do.
+const maxKept = 64 << 20
+
 // save notes the state of the instance between calls. It is false if the module's state cannot be put back or, unless copy
-// allows to copy all of the memory, the system does not help.
+// allows to copy all of the memory, it is large or the system does not help.
 func (i *instance) save(copy bool) bool {
 	s := &i.saved
 	if s.taken = false; i.m.variables < 0 {
 		return false
 	}
 	s.memory, s.size = nil, int(i.mod.Memory().Size())
+	if s.size > maxKept && !copy {
+		return false
+	}
 	if !i.memory.keep(s.size) {
 		if !copy {
 			return false

@@ -183,3 +183,21 @@ func TestAnInstanceThatHasGrownIsNotAsGoodAsNew(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestALargeMemoryIsNotKeptBeforeCalls(t *testing.T) {
+	a := newAssembly()
+	a.memory = megabytes(65)
+	m := wary(t, Config{Bytes: a.bytes(), Instances: 1, MemoryLimit: 128 << 20})
+	got, _, err := apply(t, m, "a")
+	want(t, got, err, "=")
+	i, err := m.take(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if size := i.memory.(*mappedMemory).kept.size; size != 0 || i.calls != 1 {
+		t.Errorf("%d bytes are kept of an instance with %d calls, and never again", size, i.calls)
+	}
+	if err := m.give(t.Context(), i); err != nil {
+		t.Error(err)
+	}
+}
