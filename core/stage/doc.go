@@ -29,7 +29,7 @@
 //
 // # How the guilty are found
 //
-// The record that the error suspects is tried alone, then those before it, then those after it. Without a suspect the batch
+// Those before the record that the error suspects are tried, then that record alone, then those after it. Without a suspect the batch
 // is halved. After max(32, n/16) failed calls with several records, the rest is tried one by one.
 //
 // # Parts

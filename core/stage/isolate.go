@@ -131,21 +131,13 @@ func (i *isolation) blame(ctx context.Context, first, lo, hi int, err error) err
 	}
 	if c, ok := errors.AsType[Culprit](err); ok && c.Record() >= lo-first && c.Record() < hi-first {
 		at := first + c.Record()
-		out := &i.s.out
-		outs, mark := len(out.Outs), out.Arena.Mark()
-		if err := i.try(WithFresh(ctx), at, at+1); err != nil {
-			return err
-		}
-		rest := at + 1
-		if at > lo && out.Full() { // its outputs would take the room of the records before it: it is asked again in its turn
-			clear(out.Outs[outs:])
-			out.Outs, rest = out.Outs[:outs], at
-			out.Arena.Rewind(mark)
-		}
 		if err := i.try(ctx, lo, at); err != nil {
 			return err
 		}
-		return i.try(ctx, rest, hi)
+		if err := i.try(WithFresh(ctx), at, at+1); err != nil {
+			return err
+		}
+		return i.try(ctx, at+1, hi)
 	}
 	mid := lo + (hi-lo+1)/2
 	if err := i.try(ctx, lo, mid); err != nil {

@@ -287,3 +287,47 @@ func TestAShadowThatMakesMuchComparesEverything(t *testing.T) {
 		t.Errorf("%+v, asked about %d records", st, big.records)
 	}
 }
+
+// passing counts how often it has made something of a record, by its sequence number. Its calls with several records fail, and
+// suspect one of them.
+type passing struct {
+	suspect int
+	passed  map[uint64]int
+}
+
+func (p *passing) Apply(_ context.Context, in *record.Batch, out *Output) error {
+	if len(in.Records) > 2 {
+		return culprit{trap(), p.suspect % len(in.Records)}
+	}
+	for i := range in.Records {
+		p.passed[in.Records[i].Seq]++
+		out.Results = append(out.Results, Result{Status: OK, First: i, N: 1})
+		out.Outs = append(out.Outs, Out{Parent: i, Data: out.Arena.Bytes(in.Records[i].Data)})
+		if out.Full() {
+			break
+		}
+	}
+	return nil
+}
+
+func (*passing) Close(context.Context) error { return nil }
+
+func TestARecordThatHasPassedAStageDoesNotEnterItAgain(t *testing.T) {
+	for _, room := range []int{1, 2 * outCost, 5 * outCost, partRoom} {
+		for suspect := range 20 {
+			in := input(poisoned(20)...)
+			p := &passing{suspect: suspect, passed: map[uint64]int{}}
+			c := NewChain(Link{Name: "first", Transform: p}, Link{Name: "second", Transform: &multiplying{n: 2, size: 10}})
+			c.room = room
+			f, err := parts(c, in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range f.Roots {
+				if n := p.passed[in.Records[i].Seq]; n != 1 || f.Roots[i].N != 2 {
+					t.Errorf("room %d, suspect %d: record %d has passed %d times and became %d", room, suspect, i, n, f.Roots[i].N)
+				}
+			}
+		}
+	}
+}
