@@ -6,39 +6,57 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/leatstream/leat/core/fault"
 )
 
-func TestNoMapOfMemoryIsLeftBehind(t *testing.T) {
-	maps := func() int {
+func TestNoMapOfMemoryAndNoFileIsLeftBehind(t *testing.T) {
+	count := func() (maps, files int) {
 		b, err := os.ReadFile("/proc/self/maps")
 		if err != nil {
 			t.Fatal(err)
 		}
-		return bytes.Count(b, []byte("\n"))
+		open, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return bytes.Count(b, []byte("\n")), len(open)
 	}
 	cfg := Config{Bytes: newAssembly().bytes(), CacheDir: t.TempDir(), Instances: 2}
-	before := 0
+	mapsBefore, filesBefore, kept := 0, 0, 0
 	for n := range 100 {
 		m, err := Open(context.Background(), cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
+		if n%2 == 0 { // instances are saved before each call
+			m.making.Store(int64(time.Hour))
+			m.size.failed(cautiousIfSaved)
+		}
 		if _, _, err := apply(t, m, "a", "Pa", "b"); fault.CodeOf(err) != CodeTrap {
 			t.Error(err)
+		}
+		for _, i := range m.pool.idle {
+			if i.memory.(*mappedMemory).kept.size > 0 {
+				kept++
+			}
 		}
 		if err := m.Close(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		if n == 10 {
-			before = maps()
+			mapsBefore, filesBefore = count()
 		}
 	}
-	if after := maps(); after > before+20 { // Go's own come and go
-		t.Errorf("%d maps, and after 90 modules %d", before, after)
+	maps, files := count()
+	if maps > mapsBefore+20 || files > filesBefore+5 { // Go's own come and go
+		t.Errorf("%d maps and %d files, and after 90 modules %d and %d", mapsBefore, filesBefore, maps, files)
+	}
+	if kept < 40 {
+		t.Errorf("only %d instances were saved", kept)
 	}
 }
 
