@@ -39,11 +39,13 @@ func TestNoMapOfMemoryAndNoFileIsLeftBehind(t *testing.T) {
 		if _, _, err := apply(t, m, "a", "Pa", "b"); fault.CodeOf(err) != CodeTrap {
 			t.Error(err)
 		}
+		m.pool.mu.Lock()
 		for _, i := range m.pool.idle {
 			if i.memory.(*mappedMemory).kept.size > 0 {
 				kept++
 			}
 		}
+		m.pool.mu.Unlock()
 		if err := m.Close(context.Background()); err != nil {
 			t.Fatal(err)
 		}
