@@ -35,9 +35,10 @@ func parts(c *Chain, in *record.Batch, see func(f *Final)) (*Final, error) {
 				all.Outs = append(all.Outs, o)
 			}
 			if r.Fail != nil {
-				fail := *r.Fail
-				fail.Input.Data = slices.Clone(fail.Input.Data)
-				r.Fail = &fail
+				r.Fail = cloned(r.Fail)
+			}
+			if r.Discard != nil && r.Discard.Fail != nil {
+				r.Discard = &Discard{r.Discard.Stage, cloned(r.Discard.Fail)}
 			}
 			r.First = first
 			all.Roots = append(all.Roots, r)
@@ -45,6 +46,12 @@ func parts(c *Chain, in *record.Batch, see func(f *Final)) (*Final, error) {
 	}
 	all.all = all.Roots
 	return &all, nil
+}
+
+func cloned(f *Failure) *Failure {
+	c := *f
+	c.Input.Data = slices.Clone(f.Input.Data)
+	return &c
 }
 
 // TestPartsAreTogetherWhatTheWholeIs holds what doc.go promises against random transforms that break calls, with so little

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/bits"
@@ -151,6 +152,11 @@ func fates(data string, stage int, links []*hostile, policies []Policy) (outs []
 	return fates(fmt.Sprint(data, stage), stage+1, links, policies)
 }
 
+// isOf is whether a failure is complete, and that of a record or of what it became.
+func isOf(fail *Failure, r *record.Record) bool {
+	return fail.Code != "" && fail.Stage != "" && fail.Input.Seq == r.Seq && bytes.HasPrefix(fail.Input.Data, r.Data)
+}
+
 // verify compares what a chain made of records with their fates.
 func verify(f *Final, in *record.Batch, links []*hostile, policies []Policy) error {
 	if len(f.Roots) != len(in.Records) {
@@ -164,10 +170,13 @@ func verify(f *Final, in *record.Batch, links []*hostile, policies []Policy) err
 			return fmt.Errorf("record %d (%s): dead is %v", i, r.Data, !dead)
 		}
 		if dead {
-			if root.N != 0 || root.Fail.Code == "" || root.Fail.Stage == "" || root.Fail.Input.Seq != r.Seq {
+			if root.N != 0 || !isOf(root.Fail, r) {
 				return fmt.Errorf("record %d (%s): %+v, %+v", i, r.Data, root, root.Fail)
 			}
 			continue
+		}
+		if d := root.Discard; len(want) == 0 && d == nil || d != nil && d.Fail != nil && !isOf(d.Fail, r) {
+			return fmt.Errorf("record %d (%s): dropped by %+v", i, r.Data, d)
 		}
 		if root.N != len(want) || root.N > 0 && root.First != at {
 			return fmt.Errorf("record %d (%s): outputs %d to %d, want %d from %d on", i, r.Data, root.First, root.First+root.N, len(want), at)
@@ -200,7 +209,7 @@ func hostiles(t *rapid.T) (stages []*hostile, policies []Policy, in *record.Batc
 	rate := rapid.SampledFrom([]int{0, 1, 5, 50}).Draw(t, "marks in 100")
 	in = record.NewBatch()
 	for i := range n {
-		data := "r"
+		data := fmt.Sprintf("r%d.", i)
 		for s := range stages {
 			if rate > 0 && rapid.IntRange(1, 100).Draw(t, "mark") <= rate {
 				data += fmt.Sprint(rapid.SampledFrom([]string{"G", "G", "B", "D", "F", "S"}).Draw(t, "which"), s)
@@ -256,6 +265,8 @@ func TestTheCheckOfChainsNoticesWhatGoesWrong(t *testing.T) {
 		"a guilty one goes on":       func(f *Final) { f.Roots[2].Fail = nil },
 		"a failure without a code":   func(f *Final) { f.Roots[2].Fail.Code = "" },
 		"another record's input":     func(f *Final) { f.Roots[2].Fail.Input.Seq++ },
+		"an input that was reused":   func(f *Final) { f.Roots[2].Fail.Input.Data = []byte("dS1") },
+		"nobody dropped it":          func(f *Final) { f.Roots[5].Discard = nil },
 		"an output nobody names":     func(f *Final) { f.Outs = append(f.Outs, Out{}) },
 		"one of two outputs is lost": func(f *Final) { f.Roots[3].N-- },
 		"nothing":                    nil,
@@ -264,7 +275,7 @@ func TestTheCheckOfChainsNoticesWhatGoesWrong(t *testing.T) {
 			h.broken = false
 		}
 		in := record.NewBatch()
-		for i, d := range []string{"a", "b", "cG0", "dS1", "e"} {
+		for i, d := range []string{"a", "b", "cG0", "dS1", "e", "fD1"} {
 			in.Add(record.Record{Seq: uint64(i), Data: []byte(d)})
 		}
 		f := run(t, NewChain(Link{Name: "s0", Transform: stages[0]}, Link{Name: "s1", Transform: stages[1]}), in)
