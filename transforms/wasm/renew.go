@@ -19,17 +19,22 @@ const (
 	hard = 15.0 / 16
 )
 
+// filled is whether the memory has grown by more than a share of the room that it had at the start.
+func (i *instance) filled(share float64) bool {
+	room, taken := float64(i.m.cfg.MemoryLimit-i.start), float64(int64(i.mod.Memory().Size())-i.start)
+	return taken > share*room
+}
+
 // renew looks at an instance after a call and returns it, or another one in its place if it is worn: a module that leaks
 // then does not get to the limit where its calls fail. Without one it returns nil and an error.
 func (m *Module) renew(ctx context.Context, i *instance) (*instance, error) {
 	if now := int64(i.mod.Memory().Size()); now > i.grown {
 		i.grown = now
-		room, taken := float64(m.cfg.MemoryLimit-i.start), float64(now-i.start)
 		switch {
 		case m.cfg.KeepWorn:
-		case taken > hard*room:
+		case i.filled(hard):
 			i.worn = wornByMemory
-		case taken > soft*room:
+		case i.filled(soft):
 			m.wantSpares()
 		}
 	}

@@ -68,6 +68,9 @@ func (i *instance) undo() bool {
 	if !s.taken || i.mod.IsClosed() || float64(now-s.size) > maxGrown*float64(i.m.cfg.MemoryLimit-int64(s.size)) {
 		return false
 	}
+	if !i.m.cfg.KeepWorn && i.filled(soft) { // its calls may fail for want of the room that another has
+		return false
+	}
 	if s.memory == nil {
 		if i.memory.forget(now) != nil {
 			return false

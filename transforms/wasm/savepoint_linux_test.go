@@ -201,3 +201,17 @@ func TestALargeMemoryIsNotKeptBeforeCalls(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAnInstanceThatIsNearlyFullIsReplacedWhenACallFails(t *testing.T) {
+	a := newAssembly().when('L', code(konst(750), opMemGrow, 0, opDrop)) // of 1,024 pages, 64 to begin with
+	a.when('N', code(konst(300), opMemGrow, 0, konst(-1), opI32Eq, opIf, void, opUnreachable, opEnd))
+	m := wary(t, Config{Bytes: a.bytes(), Instances: 1})
+	got, _, err := apply(t, m, "L")
+	want(t, got, err, "=")
+	m.making.Store(int64(time.Hour))
+	if _, _, err := apply(t, m, "N"); fault.CodeOf(err) != CodeTrap {
+		t.Fatal(err)
+	}
+	got, _, err = apply(t, m, "N")
+	want(t, got, err, "=")
+}
