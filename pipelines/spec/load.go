@@ -21,8 +21,8 @@ type Options struct {
 	Set []string
 }
 
-// Load reads the pipelines of a file, or of all *.yaml and *.yml files of a folder in the order of their names. The error
-// is an [*Errors] that holds every error found.
+// Load reads the pipelines of a file, or of all *.yaml and *.yml files of a folder in the order of their names,
+// at least one. The error is an [*Errors] that holds every error found.
 func Load(path string, opts Options) ([]*Pipeline, error) {
 	files := []string{path}
 	info, err := os.Stat(path)
@@ -30,8 +30,13 @@ func Load(path string, opts Options) ([]*Pipeline, error) {
 		files, err = filesOf(path)
 	}
 	errs := &Errors{}
-	if err != nil {
+	switch {
+	case err != nil:
 		errs.add(cannotRead(path, err))
+		return nil, errs
+	case len(files) == 0:
+		errs.add(fault.New(fault.Permanent, "spec.no_files", "the folder %s has no pipeline file", path).
+			WithHint("pipeline files end with .yaml or .yml; folders within it are not looked at"))
 		return nil, errs
 	}
 	l := &loader{opts: opts, errs: errs}

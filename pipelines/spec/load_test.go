@@ -113,6 +113,9 @@ func TestDirectoriesAndDocuments(t *testing.T) {
 	if _, err := Load(filepath.Join(dir, "missing.yaml"), Options{}); fault.CodeOf(err) != "spec.io" || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing file: got %v", err)
 	}
+	if _, err := Load(t.TempDir(), Options{}); fault.CodeOf(err) != "spec.no_files" {
+		t.Errorf("a folder without pipeline files: got %v", err)
+	}
 }
 
 func TestPatternCharactersOfTheFolderAreNotAPattern(t *testing.T) {
