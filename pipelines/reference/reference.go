@@ -156,7 +156,7 @@ func (s *kind) page() string {
 		}
 		fmt.Fprintf(&b, "```yaml\n%s```\n", example(s.key, e))
 		if len(e.Partition) > 0 {
-			fmt.Fprintf(&b, "\nPartition keys of the outputs: %s.\n", partitions(e.Partition))
+			fmt.Fprintf(&b, "\nPartition values of the outputs, which prefixes name by `!{partitionKeyFromLambda:…}`: %s.\n", partitions(e.Partition))
 		}
 	}
 	return b.String()
