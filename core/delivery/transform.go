@@ -17,9 +17,6 @@ import (
 // job is one batch on its way from the reader through a worker to the collector.
 type job struct {
 	batch   *record.Batch
-	rest    record.Batch // the batch from base on, which the chain is asked about; up to next is known what becomes of it
-	base    int
-	next    int
 	expired coverage // positions that expired unread
 	drains  []*drain // requests that travel behind the records they cover
 
@@ -78,7 +75,6 @@ func newJob() *job {
 func (j *job) release() {
 	j.batch.Release()
 	j.batch, j.drains, j.err = nil, nil, nil
-	j.rest.Records, j.base, j.next = nil, 0, 0
 	j.clear()
 	jobs.Put(j)
 }
@@ -218,19 +214,11 @@ const tryPause = 250 * time.Millisecond
 // run transforms the next part of a batch. While a stage rests, because it has failed too many records, it waits, and the
 // chain waits until the stage may be tried: what has been collected is sealed and delivered as ever.
 func (d *Delivery) run(ctx context.Context, j *job, f *stage.Final) error {
-	if f.Left() == 0 {
-		j.base, j.rest.Records = 0, j.batch.Records
-	}
 	for {
-		err := d.cfg.Chain.Run(ctx, &j.rest, f)
-		if err == nil {
-			j.next = j.base + f.From + len(f.Roots)
-			return nil
-		}
-		if fault.CodeOf(err) != stage.CodePaused {
+		err := d.cfg.Chain.Run(ctx, j.batch, f)
+		if err == nil || fault.CodeOf(err) != stage.CodePaused {
 			return err
 		}
-		j.base, j.rest.Records = j.next, j.batch.Records[j.next:]
 		d.complaints.Log(d.log, slog.LevelWarn, "stage", "records wait in the stream while a stage rests", err)
 		select {
 		case <-time.After(tryPause):
@@ -246,7 +234,7 @@ func (d *Delivery) apply(ctx context.Context, j *job, f *stage.Final, p *press) 
 		return err
 	}
 	for i := range f.Roots {
-		root, input := &f.Roots[i], j.base+f.From+i
+		root, input := &f.Roots[i], f.From+i
 		in := &j.batch.Records[input]
 		switch {
 		case root.Fail != nil:

@@ -72,7 +72,8 @@ func NewChain(links ...Link) *Chain {
 //
 // Records that fail are part of f. An error means that what is left of the batch has no result, and f forgets it: ctx is
 // done, a transform cannot work for now (its class says what may be done about it), a record failed in a stage with policy stop
-// (code stage.stopped), or too many have failed for the stage's tolerance.
+// (code stage.stopped), or too many have failed for the stage's tolerance. If the stage rests then (code stage.paused), f remembers
+// how far the batch is: the next Run goes on with that stage, and [Final.Reset] gives up.
 func (c *Chain) Run(ctx context.Context, in *record.Batch, f *Final) error {
 	watches := c.tap.watches.Load()
 	if f.Left() == 0 {
@@ -81,7 +82,11 @@ func (c *Chain) Run(ctx context.Context, in *record.Batch, f *Final) error {
 	}
 	if f.From+len(f.Roots) == f.made { // the caller has had all that is known
 		if err := c.advance(ctx, in, f, watches); err != nil {
-			f.Reset()
+			if fault.CodeOf(err) == CodePaused {
+				f.hand(0)
+			} else {
+				f.Reset()
+			}
 			return err
 		}
 	}

@@ -238,3 +238,39 @@ func TestABatchThatFailsTooOftenIsNotWorkedOffToItsEnd(t *testing.T) {
 		}
 	}
 }
+
+// A stage that remembers records, or counts them, would not let them pass once more.
+func TestRecordsThatWaitForAStageDoNotPassThoseBeforeItAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, room := range []int{5 * outCost, partRoom} {
+			c := newTolerated(ToleranceConfig{Over: 0.5, Of: 4, Then: Pause})
+			before := &passing{suspect: 1, passed: map[uint64]int{}}
+			c.Chain = NewChain(Link{Name: "before", Transform: before}, c.links[0])
+			c.room = room
+			in, f, rests, next := batchOf(20, 10), new(Final), 0, 0
+			for done := false; !done; done = f.Left() == 0 {
+				for err := c.Run(t.Context(), in, f); err != nil; err = c.Run(t.Context(), in, f) {
+					if fault.CodeOf(err) != CodePaused || len(f.Roots) != 0 || len(f.Outs) != 0 {
+						t.Fatalf("%d results, %v", len(f.Roots), err)
+					}
+					if rests++; rests == 3 {
+						c.mended.Store(true)
+					}
+				}
+				if f.From != next {
+					t.Fatalf("a part begins at %d, want %d", f.From, next)
+				}
+				next += len(f.Roots)
+			}
+			for i := range in.Records {
+				if n := before.passed[in.Records[i].Seq]; n != 1 {
+					t.Errorf("room %d: record %d has passed %d times", room, i, n)
+				}
+			}
+			if rests != 3 || next != 20 {
+				t.Errorf("it rested %d times, and %d records are through", rests, next)
+			}
+			f.Release()
+		}
+	})
+}
