@@ -65,6 +65,6 @@ func keepsNumber(_ context.Context, _ api.Module, stack []uint64) {
 
 // Errors of WASI.
 const (
-	errnoBadf   = 8  // the descriptor, for one that of the folder, is none
+	errnoBadf   = 8  // there is no such descriptor
 	errnoNotsup = 58 // that is not supported
 )
