@@ -9,7 +9,7 @@ import (
 )
 
 // instantiateWASI offers WASI preview 1. Its proc_exit ends the call and leaves the instance as it is, so that its memory
-// still tells which record it was working on; an instance that has ended itself is thrown away in any case.
+// still tells which record it was working on; an instance that has ended itself is put back or thrown away in any case.
 func (m *Module) instantiateWASI(ctx context.Context) error {
 	b := m.runtime.NewHostModuleBuilder(wasi_snapshot_preview1.ModuleName)
 	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
