@@ -50,7 +50,7 @@ Examples:
 
 // Run shows what pipelines would do.
 func (c *dryRunCmd) Run(a *app) error {
-	pipelines, err := loadAll(c.Files, c.Set)
+	pipelines, err := loadAll(c.Files, spec.Options{Set: c.Set})
 	if err != nil {
 		return err
 	}

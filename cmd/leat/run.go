@@ -106,11 +106,11 @@ func (c *runCmd) Run(a *app) error {
 }
 
 // loadAll reads all files and reports the errors of all.
-func loadAll(files, set []string) ([]*spec.Pipeline, error) {
+func loadAll(files []string, opts spec.Options) ([]*spec.Pipeline, error) {
 	var all []*spec.Pipeline
 	first := map[string]string{}
 	for _, file := range files {
-		pipelines, err := spec.Load(file, spec.Options{Set: set})
+		pipelines, err := spec.Load(file, opts)
 		if err != nil {
 			return nil, err
 		}

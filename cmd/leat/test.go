@@ -44,7 +44,7 @@ type testResult struct {
 
 // Run runs tests.
 func (c *testCmd) Run(a *app) error {
-	pipelines, err := loadAll(c.Files, c.Set)
+	pipelines, err := loadAll(c.Files, spec.Options{Set: c.Set})
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func (c *runCmd) watch(a *app, h *host, group *foreground.Group, seen *foregroun
 
 // load reads the files anew.
 func (c *runCmd) load() ([]*spec.Pipeline, error) {
-	pipelines, err := loadAll(c.Files, c.Set)
+	pipelines, err := loadAll(c.Files, spec.Options{Set: c.Set, Empty: c.Watch})
 	if err == nil && c.JSON && writesStdout(pipelines) {
 		err = wrong("--json and a stdout sink both write to standard output: use one of them")
 	}

@@ -19,10 +19,12 @@ type Options struct {
 	Env func(name string) (string, bool)
 	// Set holds overrides, each path=value: "sinks.archive.buffer.size=1MiB".
 	Set []string
+	// Empty lets a folder be without pipeline files, for somebody who follows it; otherwise that is an error.
+	Empty bool
 }
 
-// Load reads the pipelines of a file, or of all *.yaml and *.yml files of a folder in the order of their names,
-// at least one. The error is an [*Errors] that holds every error found.
+// Load reads the pipelines of a file, or of all *.yaml and *.yml files of a folder in the order of their names. The error
+// is an [*Errors] that holds every error found.
 func Load(path string, opts Options) ([]*Pipeline, error) {
 	files := []string{path}
 	info, err := os.Stat(path)
@@ -34,7 +36,7 @@ func Load(path string, opts Options) ([]*Pipeline, error) {
 	case err != nil:
 		errs.add(cannotRead(path, err))
 		return nil, errs
-	case len(files) == 0:
+	case len(files) == 0 && !opts.Empty:
 		errs.add(fault.New(fault.Permanent, "spec.no_files", "the folder %s has no pipeline file", path).
 			WithHint("pipeline files end with .yaml or .yml; folders within it are not looked at"))
 		return nil, errs
