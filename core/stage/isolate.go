@@ -20,8 +20,6 @@ type isolation struct {
 	s    *step
 	// end is where the records begin that there was no room for.
 	end int
-	// condemned counts the records that failed alone.
-	condemned int
 }
 
 // isolate fills s.out with one result for each record of in, or once it is full for the first of them, at least one.
@@ -153,8 +151,7 @@ func (i *isolation) condemn(ctx context.Context, at int, err error) error {
 		return i.try(WithFresh(ctx), at, at+1)
 	}
 	i.fail(at, err)
-	i.condemned++
-	return i.link.Tolerance.exceeded(i.condemned, i.s.out.Results[at])
+	return i.link.Tolerance.exceeded(i.s.out.Results, at)
 }
 
 // try applies the transform to the records lo to hi and, if that fails, looks for the guilty among them. It ends where

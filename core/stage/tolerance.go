@@ -63,7 +63,7 @@ type Tolerance struct {
 	cfg ToleranceConfig
 
 	mu       sync.Mutex
-	window   []tally // the last Of records and up to a batch more, oldest first
+	window   []tally // the last Of records or some fewer, oldest first
 	seen     int     // records in window
 	failed   int     // of them
 	degraded bool
@@ -74,7 +74,7 @@ type Tolerance struct {
 	probing  bool
 }
 
-// tally is what became of a batch, or of a few small ones.
+// tally is what became of some records.
 type tally struct{ records, failed int }
 
 // NewTolerance returns a tolerance for one stage.
@@ -203,13 +203,20 @@ func (t *Tolerance) note(o *Output) error {
 	if failed > 0 {
 		t.last = last
 	}
-	t.count(len(o.Results), failed)
-	switch {
-	case !t.degraded && float64(t.failed) > float64(t.cfg.Over)*float64(t.cfg.Of):
-		t.begins()
-	case t.degraded && t.cfg.Then == Continue && t.seen >= t.cfg.Of && float64(t.failed) <= float64(t.cfg.Over)/2*float64(t.seen):
-		t.ends()
+	for some := range slices.Chunk(o.Results, t.some()) {
+		t.count(some)
+		switch {
+		case !t.degraded && t.tooMany(t.failed):
+			t.begins(t.failed, t.seen)
+		case t.degraded && t.cfg.Then == Continue && t.seen > t.cfg.Of-t.some() && float64(t.failed) <= float64(t.cfg.Over)/2*float64(t.seen):
+			t.ends()
+		}
 	}
+	return t.refusal()
+}
+
+// refusal is what note returns; t.mu is held.
+func (t *Tolerance) refusal() error {
 	switch {
 	case !t.degraded || t.cfg.Then == Continue:
 		return nil
@@ -220,18 +227,40 @@ func (t *Tolerance) note(o *Output) error {
 	}
 }
 
-// exceeded returns an error as soon as the records that one batch has failed so far are too many by themselves: [Tolerance.note] would
+// exceeded returns an error as soon as, of the records of a batch up to at, too many have failed by themselves: [Tolerance.note] would
 // refuse the batch anyway, but only once the last of them has used up its time.
-func (t *Tolerance) exceeded(failed int, last Result) error {
-	if t == nil || t.cfg.Then == Continue || float64(failed) <= float64(t.cfg.Over)*float64(t.cfg.Of) {
+func (t *Tolerance) exceeded(results []Result, at int) error {
+	if t == nil || t.cfg.Then == Continue {
 		return nil
 	}
-	return t.note(&Output{Results: slices.Repeat([]Result{last}, failed)})
+	newest := Output{Results: results[max(0, at+1-t.cfg.Of) : at+1]}
+	failed, last := newest.failures()
+	if !t.tooMany(failed) {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.last = last; !t.degraded {
+		t.begins(failed, len(newest.Results))
+	}
+	return t.refusal()
 }
 
+// tooMany is whether so many of at most Of records are too many.
+func (t *Tolerance) tooMany(failed int) bool { return float64(failed) > float64(t.cfg.Over)*float64(t.cfg.Of) }
+
+// some is how many records the window forgets at a time, at most.
+func (t *Tolerance) some() int { return max(1, t.cfg.Of/16) }
+
 // count adds to the window what is new, and takes out what is too old.
-func (t *Tolerance) count(records, failed int) {
-	if n := len(t.window); n > 0 && t.window[n-1].records+records <= t.cfg.Of/16 {
+func (t *Tolerance) count(results []Result) {
+	records, failed := len(results), 0
+	for i := range results {
+		if results[i].Status == Failed {
+			failed++
+		}
+	}
+	if n := len(t.window); n > 0 && t.window[n-1].records+records <= t.some() {
 		t.window[n-1].records += records
 		t.window[n-1].failed += failed
 	} else {
@@ -239,15 +268,15 @@ func (t *Tolerance) count(records, failed int) {
 	}
 	t.seen += records
 	t.failed += failed
-	for t.seen-t.window[0].records >= t.cfg.Of {
+	for t.seen > t.cfg.Of {
 		t.seen -= t.window[0].records
 		t.failed -= t.window[0].failed
 		t.window = append(t.window[:0], t.window[1:]...) // there are few
 	}
 }
 
-func (t *Tolerance) begins() {
-	t.degraded, t.share = true, setting.Share(t.failed)/setting.Share(t.seen)
+func (t *Tolerance) begins(failed, records int) {
+	t.degraded, t.share = true, setting.Share(failed)/setting.Share(records)
 	t.rest, t.next = firstRest, time.Now().Add(firstRest)
 	t.cfg.Logger.Warn("a stage fails too many of its records", "stage", t.cfg.Stage, "share", t.share.About(),
 		"over", t.cfg.Over.String(), "of", t.cfg.Of, "then", t.cfg.Then, "code", t.last.Code, "reason", t.last.Reason)

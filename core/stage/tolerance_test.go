@@ -72,10 +72,10 @@ func TestAStageThatFailsTooOftenIsSaidSoOnceAndUntilItEnds(t *testing.T) {
 		degraded bool
 	}{
 		{100, 50, false}, // just as many as it may
-		{10, 10, true},   // 60 of 110, of which the first 50 are too old only together with the 50 good ones
+		{10, 10, false},  // the first ten are too old
 		{100, 60, true},
 		{100, 40, true}, // no longer too many, but not few either
-		{50, 0, true},
+		{10, 0, true},
 		{50, 0, false},
 		{1, 1, false},
 		{50, 50, true}, // 51 of 51: more cannot be good enough any more
@@ -98,8 +98,39 @@ func TestAStageThatFailsTooOftenIsSaidSoOnceAndUntilItEnds(t *testing.T) {
 		t.Errorf("told %v, want %v", c.degraded, want)
 	}
 	if log := c.log.String(); strings.Count(log, "level=WARN") != 2 || strings.Count(log, "level=INFO") != 1 ||
-		!strings.Contains(log, `share=54.5% over=50% of=100 then=continue code=test.bad reason="it is bad"`) {
+		!strings.Contains(log, `share=53.1% over=50% of=100 then=continue code=test.bad reason="it is bad"`) {
 		t.Error(log)
+	}
+}
+
+// Batches may be much larger than what is looked at.
+func TestOnlyTheNewestRecordsCount(t *testing.T) {
+	for _, then := range []Reaction{Continue, Pause, StopPipeline} {
+		for _, traps := range []bool{false, true} {
+			for pattern, degraded := range map[string]bool{
+				strings.Repeat("++-", 1400):                            false, // a third, everywhere
+				strings.Repeat("+", 300) + strings.Repeat("-", 50):     false,
+				strings.Repeat("+", 900) + strings.Repeat("-", 51):     true,
+				strings.Repeat("-+", 50) + strings.Repeat("+", 4000):   false,
+				strings.Repeat("+-", 2000) + strings.Repeat("-+-", 30): true,
+			} {
+				c := newTolerated(ToleranceConfig{Over: 0.5, Of: 100, Then: then})
+				if traps {
+					c.Chain = NewChain(Link{Name: "check", Transform: &brittle{cursor: true, fault: trap}, Tolerance: c.tolerance})
+				}
+				bad := map[bool]string{false: "bad", true: "poison"}[traps]
+				var data []string
+				for _, p := range pattern {
+					data = append(data, map[rune]string{'+': "good", '-': bad}[p])
+				}
+				f := new(Final)
+				err := c.Run(context.Background(), input(data...), f)
+				f.Release()
+				if (err != nil) != (degraded && then != Continue) || len(c.degraded) > 0 != degraded {
+					t.Errorf("%s, %.20s… of %d: %v, %v", then, pattern, len(pattern), err, c.degraded)
+				}
+			}
+		}
 	}
 }
 
