@@ -2,19 +2,20 @@ package pipetest
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/leatstream/leat/core/codec"
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/pipelines/spec"
+	"github.com/leatstream/leat/pipelines/view"
 )
 
-// maxShown is the most bytes of a record, or of a diff, in a message.
+// maxShown is the most bytes of a record in a message.
 const maxShown = 4 << 10
 
 // comparison collects what does not hold.
@@ -67,7 +68,10 @@ func (c *comparison) sink(want *spec.TestOutput) {
 			return
 		}
 		if diff := differ(w, got[i].data); diff != "" {
-			c.fail(w.Place(), CodeOutput, "sink %s, record %d differs (-want +got):\n%s", want.Sink, i, diff)
+			e := c.fail(w.Place(), CodeOutput, "sink %s, record %d differs (- want, + got, ~ want -> got):\n%s", want.Sink, i, diff)
+			if json.Valid(got[i].data) { // the difference names fields alone
+				e.Hint = "the record is " + short(got[i].data)
+			}
 			return
 		}
 		if w.Key != nil && *w.Key != got[i].key {
@@ -75,7 +79,7 @@ func (c *comparison) sink(want *spec.TestOutput) {
 			return
 		}
 		if diff := differAttrs(w, got[i].attrs); w.Has("attrs") && diff != "" {
-			c.fail(w.PlaceOf("attrs"), CodeOutput, "sink %s, record %d has other attributes (-want +got):\n%s", want.Sink, i, diff)
+			c.fail(w.PlaceOf("attrs"), CodeOutput, "sink %s, record %d has other attributes (- want, + got, ~ want -> got):\n%s", want.Sink, i, diff)
 			return
 		}
 		if w.Prefix != nil && *w.Prefix != got[i].prefix {
@@ -144,24 +148,29 @@ func differ(w *spec.TestRecord, got []byte) string {
 	if bytes.Equal(want, got) {
 		return ""
 	}
-	wv, werr := codec.JSONValue(want)
-	gv, gerr := codec.JSONValue(got)
-	var diff string
-	switch {
-	case werr == nil && gerr == nil && w.Base64 == nil:
-		diff = cmp.Diff(wv, gv)
-	case w.JSON != nil:
-		return fmt.Sprintf("want JSON, got %s", short(got))
-	default:
-		if w.Base64 == nil {
-			want, got = bytes.TrimSuffix(want, []byte("\n")), bytes.TrimSuffix(got, []byte("\n"))
+	if w.Base64 == nil {
+		if want, got = bytes.TrimSuffix(want, []byte("\n")), bytes.TrimSuffix(got, []byte("\n")); bytes.Equal(want, got) {
+			return ""
 		}
-		diff = cmp.Diff(string(want), string(got))
+		wv, werr := codec.JSONValue(want)
+		gv, gerr := codec.JSONValue(got)
+		switch {
+		case werr == nil && gerr == nil && reflect.DeepEqual(wv, gv):
+			return ""
+		case gerr != nil && w.JSON != nil:
+			return fmt.Sprintf("want JSON, got %s", short(got))
+		}
 	}
-	if len(diff) > maxShown {
-		diff = strings.ToValidUTF8(diff[:maxShown], "") + "…"
+	return shown(view.Diff(want, got))
+}
+
+// shown writes a difference as lines.
+func shown(diff []view.Line) string {
+	var b strings.Builder
+	for _, l := range diff {
+		fmt.Fprintf(&b, "\n%c %s", l.Mark, l.Text)
 	}
-	return strings.TrimRight(diff, "\n")
+	return strings.TrimPrefix(b.String(), "\n")
 }
 
 func differAttrs(w *spec.TestRecord, got record.Attrs) string {
@@ -172,7 +181,9 @@ func differAttrs(w *spec.TestRecord, got record.Attrs) string {
 	for _, a := range got {
 		there[a.Name] = a.Value
 	}
-	return strings.TrimRight(cmp.Diff(wanted, there), "\n")
+	before, _ := json.Marshal(wanted) // text always encodes
+	after, _ := json.Marshal(there)
+	return shown(view.Diff(before, after))
 }
 
 func records(n int) string {
