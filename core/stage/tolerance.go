@@ -203,14 +203,15 @@ func (t *Tolerance) note(o *Output) error {
 	if failed > 0 {
 		t.last = last
 	}
+	was := t.degraded
 	for some := range slices.Chunk(o.Results, t.some()) {
-		t.count(some)
-		switch {
-		case !t.degraded && t.tooMany(t.failed):
+		if t.count(some); !t.degraded && t.tooMany(t.failed) {
 			t.begins(t.failed, t.seen)
-		case t.degraded && t.cfg.Then == Continue && t.seen > t.cfg.Of-t.some() && float64(t.failed) <= float64(t.cfg.Over)/2*float64(t.seen):
-			t.ends()
 		}
+	}
+	// What begins with a batch is seen for another one at least.
+	if was && t.cfg.Then == Continue && t.seen > t.cfg.Of-t.some() && float64(t.failed) <= float64(t.cfg.Over)/2*float64(t.seen) {
+		t.ends()
 	}
 	return t.refusal()
 }
