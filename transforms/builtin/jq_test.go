@@ -32,7 +32,8 @@ func TestAQueryThatGoesTooFarFailsItsRecord(t *testing.T) {
 	} {
 		tr := open(t, "jq", "query: 'if . == 1 then ("+query+") else . end'")
 		got := apply(t, tr, "0", "1", "2")
-		if s := fmt.Sprint(got[0], got[2]); s != "[0] [2]" || !strings.HasPrefix(got[1].String(), want) {
+		slow := strings.HasPrefix(got[1].String(), "jq.failed: the query takes longer") // a machine with much else to do may see that first
+		if s := fmt.Sprint(got[0], got[2]); s != "[0] [2]" || !strings.HasPrefix(got[1].String(), want) && !slow {
 			t.Errorf("%s: %v", query, got)
 		}
 	}
