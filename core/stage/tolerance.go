@@ -248,7 +248,9 @@ func (t *Tolerance) exceeded(results []Result, at int) error {
 }
 
 // tooMany is whether so many of at most Of records are too many.
-func (t *Tolerance) tooMany(failed int) bool { return float64(failed) > float64(t.cfg.Over)*float64(t.cfg.Of) }
+func (t *Tolerance) tooMany(failed int) bool {
+	return float64(failed) > float64(t.cfg.Over)*float64(t.cfg.Of)
+}
 
 // some is how many records the window forgets at a time, at most.
 func (t *Tolerance) some() int { return max(1, t.cfg.Of/16) }
