@@ -229,7 +229,7 @@ func (t *Tolerance) refusal() error {
 }
 
 // exceeded returns an error as soon as, of the records of a batch up to at, too many have failed by themselves: [Tolerance.note] would
-// refuse the batch anyway, but only once the last of them has used up its time.
+// refuse the batch anyway, but only once the last of them has used up its time. The results up to at must be known.
 func (t *Tolerance) exceeded(results []Result, at int) error {
 	if t == nil || t.cfg.Then == Continue {
 		return nil
