@@ -3,7 +3,6 @@ package delivery
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/internal/testenv"
 )
 
 // swelling makes of each record one output of so many bytes, and no more outputs than there is room for. lone fails every
@@ -81,15 +81,6 @@ func (o *objects) wantNumbers(t *testing.T, n int) {
 	}
 }
 
-// live is how many bytes are in use.
-func live() int64 {
-	runtime.GC()
-	runtime.GC() // what pools have given up
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
-}
-
 // A chain makes many times the bytes of its input, all at once or record for record, and what it makes is not fetched.
 func TestWhatAChainMakesTakesBoundedMemory(t *testing.T) {
 	const batches, workers, stages = 8, 2, 3
@@ -118,7 +109,7 @@ func TestWhatAChainMakesTakesBoundedMemory(t *testing.T) {
 				<-goOn
 			}
 		}
-		before := live()
+		before := testenv.LiveHeap()
 		r := w.start()
 		for part := range 3 {
 			<-collected
@@ -126,7 +117,7 @@ func TestWhatAChainMakesTakesBoundedMemory(t *testing.T) {
 				made = last.records.Load()
 			}
 			// A stage has 16 MiB, and so has what is framed of the last; what is compressed of it is little.
-			if got, most := live()-before, int64(workers*(stages+1)*16<<20); got > most {
+			if got, most := testenv.LiveHeap()-before, int64(workers*(stages+1)*16<<20); got > most {
 				t.Errorf("%+v, part %d: %d MiB are live, at most %d may be", c, part, got>>20, most>>20)
 			}
 			if n := last.records.Load(); n > (workers+int64(part))*c.most {

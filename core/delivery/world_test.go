@@ -29,6 +29,7 @@ import (
 	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/core/state"
 	"github.com/leatstream/leat/core/vfs"
+	"github.com/leatstream/leat/internal/testenv"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -42,7 +43,7 @@ type world struct {
 	main  *objects // where the sink delivers to
 	dead  *objects // where dead letters go
 	cfg   Config
-	said  journal // what the deliveries logged
+	said  testenv.Log // what the deliveries logged
 }
 
 // soon is a buffer interval for tests that wait for an object.
@@ -89,24 +90,6 @@ func (w *world) open() {
 		FS:    w.fs, Spool: spoolDir, State: w.state,
 		Logger: slog.New(slog.NewTextHandler(&w.said, nil)),
 	}
-}
-
-// journal keeps what is written to it.
-type journal struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
 }
 
 func (w *world) close() {

@@ -3,7 +3,6 @@ package stage
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
+	"github.com/leatstream/leat/internal/testenv"
 )
 
 // parts runs a chain over a batch, shows each part to see, and returns all of them as one.
@@ -115,15 +115,6 @@ func (m *multiplying) Apply(_ context.Context, in *record.Batch, out *Output) er
 
 func (*multiplying) Close(context.Context) error { return nil }
 
-// live is how many bytes are in use.
-func live() int64 {
-	runtime.GC()
-	runtime.GC() // what pools have given up
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
-}
-
 // A batch takes bounded memory however much the stages make of it, also where each record is tried alone, and no record
 // passes a stage twice.
 func TestTheMemoryOfABatchIsBounded(t *testing.T) {
@@ -149,7 +140,7 @@ func TestTheMemoryOfABatchIsBounded(t *testing.T) {
 			links = append(links, Link{Name: fmt.Sprint(i), Transform: s})
 		}
 		chain := NewChain(links...)
-		before, peak, n, outs := live(), int64(0), 0, 0
+		before, peak, n, outs := testenv.LiveHeap(), int64(0), 0, 0
 		var f Final
 		for done := false; !done; done = f.Left() == 0 {
 			if err := chain.Run(t.Context(), in, &f); err != nil {
@@ -161,7 +152,7 @@ func TestTheMemoryOfABatchIsBounded(t *testing.T) {
 				}
 				outs += r.N
 			}
-			peak = max(peak, live()-before)
+			peak = max(peak, testenv.LiveHeap()-before)
 			n++
 		}
 		f.Release()

@@ -18,10 +18,18 @@ func (l *Log) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
-// String is all that was written.
+// String is all that was written, but for what was taken.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// Take is what was written since Take was called last.
+func (l *Log) Take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.text.Reset()
 	return l.text.String()
 }
 

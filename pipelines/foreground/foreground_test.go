@@ -17,6 +17,7 @@ import (
 	"github.com/leatstream/leat/core/delivery"
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/vfs"
+	"github.com/leatstream/leat/internal/testenv"
 	"github.com/leatstream/leat/pipelines/build"
 	"github.com/leatstream/leat/pipelines/spec"
 )
@@ -191,7 +192,7 @@ func TestStoppedKeepsClassCodeAndHint(t *testing.T) {
 func TestARenamedPipelineSaysWhatItFeedsAgain(t *testing.T) {
 	p := newPlace(t)
 	p.write("in.txt", "one\n")
-	var log lockedBuffer
+	var log testenv.Log
 	run := func(text string) {
 		t.Helper()
 		pipelines, err := spec.Parse(filepath.Join(p.dir, "pipelines.yaml"), []byte(text), spec.Options{})

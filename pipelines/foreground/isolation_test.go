@@ -1,7 +1,6 @@
 package foreground
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -13,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -138,26 +136,8 @@ dead_letters: { file: { dir: ./dead } }
 	}
 }
 
-// lockedBuffer is written to by goroutines.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // failingStage is a pipeline of a stage that fails most records, with a failures setting.
-func (p *place) failingStage(failures string) (*Group, *observe.Metrics, *observe.Health, *lockedBuffer) {
+func (p *place) failingStage(failures string) (*Group, *observe.Metrics, *observe.Health, *testenv.Log) {
 	p.t.Helper()
 	p.write("in.txt", strings.Repeat("fail it\n", 300)+strings.Repeat("fine\n", 100))
 	pipelines, err := spec.Parse(filepath.Join(p.dir, "p.yaml"), fmt.Appendf(nil, `version: 1
@@ -170,7 +150,7 @@ dead_letters: { file: { dir: ./dead } }
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	metrics, health, log := observe.NewMetrics(), new(observe.Health), new(lockedBuffer)
+	metrics, health, log := observe.NewMetrics(), new(observe.Health), new(testenv.Log)
 	g, err := Open(p.t.Context(), pipelines, build.Options{
 		Data: p.data, Logger: slog.New(slog.NewTextHandler(log, nil)), Stdout: io.Discard, Metrics: metrics, Health: health, UntilIdle: true,
 	})

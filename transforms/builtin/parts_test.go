@@ -2,11 +2,11 @@ package builtin_test
 
 import (
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/internal/testenv"
 )
 
 // Small records become large, in one stage or in two, and the chain holds no more of them than it has room for.
@@ -32,19 +32,12 @@ func TestWhatNativeStagesMakeOfABatchTakesBoundedMemory(t *testing.T) {
 		}
 		in := batch(data...)
 		var f stage.Final
-		live := func() int64 {
-			runtime.GC()
-			runtime.GC() // what pools have given up
-			var s runtime.MemStats
-			runtime.ReadMemStats(&s)
-			return int64(s.HeapAlloc)
-		}
-		before, peak, next := live(), int64(0), 0
+		before, peak, next := testenv.LiveHeap(), int64(0), 0
 		for done := false; !done; done = f.Left() == 0 {
 			if err := chain.Run(t.Context(), in, &f); err != nil {
 				t.Fatal(err)
 			}
-			peak = max(peak, live()-before)
+			peak = max(peak, testenv.LiveHeap()-before)
 			for i, r := range f.Roots {
 				if f.From+i != next || r.N != c.each || !strings.HasPrefix(string(f.Outs[r.First].Data), fmt.Sprintf("%03dx", next)) {
 					t.Fatalf("%s: record %d: %+v", name, f.From+i, r)

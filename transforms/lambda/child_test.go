@@ -1,7 +1,6 @@
 package lambda
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -168,7 +167,7 @@ func TestStrayOutputIsExplained(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	// What is printed after a response makes the next event go to a new process, and is logged.
-	var logged syncBuffer
+	var logged testenv.Log
 	script := `while read x; do printf '{"records":[]}\nprinted too late\n'; done`
 	tr = open(t, shell(Stream, script), Env{Logger: slog.New(slog.NewTextHandler(&logged, nil))})
 	for range 3 {
@@ -272,36 +271,10 @@ func TestHostileProgramsAreEnded(t *testing.T) {
 	}
 }
 
-// syncBuffer is a buffer that may be written to and read concurrently.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-// take returns what was written since the last time.
-func (s *syncBuffer) take() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	defer s.b.Reset()
-	return s.b.String()
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
 // Handlers are killed again and again, in the middle of events and between them. Each record comes out once, in its place.
 func TestKillingHandlersLosesAndDoublesNothing(t *testing.T) {
 	t.Parallel()
-	var logged syncBuffer
+	var logged testenv.Log
 	var restarts atomic.Int64
 	tr := open(t, childConfig(Stream), Env{
 		Logger: slog.New(slog.NewTextHandler(&logged, nil)), Count: func(name string, n int64) {

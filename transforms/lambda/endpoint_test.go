@@ -17,6 +17,7 @@ import (
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/setting"
 	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/internal/testenv"
 	"github.com/leatstream/leat/transforms/lambda/lambdatest"
 )
 
@@ -127,7 +128,7 @@ func TestRecordsWaitForAnEndpoint(t *testing.T) {
 	}
 	c := defaults()
 	c.URL, c.Retries = "http://"+address+"/", 1
-	var logged syncBuffer
+	var logged testenv.Log
 	tr := open(t, c, Env{Patience: time.Minute, Logger: slog.New(slog.NewTextHandler(&logged, nil))})
 	server := &http.Server{Handler: http.HandlerFunc(handle)}
 	started := time.AfterFunc(time.Second, func() {

@@ -81,13 +81,13 @@ func TestAHandlerNeedNotUnderstandAnEventWithoutRecords(t *testing.T) {
 func TestFailuresThatRepeatAreFewLinesOfTheLog(t *testing.T) {
 	for _, mode := range []string{Stream, Once} {
 		dir := t.TempDir()
-		var logged syncBuffer
+		var logged testenv.Log
 		cfg := shell(mode, `if test -e broken; then echo Traceback $$ >&2; exit 1; fi; while read x; do echo working >&2; case $x in *Z2lmdA==*) echo poison $$ >&2; exit 1;; esac; echo '{"records":[]}'; done`)
 		cfg.Retries, cfg.WhenUnavailable = 0, Fail
 		tr := open(t, cfg, Env{Dir: dir, Logger: slog.New(slog.NewTextHandler(&logged, nil))})
 		log := func() string {
 			time.Sleep(50 * time.Millisecond) // what a handler prints beside its response may come after it
-			return logged.take()
+			return logged.Take()
 		}
 		if got := log(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "working") {
 			t.Errorf("%s: what a handler prints when it is tried: %s", mode, got)

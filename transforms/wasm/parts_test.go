@@ -2,11 +2,11 @@ package wasm
 
 import (
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/internal/testenv"
 )
 
 // A module makes 100 times the bytes of a batch, in calls that fail because they make too much, next to records that break
@@ -21,22 +21,15 @@ func TestWhatAModuleMakesOfABatchTakesBoundedMemory(t *testing.T) {
 	}
 	in := batch(data...)
 	defer in.Release()
-	live := func() int64 {
-		runtime.GC()
-		runtime.GC() // what pools have given up
-		var s runtime.MemStats
-		runtime.ReadMemStats(&s)
-		return int64(s.HeapAlloc)
-	}
 	chain := stage.NewChain(stage.Link{Name: "s", Transform: m})
 	var f stage.Final
 	defer f.Release()
-	before, peak, next, parts := live(), int64(0), 0, 0
+	before, peak, next, parts := testenv.LiveHeap(), int64(0), 0, 0
 	for done := false; !done; done = f.Left() == 0 {
 		if err := chain.Run(t.Context(), in, &f); err != nil {
 			t.Fatal(err)
 		}
-		peak = max(peak, live()-before)
+		peak = max(peak, testenv.LiveHeap()-before)
 		parts++
 		for i, r := range f.Roots {
 			if f.From+i != next {
