@@ -93,20 +93,28 @@ func fetch(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("last answer: %s", last)
 }
 
-// hangingStore VARIABLE sets the variable to the address of an object store that lists nothing and never ends a put.
-// When a put begins it makes the file put.
+// hangingStore VARIABLE METHOD sets the variable to the address of an object store that lists nothing, lets uploads of parts begin and
+// be aborted, and never answers requests of the method: PUT puts an object, POST begins an upload. When one comes it makes the file put.
 func hangingStore(ts *testscript.TestScript, neg bool, args []string) {
-	began := ts.MkAbs("put")
+	if len(args) != 2 {
+		ts.Fatalf("usage: hangingstore VARIABLE METHOD")
+	}
+	began, hangs := ts.MkAbs("put"), args[1]
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet {
+		switch r.Method {
+		case hangs:
+			_ = os.WriteFile(began, nil, 0o666) // a script that waits for it in vain fails
+			_, _ = io.Copy(io.Discard, r.Body)
+			<-r.Context().Done()
+		case http.MethodGet:
 			fmt.Fprint(w, "<ListMultipartUploadsResult></ListMultipartUploadsResult>")
-			return
+		case http.MethodPost:
+			fmt.Fprint(w, "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
+		case http.MethodDelete:
+			w.WriteHeader(http.StatusNoContent)
 		}
-		_ = os.WriteFile(began, nil, 0o666) // a script that waits for it in vain fails
-		_, _ = io.Copy(io.Discard, r.Body)
-		<-r.Context().Done()
 	})}
-	l := listen(ts, neg, args)
+	l := listen(ts, neg, args[:1])
 	ts.Defer(func() { _ = server.Close() })
 	go func() { _ = server.Serve(l) }()
 }
@@ -118,7 +126,7 @@ func freePort(ts *testscript.TestScript, neg bool, args []string) {
 
 func listen(ts *testscript.TestScript, neg bool, args []string) net.Listener {
 	if neg || len(args) != 1 {
-		ts.Fatalf("usage: hangingstore|freeport VARIABLE")
+		ts.Fatalf("usage: freeport VARIABLE")
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)

@@ -23,13 +23,13 @@ type runCmd struct {
 
 // Help is shown by leat run --help.
 func (runCmd) Help() string {
-	return `Runs until it is told to stop. On SIGINT or SIGTERM puts under way end (20 s at most); what is not in a sealed object yet stays in the stream, and the next run goes on there. The second signal ends the process at once; that loses nothing either.
+	return `Runs until it is told to stop. Each destination is asked first whether deliveries would work: one that refuses ends the command before anything is read, one that does not answer is waited for later. On SIGINT or SIGTERM puts under way end (20 s at most); what is not in a sealed object yet stays in the stream, and the next run goes on there. The second signal ends the process at once; that loses nothing either.
 
 On a terminal, a line shows the progress. At the end a table shows what each sink did in this run: "in" is what was pending before and what has come since, and is the sum of delivered, dropped, dead, pending, expired and skipped. Both go to standard error, and so do logs: by default warnings and errors alone.
 
 With --watch, a change of a pipeline file, of a module or a script, or of a folder of source takes effect when it lasts: what changed is built, the tests in the file are run, and if they pass, the new version goes on where the one before stops: no record is lost or delivered twice. A build, a test, a destination or a file that is wrong changes nothing; it is shown and, until it is mended, in /healthz. A pipeline that cannot go on rests until something changes.
 
-Exit codes: 0 idle or stopped as told, 1 a pipeline could not go on, 2 wrong use or a wrong pipeline file, 3 the data directory is in use, 130 and 143 stopped by SIGINT and SIGTERM before it ran or before --until-idle was reached, or told twice.
+Exit codes: 0 idle or stopped as told, 1 a destination refuses or a pipeline could not go on, 2 wrong use or a wrong pipeline file, 3 the data directory is in use, 130 and 143 stopped by SIGINT and SIGTERM before it ran or before --until-idle was reached, or told twice.
 
 Examples:
 

@@ -79,7 +79,7 @@ func (d *Delivery) attempt(run, puts context.Context, m *manifest) error {
 		}
 		pause := d.backOff(try, class)
 		var revived chan struct{}
-		if class == fault.Unavailable && pause > d.cfg.Retry.Initial {
+		if (class == fault.Unavailable || class == fault.Unauthorized) && pause > d.cfg.Retry.Initial {
 			revived = d.revival.next(m.Destination.name())
 		}
 		d.complaints.Log(d.log, slog.LevelWarn, "", "put failed and is tried again", err, d.tries(m, first, pause)...)
@@ -118,8 +118,8 @@ func (d *Delivery) backOff(try int, class fault.Class) time.Duration {
 	return pause
 }
 
-// revival lets a put that succeeds end the pauses of those that found the same destination unavailable: once it is back,
-// they need not wait for as long as it was away.
+// revival lets a put that succeeds end the pauses of those that found the same destination unavailable or were refused there: once it is
+// back, they need not wait for as long as it was away.
 type revival struct {
 	mu   sync.Mutex
 	ends map[string]chan struct{} // by destination, where somebody waits

@@ -59,7 +59,8 @@ type Destination struct {
 // Destiner is implemented by sinks that can tell their destination; every object sink does.
 type Destiner interface{ Destination() Destination }
 
-// Prober is implemented by sinks that can check, without delivering anything, that deliveries would work.
+// Prober is implemented by sinks that can check, without delivering anything, that deliveries would work. An error of the class
+// Unauthorized or Permanent says that none will until a person acts; any other, that they may later.
 type Prober interface {
 	Probe(ctx context.Context) error
 }

@@ -22,7 +22,8 @@ const (
 	Throttled
 	// Unavailable means that the other side, or a part of leat, cannot be reached or refuses all work for now.
 	Unavailable
-	// Unauthorized means that credentials or permissions are wrong; a person has to act, then the same request succeeds.
+	// Unauthorized means that credentials, permissions or what they are asked for (a bucket that is not there) are wrong; a person has to
+	// act, then the same request succeeds.
 	Unauthorized
 	// Permanent means that the same request will never succeed.
 	Permanent

@@ -1,15 +1,12 @@
 package build
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"strings"
 	"time"
 
 	"github.com/leatstream/leat/core/codec"
 	"github.com/leatstream/leat/core/delivery"
-	"github.com/leatstream/leat/core/engine"
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/s3client"
 	"github.com/leatstream/leat/pipelines/spec"
@@ -168,85 +165,3 @@ func (b *builder) reopen(d delivery.Destination) (delivery.Sink, error) {
 	}
 	return nil, fault.New(fault.Permanent, "build.unknown_sink", "this leat has no sink of kind %q", d.Kind)
 }
-
-// probe checks what a run would need, without a stream.
-func (b *builder) probe() (err error) {
-	defer func() { err = errors.Join(err, b.close(context.WithoutCancel(b.ctx))) }()
-	links, err := b.links()
-	if err == nil {
-		err = b.shadows(links)
-	}
-	if err != nil {
-		return err
-	}
-	if d := b.spec.DeadLetters; d != nil {
-		dead, err := b.deadLetters()
-		if err != nil {
-			return err
-		}
-		if b.opts.Connect {
-			err = b.ask(dead.Sink, d.Place())
-		}
-		if err != nil {
-			return err
-		}
-	}
-	for i := range b.spec.Sinks {
-		s := &b.spec.Sinks[i]
-		cfg, err := b.sink(s)
-		if err == nil && b.opts.Connect {
-			err = b.ask(cfg.Sink, s.Place())
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Ask checks that deliveries to the destinations that the version that runs does not have would work, before it gives way: what
-// is sealed for a destination stays bound for it, whatever the file says later.
-func (p *Prepared) Ask(ctx context.Context, running *engine.Pipeline) error {
-	known := map[string]bool{}
-	for i := range running.Deliveries {
-		known[destinationOf(running.Deliveries[i].Sink)] = true
-		known[destinationOf(running.Deliveries[i].DeadLetters.Sink)] = true
-	}
-	b := p.builder
-	b.ctx = ctx
-	var errs []error
-	ask := func(sink delivery.Sink, place string) {
-		if !known[destinationOf(sink)] {
-			errs = append(errs, b.ask(sink, place))
-		}
-	}
-	for i := range p.pipeline.Deliveries {
-		ask(p.pipeline.Deliveries[i].Sink, b.spec.Sinks[i].Place())
-	}
-	if d := b.spec.DeadLetters; d != nil {
-		ask(p.pipeline.Deliveries[0].DeadLetters.Sink, d.Place())
-	}
-	return errors.Join(errs...)
-}
-
-// destinationOf is the same for sinks that deliver to the same place.
-func destinationOf(sink delivery.Sink) string {
-	if d, ok := sink.(delivery.Destiner); ok {
-		to := d.Destination()
-		return to.Kind + " " + string(to.Config)
-	}
-	return ""
-}
-
-func (b *builder) ask(sink delivery.Sink, place string) error {
-	prober, ok := sink.(delivery.Prober)
-	if !ok {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(b.ctx, probeTimeout)
-	defer cancel()
-	return placed(place, prober.Probe(ctx))
-}
-
-// probeTimeout bounds the check of one destination.
-const probeTimeout = 15 * time.Second

@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/leatstream/leat/core/delivery"
-	"github.com/leatstream/leat/core/engine"
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/core/stage"
@@ -29,28 +28,41 @@ type Group struct {
 	problem error // why nothing is taken of the files as they are now; nil if it is
 }
 
-// Open builds the pipelines. If one cannot be built, none is, and the errors of all are returned.
+// Open builds the pipelines and asks their destinations. If one cannot be built, or a destination refuses, none is, and the errors of
+// all are returned.
 func Open(ctx context.Context, pipelines []*spec.Pipeline, o build.Options) (*Group, error) {
+	prepared := make([]*build.Prepared, len(pipelines))
+	errs := make([]error, len(pipelines))
+	var asking sync.WaitGroup
+	for i, p := range pipelines {
+		if prepared[i], errs[i] = build.Prepare(ctx, p, o); errs[i] == nil {
+			asking.Go(func() { errs[i] = prepared[i].Ask(ctx, nil) })
+		}
+	}
+	asking.Wait()
 	g := &Group{metrics: o.Metrics, health: o.Health}
-	var built []*engine.Pipeline
-	var errs []error
-	for _, p := range pipelines {
-		ready, err := build.Pipeline(ctx, p, o)
-		if err != nil {
-			errs = append(errs, err)
+	var closers []func(context.Context) error
+	failed := errors.Join(errs...) != nil
+	for i, p := range prepared {
+		switch {
+		case p == nil:
+			continue
+		case failed:
+			closers = append(closers, p.Close)
 			continue
 		}
-		built = append(built, ready)
-		m := g.member(p.Name)
-		if err := m.adopt(p, ready, &o); err != nil {
-			errs = append(errs, err)
+		ready, err := p.Pipeline(ctx)
+		if err == nil {
+			closers = append(closers, ready.Close)
+			err = g.member(ready.Name).adopt(pipelines[i], ready, &o)
 		}
+		errs[i] = err
 	}
-	if len(errs) == 0 {
+	if errors.Join(errs...) == nil {
 		return g, nil
 	}
-	for _, p := range built {
-		errs = append(errs, p.Close(context.WithoutCancel(ctx)))
+	for _, end := range closers {
+		errs = append(errs, end(context.WithoutCancel(ctx)))
 	}
 	return nil, errors.Join(errs...)
 }

@@ -137,6 +137,30 @@ func TestAStopLeavesOpenBuffersToTheLogAndADrainDoesNot(t *testing.T) {
 	}
 }
 
+// What a destination says is known before anything is fed. One that does not answer may be there by the time it is needed.
+func TestADestinationThatRefusesKeepsAllFromStarting(t *testing.T) {
+	p := newPlace(t)
+	p.write("in.txt", "one\n")
+	for range 2 { // also where the pipeline has run before
+		_, err := p.open(strings.Replace(lines, "./out", "./in.txt/out", 1), true)
+		if e, ok := errors.AsType[*fault.Error](err); !ok || e.Code != "sink.file.not_a_directory" || !strings.Contains(e.Place, "pipelines.yaml:4:") {
+			t.Fatalf("Open: %v", err)
+		}
+		if err := p.mustOpen(lines, true).Run(t.Context(), RunOptions{UntilIdle: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", "id")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "key")
+	silent := `s3: { endpoint: "http://127.0.0.1:1", bucket: bbb }`
+	g := p.mustOpen(strings.Replace(lines, "file: { dir: ./out }", silent, 1), false)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := g.Run(ctx, RunOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestOnePipelineThatCannotBeBuiltKeepsAllFromStarting(t *testing.T) {
 	p := newPlace(t)
 	p.write("in.txt", "one\n")

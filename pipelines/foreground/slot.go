@@ -146,8 +146,12 @@ func (s *slot) replace(ctx context.Context, want *version) *Change {
 		return &Change{Err: err}
 	}
 	results, err := s.test(ctx, want.spec, next.Modules())
-	if err == nil && s.runs() {
-		err = next.Ask(ctx, s.now.ready)
+	var running *engine.Pipeline
+	if s.runs() {
+		running = s.now.ready
+	}
+	if err == nil {
+		err = next.Ask(ctx, running)
 	}
 	if err != nil {
 		return &Change{Tests: results, Err: errors.Join(err, next.Close(context.WithoutCancel(ctx)))}

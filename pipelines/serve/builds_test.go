@@ -141,8 +141,7 @@ func TestAVersionThatCannotBeTiedGivesWay(t *testing.T) {
 func TestAVersionWaitsForItsDestination(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, map[string]string{"a.yaml": "one"})
-		b.silent["one/"] = fault.New(fault.Unavailable, "test.silent", "nobody answers") // which nobody asks: nothing runs in its place
-		b.silent["two/"] = b.silent["one/"]
+		b.silent["two/"] = fault.New(fault.Unavailable, "test.silent", "nobody answers")
 		b.serve()
 		defer b.stop()
 		b.wantRunning("a one")
@@ -160,6 +159,34 @@ func TestAVersionWaitsForItsDestination(t *testing.T) {
 		b.wantRunning("a two")
 		b.wantHealth(map[string]string{})
 	})
+}
+
+// A pipeline whose destination refuses starts once it does not; but at once if it ran in an earlier process, for its stream keeps
+// nothing for one that does not run.
+func TestAPipelineWhoseDestinationRefuses(t *testing.T) {
+	for _, ran := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			b := start(t, map[string]string{"a.yaml": "one", "b.yaml": "other"})
+			b.silent["one/"] = fault.New(fault.Unauthorized, "test.denied", "access denied")
+			b.ran = ran
+			b.serve()
+			defer b.stop()
+			b.look(10)
+			if ran {
+				b.wantRunning("a one", "b other")
+				b.wantHealth(map[string]string{})
+				return
+			}
+			b.wantRunning("b other")
+			b.wantHealth(map[string]string{"pipeline/a": "failing access denied"})
+			b.mu.Lock()
+			clear(b.silent)
+			b.mu.Unlock()
+			time.Sleep(lastPause)
+			b.wantRunning("a one", "b other")
+			b.wantHealth(map[string]string{})
+		})
+	}
 }
 
 // If neither can be tied, nothing runs, and that is a failure until it passes.

@@ -31,6 +31,7 @@ type bench struct {
 	optional bool
 	watch    bool
 	refuse   error // what the tests of a new version say
+	ran      bool  // in an earlier process, all pipelines
 	health   observe.Health
 	server   *Server
 	stop     context.CancelFunc
@@ -147,6 +148,8 @@ type fake struct {
 }
 
 func (f *fake) Modules() map[string]string { return nil }
+
+func (f *fake) Ran() bool { return f.b.ran }
 
 func (f *fake) Ask(context.Context, *engine.Pipeline) error {
 	f.b.mu.Lock()

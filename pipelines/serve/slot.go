@@ -205,8 +205,8 @@ func (s *slot) replace(life, ctx context.Context, want *version, digest string) 
 		err = s.opts.test(ctx, want.spec, build.Options{Logger: s.log, Modules: next.Modules()})
 	}
 	before, alive := s.now, s.runs()
-	if err == nil && alive {
-		err = next.Ask(ctx, before.ready)
+	if err == nil {
+		err = s.ask(ctx, next, alive)
 	}
 	if err != nil {
 		return errors.Join(err, next.Close(context.WithoutCancel(ctx)))
@@ -225,6 +225,20 @@ func (s *slot) replace(life, ctx context.Context, want *version, digest string) 
 		return errors.Join(err, fmt.Errorf("and the version before does not start again: %w", back))
 	}
 	return err
+}
+
+// ask asks the destinations of a version. One that refuses does not keep a pipeline from running that ran in an earlier process: what
+// comes into its stream would expire, which nobody else needs.
+func (s *slot) ask(ctx context.Context, next prepared, alive bool) error {
+	if alive {
+		return next.Ask(ctx, s.now.ready)
+	}
+	err := next.Ask(ctx, nil)
+	if err == nil || ctx.Err() != nil || !next.Ran() {
+		return err
+	}
+	s.log.Error("a destination refuses; the pipeline runs and tries again", "class", fault.ClassOf(err), "code", fault.CodeOf(err), "error", err)
+	return nil
 }
 
 // start ties a version that is ready to its stream and runs it.

@@ -41,6 +41,7 @@ func (s *sources) take(v *version) string {
 // prepared is a build.Prepared.
 type prepared interface {
 	Modules() map[string]string
+	Ran() bool
 	Ask(ctx context.Context, running *engine.Pipeline) error
 	Pipeline(context.Context) (*engine.Pipeline, error)
 	Close(context.Context) error

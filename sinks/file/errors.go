@@ -66,19 +66,19 @@ func (s *Sink) failed(what string, err error) error {
 		return fault.New(fault.Unauthorized, "sink.file.access_denied", "%s: %w", where, err).
 			WithHint("let the user that runs leat write there")
 	case errors.Is(err, unix.EROFS):
-		return fault.New(fault.Unavailable, "sink.file.read_only", "%s: %w", where, err).
+		return fault.New(fault.Unauthorized, "sink.file.read_only", "%s: %w", where, err).
 			WithHint("the volume is mounted read-only; if nobody asked for that, its disk may be failing")
 	case errors.Is(err, unix.ENAMETOOLONG):
 		return fault.New(fault.Permanent, "sink.bad_key", "%s: %w", where, err).
 			WithHint("no part of the path between slashes may be longer than 255 bytes")
 	case errors.Is(err, unix.ENOTDIR) && what == "":
-		return fault.New(fault.Unavailable, "sink.file.not_a_directory", "%s: %w", where, err).
+		return fault.New(fault.Unauthorized, "sink.file.not_a_directory", "%s: %w", where, err).
 			WithHint("a file stands where a directory should be")
 	case errors.Is(err, unix.ENOTDIR):
 		return fault.New(fault.Permanent, "sink.conflict", "%s: %w", where, err).
 			WithHint("a file stands where a directory should be: let no other program write below this prefix")
 	case errors.Is(err, unix.EXDEV):
-		return fault.New(fault.Unavailable, "sink.file.other_volume", "%s: %w", where, err).
+		return fault.New(fault.Unauthorized, "sink.file.other_volume", "%s: %w", where, err).
 			WithHint("all of the directory must be on one volume; give the sink the mounted one")
 	case errors.Is(err, unix.EIO):
 		return fault.New(fault.Unavailable, "sink.file.io", "%s: %w", where, err).WithHint("the disk may be failing")

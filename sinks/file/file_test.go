@@ -234,7 +234,7 @@ func TestProbe(t *testing.T) {
 	} {
 		err := open(t, path).Probe(t.Context())
 		switch {
-		case code == "" && err != nil, code == "*" && err == nil, code != "" && code != "*" && fault.CodeOf(err) != code:
+		case code == "" && err != nil, code == "*" && err == nil, code != "" && code != "*" && (fault.CodeOf(err) != code || fault.ClassOf(err) != fault.Unauthorized):
 			t.Errorf("%s: %v, want code %q", path, err, code)
 		}
 	}

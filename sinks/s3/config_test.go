@@ -163,7 +163,7 @@ func TestACertificateThatIsNotTrusted(t *testing.T) {
 	} {
 		cfg.Endpoint = endpoint
 		err := open(t, cfg).Probe(t.Context())
-		if err == nil || fault.ClassOf(err) == fault.Permanent || code != "" && fault.CodeOf(err) != code {
+		if err == nil || fault.ClassOf(err) == fault.Permanent || code != "" && (fault.CodeOf(err) != code || fault.ClassOf(err) != fault.Unauthorized) {
 			t.Errorf("%s: %v", endpoint, err)
 		}
 	}
@@ -174,7 +174,7 @@ func TestAMissingBucket(t *testing.T) {
 	for _, n := range []int64{10, threshold} {
 		c := sinktest.Random("x/", n)
 		err := sink.Put(t.Context(), &c.Chunk)
-		if fault.CodeOf(err) != "sink.s3.no_such_bucket" || fault.ClassOf(err) != fault.Unavailable {
+		if fault.CodeOf(err) != "sink.s3.no_such_bucket" || fault.ClassOf(err) != fault.Unauthorized {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 	}
@@ -198,10 +198,10 @@ func TestClassesOfAnswers(t *testing.T) {
 		"400 ExpiredToken":                 {fault.Unauthorized, "sink.s3.expired_credentials"},
 		"403 ":                             {fault.Unauthorized, "sink.s3.access_denied"},
 		"401 Whatever":                     {fault.Unauthorized, "sink.s3.access_denied"},
-		"400 AuthorizationHeaderMalformed": {fault.Unavailable, "sink.s3.wrong_region"},
-		"301 PermanentRedirect":            {fault.Unavailable, "sink.s3.wrong_region"},
+		"400 AuthorizationHeaderMalformed": {fault.Unauthorized, "sink.s3.wrong_region"},
+		"301 PermanentRedirect":            {fault.Unauthorized, "sink.s3.wrong_region"},
 		"507 XMinioStorageFull":            {fault.Unavailable, "sink.s3.store_full"},
-		"501 NotImplemented":               {fault.Unavailable, "sink.s3.not_implemented"},
+		"501 NotImplemented":               {fault.Unauthorized, "sink.s3.not_implemented"},
 		"400 KeyTooLongError":              {fault.Permanent, "sink.bad_key"},
 		"400 SomethingNew":                 {fault.Retryable, "sink.s3.failed"},
 		"409 ConditionalRequestConflict":   {fault.Retryable, "sink.s3.busy"},

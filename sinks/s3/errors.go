@@ -34,7 +34,8 @@ func isMismatch(err error) bool {
 }
 
 // meaning is what an error code of S3 means for delivery. Classes follow one rule: what a person can put right without
-// touching the data is never Permanent, or the data would go to the dead letters meanwhile.
+// touching the data is never Permanent, or the data would go to the dead letters meanwhile: it is Unauthorized if nothing but a
+// person will put it right.
 type meaning struct {
 	class fault.Class
 	code  string
@@ -44,7 +45,7 @@ type meaning struct {
 const hintKeys = "check the access key and the secret key, and that they belong to this endpoint"
 
 var meanings = map[string]meaning{
-	"NoSuchBucket":                   {fault.Unavailable, "sink.s3.no_such_bucket", "create the bucket, or correct its name or the endpoint"},
+	"NoSuchBucket":                   {fault.Unauthorized, "sink.s3.no_such_bucket", "create the bucket, or correct its name or the endpoint"},
 	"AccessDenied":                   {fault.Unauthorized, "sink.s3.access_denied", "allow s3:PutObject, s3:GetObject and s3:AbortMultipartUpload on the bucket"},
 	"AllAccessDisabled":              {fault.Unauthorized, "sink.s3.access_denied", "the store has disabled access to the bucket"},
 	"AccountProblem":                 {fault.Unauthorized, "sink.s3.access_denied", "the store has a problem with the account"},
@@ -62,11 +63,11 @@ var meanings = map[string]meaning{
 	"RequestLimitExceeded":           {fault.Throttled, "sink.s3.slow_down", ""},
 	"RequestThrottled":               {fault.Throttled, "sink.s3.slow_down", ""},
 	"TooManyRequests":                {fault.Throttled, "sink.s3.slow_down", ""},
-	"AuthorizationHeaderMalformed":   {fault.Unavailable, "sink.s3.wrong_region", "set region to that of the bucket"},
-	"PermanentRedirect":              {fault.Unavailable, "sink.s3.wrong_region", "set region to that of the bucket"},
-	"InvalidRegion":                  {fault.Unavailable, "sink.s3.wrong_region", "set region to that of the bucket"},
-	"NotImplemented":                 {fault.Unavailable, "sink.s3.not_implemented", "the store lacks a feature that leat needs, or this storage_class"},
-	"InvalidStorageClass":            {fault.Unavailable, "sink.s3.bad_storage_class", "the store does not have this storage_class"},
+	"AuthorizationHeaderMalformed":   {fault.Unauthorized, "sink.s3.wrong_region", "set region to that of the bucket"},
+	"PermanentRedirect":              {fault.Unauthorized, "sink.s3.wrong_region", "set region to that of the bucket"},
+	"InvalidRegion":                  {fault.Unauthorized, "sink.s3.wrong_region", "set region to that of the bucket"},
+	"NotImplemented":                 {fault.Unauthorized, "sink.s3.not_implemented", "the store lacks a feature that leat needs, or this storage_class"},
+	"InvalidStorageClass":            {fault.Unauthorized, "sink.s3.bad_storage_class", "the store does not have this storage_class"},
 	"XMinioStorageFull":              {fault.Unavailable, "sink.s3.store_full", "make room in the store"},
 	"XMinioAdminBucketQuotaExceeded": {fault.Unavailable, "sink.s3.store_full", "raise the bucket's quota"},
 	"QuotaExceeded":                  {fault.Unavailable, "sink.s3.store_full", "raise the bucket's quota"},
@@ -81,7 +82,7 @@ var meanings = map[string]meaning{
 }
 
 // failed gives an error of a request about key a class; key is empty for the bucket. It has the credentials read again
-// when they were refused.
+// when a person has to act: they may be what is wrong.
 func (s *Sink) failed(key string, err error) error {
 	var classed *fault.Error
 	if errors.As(err, &classed) {
@@ -111,13 +112,13 @@ func (s *Sink) failed(key string, err error) error {
 	)
 	switch {
 	case errors.As(err, &authority):
-		return fault.New(fault.Unavailable, "sink.s3.tls", "%s: %w", where, err).
+		return fault.New(fault.Unauthorized, "sink.s3.tls", "%s: %w", where, err).
 			WithHint("give the CA that signed the store's certificate as ca_file")
 	case errors.As(err, &hostname), errors.As(err, &invalid):
-		return fault.New(fault.Unavailable, "sink.s3.tls", "%s: %w", where, err).
+		return fault.New(fault.Unauthorized, "sink.s3.tls", "%s: %w", where, err).
 			WithHint("the store's certificate is not for this endpoint, or not valid today")
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		return fault.New(fault.Unavailable, "sink.s3.tls", "%s: %w", where, err).
+		return fault.New(fault.Unauthorized, "sink.s3.tls", "%s: %w", where, err).
 			WithHint("the endpoint does not speak TLS: does its URL begin with http://?")
 	}
 	return fault.New(fault.Unavailable, "sink.s3.unreachable", "%s: %w", where, err).
@@ -135,7 +136,7 @@ func (s *Sink) meaningOf(r minio.ErrorResponse) meaning {
 	case r.StatusCode == http.StatusUnauthorized, r.StatusCode == http.StatusForbidden:
 		return meaning{fault.Unauthorized, "sink.s3.access_denied", hintKeys}
 	case r.StatusCode >= 300 && r.StatusCode < 400:
-		return meaning{fault.Unavailable, "sink.s3.wrong_region", "the store redirects: check endpoint and region"}
+		return meaning{fault.Unauthorized, "sink.s3.wrong_region", "the store redirects: check endpoint and region"}
 	case r.StatusCode == http.StatusInsufficientStorage:
 		return meaning{fault.Unavailable, "sink.s3.store_full", "make room in the store"}
 	case r.StatusCode == http.StatusBadGateway, r.StatusCode == http.StatusServiceUnavailable, r.StatusCode == http.StatusGatewayTimeout:

@@ -42,7 +42,7 @@ type Destination struct {
 	Outside func(t *testing.T) []string
 	// Unreachable returns a sink like Open's whose destination does not answer.
 	Unreachable func(t *testing.T) delivery.Sink
-	// Denied returns a sink like Open's whose credentials or permissions are wrong.
+	// Denied returns a sink like Open's whose credentials, permissions or place are wrong.
 	Denied func(t *testing.T) delivery.Sink
 	// Secrets must not appear in the sink's Destination nor in its errors.
 	Secrets []string
