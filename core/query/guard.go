@@ -63,7 +63,7 @@ func (g *Guard) look() {
 	if !g.running || g.err != nil {
 		return
 	}
-	took, heap := time.Since(g.began), heapSize()
+	took, heap := time.Since(g.began), heapSize(allObjects)
 	if g.heap == 0 {
 		g.heap = heap
 	}
@@ -87,18 +87,24 @@ func (g *Guard) stop(why error) {
 // collecting is held by the guard that collects garbage.
 var collecting sync.Mutex
 
-// heapAfterCollection returns the heap without garbage, which others may have made in no time, and of which a query must not
-// be suspected.
+// heapAfterCollection returns the heap without garbage, of which a query must not be suspected: others may have made it in
+// no time, also since the collection.
 func heapAfterCollection() uint64 {
 	collecting.Lock()
 	defer collecting.Unlock()
 	runtime.GC()
-	return heapSize()
+	return heapSize(liveObjects)
 }
 
-// heapSize returns the bytes of objects on the heap, those that are not yet collected among them.
-func heapSize() uint64 {
-	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+// Metrics of the heap: all objects, those that are not yet collected among them, and what the last collection has found in use.
+const (
+	allObjects  = "/memory/classes/heap/objects:bytes"
+	liveObjects = "/gc/heap/live:bytes"
+)
+
+// heapSize returns a metric of the heap, in bytes.
+func heapSize(metric string) uint64 {
+	sample := []metrics.Sample{{Name: metric}}
 	metrics.Read(sample)
 	return sample[0].Value.Uint64()
 }

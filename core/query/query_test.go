@@ -31,7 +31,7 @@ func run(t *testing.T, g *Guard, ctx context.Context, text, data string) ([]any,
 }
 
 func TestQueriesRunOneAfterTheOther(t *testing.T) {
-	g := NewGuard(time.Second, MemoryLimit)
+	g := NewGuard(time.Hour, MemoryLimit)
 	for _, c := range []struct{ query, data, want, err string }{
 		{".a[]", `{"a":[1,"x",1.50]}`, "[1 x 1.50]", ""},
 		{"empty", "1", "[]", ""},
@@ -58,9 +58,9 @@ func make100() []any {
 }
 
 func TestARunThatTakesTooLongIsEndedAndTheNextIsNot(t *testing.T) {
-	g := NewGuard(30*time.Millisecond, MemoryLimit)
+	g := NewGuard(200*time.Millisecond, MemoryLimit)
 	for range 3 {
-		if _, err := run(t, g, t.Context(), "def f: f; f", "1"); err == nil || !strings.Contains(err.Error(), "longer than 30ms") {
+		if _, err := run(t, g, t.Context(), "def f: f; f", "1"); err == nil || !strings.Contains(err.Error(), "longer than 200ms") {
 			t.Errorf("got %v", err)
 		}
 		if got, err := run(t, g, t.Context(), ".+1", "1"); err != nil || got[0] != 2 {
@@ -70,7 +70,7 @@ func TestARunThatTakesTooLongIsEndedAndTheNextIsNot(t *testing.T) {
 }
 
 func TestARunThatTakesTooMuchMemoryIsEnded(t *testing.T) {
-	g := NewGuard(time.Minute, 32<<20)
+	g := NewGuard(time.Hour, 32<<20)
 	for _, text := range []string{"[range(1e12)]", `reduce range(60) as $i ("x"; . + .)`} {
 		if _, err := run(t, g, t.Context(), text, "1"); err == nil || !strings.Contains(err.Error(), "memory grew by more than 32 MiB") {
 			t.Errorf("%s: %v", text, err)
@@ -106,7 +106,7 @@ func TestARunEndsWithItsContext(t *testing.T) {
 	why := errors.New("stop")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(why)
-	if _, err := run(t, NewGuard(time.Minute, MemoryLimit), ctx, "def f: f; f", "1"); !errors.Is(err, why) {
+	if _, err := run(t, NewGuard(time.Hour, MemoryLimit), ctx, "def f: f; f", "1"); !errors.Is(err, why) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -124,7 +124,7 @@ func TestWhatDoesNotCompile(t *testing.T) {
 
 // Each step of a calculation with a number of millions of digits would take seconds.
 func TestLongNumbersAreRounded(t *testing.T) {
-	g := NewGuard(time.Second, MemoryLimit)
+	g := NewGuard(time.Hour, MemoryLimit)
 	long := "1" + strings.Repeat("0", 3_000_000)
 	for _, c := range []struct{ data, want string }{
 		{long, "1.7976931348623157e+308"}, {"-" + long, "-1.7976931348623157e+308"}, {"0." + long, "0.1"}, {"123456789012345678901234567890", "123456789012345678901234567890"}, {"-0", "-0"}, {"1.50", "1.50"},
@@ -134,7 +134,7 @@ func TestLongNumbersAreRounded(t *testing.T) {
 			t.Errorf("%.20s: %.40v, %v", c.data, got, err)
 		}
 	}
-	if _, err := run(t, g, t.Context(), ". * . * . * .", long); err != nil {
-		t.Error(err)
+	if got, err := run(t, g, t.Context(), ". * . * . * . | tojson", long); err != nil || got[0] != "1.7976931348623157e+308" {
+		t.Errorf("%.40v, %v", got, err)
 	}
 }

@@ -35,7 +35,7 @@ func plainly(t *testing.T, text, data string) (all []any, failed string) {
 }
 
 func TestMultiplicationsGiveWhatTheyGaveBefore(t *testing.T) {
-	g := NewGuard(time.Second, MemoryLimit)
+	g := NewGuard(time.Hour, MemoryLimit)
 	for _, text := range []string{
 		"(1,2) * (3,4)", ".a * .b", ".a * .b * .c", ".a * (.b + .a) * 2 - .a * 3", `"ab" * 3`, `3 * "ab"`, `"ab" * 0`, `"ab" * -1`, `"ab" * .a`, `{a:{b:1}} * {a:{c:2}}`,
 		".a *= 3", ".a *= .b", ".s *= 2", "(.a, .b) *= .c", "[.l[] * 2]", ".l[] *= 2", ".l |= map(. * .)", "reduce .l[] as $x (1; . * $x)", "foreach .l[] as $x (0; . + $x * 2; . * 2)",
@@ -59,7 +59,7 @@ func TestMultiplicationsGiveWhatTheyGaveBefore(t *testing.T) {
 }
 
 func TestTextIsNotRepeatedWithoutEnd(t *testing.T) {
-	g := NewGuard(time.Second, MemoryLimit)
+	g := NewGuard(time.Hour, MemoryLimit)
 	for _, text := range []string{`"x" * .n`, `.n * "x"`, `"x" * 1e300`, `.s *= .n`, `.t = ("x" * 1000 | . * 1000 | . * 1000)`, `[.s] | map(. * 123456789012345678901234567890)`, `.s * .f`} {
 		_, err := run(t, g, t.Context(), text, `{"n":100000000,"s":"xy","f":1e15}`)
 		if err == nil || !strings.Contains(err.Error(), "more than 16 MiB") {
