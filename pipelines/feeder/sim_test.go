@@ -46,11 +46,10 @@ var ops = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) op {
 }), 1, 40)
 
 const (
-	simPoll   = 100 * time.Millisecond
-	simLook   = 350 * time.Millisecond
-	simSettle = 40 * time.Second // longer than all short looks together
-	simSkip   = 1
-	simMax    = 300
+	simPoll = 100 * time.Millisecond
+	simLook = 350 * time.Millisecond
+	simSkip = 1
+	simMax  = 300
 )
 
 // simFile is what a file holds and how much of it a reader that follows the rules of the package has taken.
@@ -71,7 +70,8 @@ type simFile struct {
 
 type sim struct {
 	*rig
-	all     bool // rotated files match too
+	all     bool          // rotated files match too
+	settle  time.Duration // longer than all short looks together, and no longer than that takes: each simPoll costs a look
 	files   []*simFile
 	current *simFile
 	last    *simFile // rotated last
@@ -83,7 +83,13 @@ type sim struct {
 // simulate returns an error if the feeder does not do what the rules say.
 func simulate(t *testing.T, all bool, steps []op, change func(*Feeder)) (err error) {
 	inRig(t, func(r *rig) {
-		r.cfg.Poll, r.cfg.Settle, r.cfg.RotateWait = simPoll, simSettle, 1000*time.Hour
+		s := &sim{rig: r, all: all, maybe: make(map[string]bool), settle: 6 * simLook}
+		for _, step := range steps {
+			if step.kind == opLook || step.kind == opRestart {
+				s.settle += 2 * simLook // it is twice as long after a crash
+			}
+		}
+		r.cfg.Poll, r.cfg.Settle, r.cfg.RotateWait = simPoll, s.settle, 1000*time.Hour
 		r.cfg.BatchBytes = 4096
 		r.cfg.Inputs[0].SkipLines, r.cfg.Inputs[0].MaxLine = simSkip, simMax
 		r.cfg.Inputs[0].Paths = []string{filepath.Join(r.dir, "app.log")}
@@ -91,7 +97,6 @@ func simulate(t *testing.T, all bool, steps []op, change func(*Feeder)) (err err
 			r.cfg.Inputs[0].Paths = []string{filepath.Join(r.dir, "app.log*")}
 		}
 		r.change = change
-		s := &sim{rig: r, all: all, maybe: make(map[string]bool)}
 		s.start()
 		s.wait(simLook)
 		for _, step := range steps {
@@ -199,7 +204,7 @@ func (s *sim) do(step op) {
 	case opLook:
 		s.look(simLook)
 	case opSettle:
-		s.look(simSettle + 2*time.Second)
+		s.look(s.settle + 2*time.Second)
 	case opRestart:
 		s.halt()
 		s.restarted(false)
@@ -293,7 +298,7 @@ func (s *sim) look(d time.Duration) {
 	}
 	for _, f := range s.files {
 		f.seen, f.looked = f.seen || f.matched, len(f.content)
-		f.lines = append(f.lines, s.read(f, d > simSettle)...)
+		f.lines = append(f.lines, s.read(f, d > s.settle)...)
 	}
 }
 
