@@ -34,7 +34,10 @@ type Log struct {
 
 	poison atomic.Pointer[fault.Error] // why the log takes no writes any more
 	full   atomic.Pointer[fault.Error] // why it takes none for now
+	lack   atomic.Int64                // the room on the disk that it takes none for want of, in bytes
 	usage  atomic.Int64                // when the room on the disk was asked for, nanoseconds since started
+
+	complaints fault.Complaints // of a full disk
 
 	mu         sync.Mutex
 	filling    *group

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"log/slog"
 	"math"
 	"time"
 
@@ -23,22 +24,27 @@ func (l *Log) checkUsage() {
 		}
 		l.full.Store(nil)
 	}
-	// With room for no segment the next roll would refuse writes anew, and the log would change its mind once a second.
-	if err := l.hasRoomFor(minSegment); err == nil && l.full.Swap(nil) != nil {
-		l.logger.Info("log takes writes again", "dir", l.dir)
+	// With room for less than what was refused, the next roll would refuse writes anew, and the log would change its mind once a second.
+	if l.hasRoomFor(max(minSegment, l.lack.Load())) == nil && l.full.Swap(nil) != nil {
+		l.lack.Store(0)
+		l.complaints.Over(l.logger.With("dir", l.dir), "", "log takes writes again")
 	}
 }
 
-// hasRoomFor reports whether the disk keeps its reserve if so many bytes are allocated, and sets the refusal if not.
+// hasRoomFor reports whether the disk keeps its reserve if so many bytes are allocated, and refuses writes if not.
 func (l *Log) hasRoomFor(bytes int64) error {
-	full := l.lackOfRoom(bytes)
-	if full == nil {
-		return nil
+	if full := l.lackOfRoom(bytes); full != nil {
+		return l.refuse(full, bytes)
 	}
-	if l.full.Swap(full) == nil {
-		l.logger.Error("log refuses writes: disk nearly full", "dir", l.dir, "err", full)
-	}
+	return nil
+}
+
+// refuse refuses writes for want of so many bytes on the disk.
+func (l *Log) refuse(full *fault.Error, bytes int64) error {
+	l.full.Store(full)
+	l.lack.Store(bytes)
 	l.usage.Store(max(l.monotonic(), 1))
+	l.complaints.Log(l.logger, slog.LevelError, "", "log refuses writes", full, slog.String("dir", l.dir))
 	return full
 }
 

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/shardlog"
 	"github.com/leatstream/leat/core/vfs"
@@ -219,20 +220,47 @@ func TestWritesAreRefusedBeforeTheDiskIsFull(t *testing.T) {
 		if _, err := l.Read(t.Context(), 0, 1, shardlog.ReadLimit{}, b); err != nil {
 			t.Errorf("reads do not go on: %v", err)
 		}
-		for range 10 * usageEvery / time.Second {
-			time.Sleep(usageEvery)
-			if err := appendSize(t, l, 0, 20_000); !errors.Is(err, shardlog.ErrFull) {
-				t.Fatalf("on a disk that is still full: %v", err)
+		stays := func(size int) {
+			t.Helper()
+			for range 10 {
+				time.Sleep(usageEvery)
+				if err := appendSize(t, l, 0, size); !errors.Is(err, shardlog.ErrFull) {
+					t.Fatalf("on a disk that is still full: %v", err)
+				}
 			}
 		}
-		if lines := strings.Count(logged.String(), "\n"); lines != 1 {
-			t.Errorf("%d lines are logged about one full disk:\n%s", lines, &logged)
+		lines := func(want int) {
+			t.Helper()
+			if got := strings.Count(logged.String(), "\n"); got != want {
+				t.Errorf("%d lines are logged about one full disk, not %d:\n%s", got, want, &logged)
+			}
+			logged.Reset()
 		}
+		stays(20_000)
+		lines(1)
 		mem.SetCapacity(40 * minSegment)
 		time.Sleep(usageEvery)
 		if err := appendSize(t, l, 0, 10); err != nil {
 			t.Errorf("writes do not resume after space has returned: %v", err)
 		}
+		lines(1)
+		// Room for a small segment is none for what was refused.
+		time.Sleep(time.Minute)
+		if err := appendSize(t, l, 0, 40*minSegment); !errors.Is(err, shardlog.ErrFull) {
+			t.Fatalf("more than the disk has: %v", err)
+		}
+		stays(40 * minSegment)
+		stays(10)
+		lines(1)
+		time.Sleep(fault.ComplaintInterval)
+		stays(10)
+		lines(1)
+		mem.SetCapacity(100 * minSegment)
+		time.Sleep(usageEvery)
+		if err := appendSize(t, l, 0, 40*minSegment); err != nil {
+			t.Error(err)
+		}
+		lines(1)
 		_ = l.Close()
 	})
 }

@@ -154,9 +154,7 @@ func (l *Log) nextFile(id uint64, need int64) (vfs.File, int64, error) {
 	if isNoSpace(err) {
 		full := l.fullError(codeDiskFull, "its disk has no room for a segment of %.2f MiB: %v", mebibytes(capacity), err).
 			WithHint("free that much on the disk; writes then resume by themselves, and reads go on meanwhile")
-		l.full.Store(full)
-		l.usage.Store(l.monotonic())
-		return nil, 0, full
+		return nil, 0, l.refuse(full, capacity)
 	}
 	return nil, 0, l.noFile("create a segment", err)
 }
