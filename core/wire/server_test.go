@@ -50,7 +50,7 @@ func start(t testing.TB, cfg wire.Config, c *wire.Certificate) (addr string, sto
 		}
 	}()
 	return l.Addr().String(), func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("Shutdown: %v", err)
