@@ -88,45 +88,47 @@ func TestWhatIsGivenUpStaysSoThroughACrash(t *testing.T) {
 }
 
 func TestAnObjectIsGivenUpWhenItsTimeIsSpent(t *testing.T) {
-	w := newWorld(t, 1)
-	w.cfg.Retry.For = 50 * time.Millisecond
-	first := time.Time{}
-	w.main.on(func(context.Context, *Chunk) error {
-		if first.IsZero() {
-			first = time.Now()
+	inBubble(t, func(t *testing.T, w *world) {
+		w.cfg.Retry.For = 50 * time.Millisecond
+		first := time.Time{}
+		w.main.on(func(context.Context, *Chunk) error {
+			if first.IsZero() {
+				first = time.Now()
+			}
+			return errDown
+		})
+		w.put(0, "k", "a")
+		if s := w.deliverAll(); s.Dead != 1 || s.Retries < 2 {
+			t.Errorf("%+v", s)
 		}
-		return errDown
+		if took := time.Since(first); took < w.cfg.Retry.For {
+			t.Errorf("given up after %s", took)
+		}
 	})
-	w.put(0, "k", "a")
-	if s := w.deliverAll(); s.Dead != 1 || s.Retries < 2 {
-		t.Errorf("%+v", s)
-	}
-	if took := time.Since(first); took < w.cfg.Retry.For {
-		t.Errorf("given up after %s", took)
-	}
 }
 
 // The time of an object runs while it is tried: what was sealed long ago, before leat was stopped, gets all of it.
 func TestTimeInWhichNobodyTriedDoesNotCount(t *testing.T) {
-	w := newWorld(t, 1)
-	w.cfg.BufferInterval, w.cfg.Retry.For = soon, time.Hour
-	w.main.on(func(context.Context, *Chunk) error { return errDown })
-	w.put(0, "k", "a")
-	r := w.start()
-	eventually(t, "the object is sealed", func() bool { return r.Stats().Retries > 0 })
-	w.must(r.stop())
-	w.cfg.Retry.For = 300 * time.Millisecond // less than its age
-	time.Sleep(2 * w.cfg.Retry.For)
-	tries := 0
-	w.main.on(func(context.Context, *Chunk) error {
-		if tries++; tries < 3 {
-			return errDown
+	inBubble(t, func(t *testing.T, w *world) {
+		w.cfg.BufferInterval, w.cfg.Retry.For = soon, time.Hour
+		w.main.on(func(context.Context, *Chunk) error { return errDown })
+		w.put(0, "k", "a")
+		r := w.start()
+		eventually(t, "the object is sealed", func() bool { return r.Stats().Retries > 0 })
+		w.must(r.stop())
+		w.cfg.Retry.For = 300 * time.Millisecond // less than its age
+		time.Sleep(2 * w.cfg.Retry.For)
+		tries := 0
+		w.main.on(func(context.Context, *Chunk) error {
+			if tries++; tries < 3 {
+				return errDown
+			}
+			return nil
+		})
+		if s := w.deliverAll(); s.Delivered != 1 {
+			t.Errorf("%+v", s)
 		}
-		return nil
 	})
-	if s := w.deliverAll(); s.Delivered != 1 {
-		t.Errorf("%+v", s)
-	}
 }
 
 func TestAConflictStopsTheDelivery(t *testing.T) {

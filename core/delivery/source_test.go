@@ -191,7 +191,7 @@ func TestADrainEndsWhileRecordsKeepComing(t *testing.T) {
 	r := w.start()
 	time.Sleep(50 * time.Millisecond)
 	before := r.Stats().In
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	err := r.Drain(ctx)
 	if done := r.Stats().Delivered; err != nil || done < before {

@@ -74,7 +74,7 @@ func TestMemoryStaysUnderItsBudget(t *testing.T) {
 	w.cfg.Seams.At = func(step string) { held = held || step == "spilled" }
 	w.main.on(func(context.Context, *Chunk) error { return errDown }) // what the store takes is not ours
 	r := w.start()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	go func() { _ = r.Drain(ctx) }()
 	eventually(t, "the object is sealed", func() bool { return r.Stats().Retries > 0 })

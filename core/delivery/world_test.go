@@ -49,6 +49,9 @@ type world struct {
 // soon is a buffer interval for tests that wait for an object.
 const soon = 10 * time.Millisecond
 
+// patience is how long a test waits for what has to happen, on a machine that has much else to do.
+const patience = 2 * time.Minute
+
 const spoolDir = "/data/spool"
 
 func newWorld(t testing.TB, shards int) *world {
@@ -161,7 +164,7 @@ func (r *running) wait() error {
 	select {
 	case err := <-r.result:
 		return err
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		r.t.Fatal("the delivery does not end")
 		return nil
 	}
@@ -169,7 +172,7 @@ func (r *running) wait() error {
 
 func (r *running) drain() {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := r.Drain(ctx); err != nil {
 		r.t.Fatalf("drain: %v", err)
@@ -234,7 +237,7 @@ func (w *world) spooled() []string {
 // eventually waits for a condition.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); {
+	for end := time.Now().Add(patience); !ok(); {
 		if time.Now().After(end) {
 			t.Fatalf("it never happens that %s", what)
 		}
