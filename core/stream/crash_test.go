@@ -78,7 +78,7 @@ func wantOnlyKnownFolders(t failer, fsys vfs.FS, w *world) {
 		}
 		known[s.Incarnation().String()] = true
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		entries, err := fsys.ReadDir("/data/streams")
 		if err != nil {
 			t.Fatalf("%v", err)
