@@ -116,8 +116,8 @@ func New(ctx context.Context, cfg Config) (*Delivery, error) {
 	return d, nil
 }
 
-// cleanUpTime bounds how long the sinks may clean up after an earlier run: a store that takes connections and does not
-// answer must not keep records from being collected.
+// cleanUpTime bounds how long the sinks may look for what puts that were cut off have left: a store that takes connections and does
+// not answer must not keep records from being collected.
 const cleanUpTime = 30 * time.Second
 
 func (d *Delivery) cleanUp(ctx context.Context, pending func(id string) bool) {
@@ -126,7 +126,7 @@ func (d *Delivery) cleanUp(ctx context.Context, pending func(id string) bool) {
 	for _, s := range []Sink{d.cfg.Sink, d.cfg.DeadLetters.Sink} {
 		if starter, ok := s.(Starter); ok {
 			if err := starter.Start(ctx, pending); err != nil {
-				d.log.Warn("could not clean up after an earlier run", "error", err)
+				d.log.Warn("could not look for unfinished objects at the destination", "class", fault.ClassOf(err), "code", fault.CodeOf(err), "error", err)
 			}
 		}
 	}
