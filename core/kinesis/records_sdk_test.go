@@ -88,14 +88,24 @@ func TestTheSDKForGoPutsAndReadsThroughReshards(t *testing.T) {
 		})
 	}
 	k := s.mustKnow("s")
-	for range 8 {
-		time.Sleep(40 * time.Millisecond)
+	put := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(put)
+	}()
+	reshards := 0
+	for putting := true; putting; {
 		if err := k.UpdateShardCount(ctx, 1+rand.IntN(6)); err != nil {
 			t.Fatal(err)
 		}
+		reshards++
+		select {
+		case <-put:
+			putting = false
+		case <-time.After(40 * time.Millisecond):
+		}
 	}
-	wg.Wait()
-	t.Logf("%d records were refused and put again", throttled)
+	t.Logf("%d records were refused and put again, %d reshards", throttled, reshards)
 
 	got := map[string][]string{}
 	shards, err := c.ListShards(ctx, &sdk.ListShardsInput{StreamName: name})
