@@ -1,6 +1,6 @@
 // Package datadir opens leat's data directory:
 //
-//	LOCK                                 held while a process uses the directory
+//	LOCK                                 held while a process uses the directory; says which one
 //	VERSION                              the layout's version, so that an older leat refuses a newer directory
 //	state/                               package state
 //	streams/                             package stream
@@ -55,13 +55,15 @@ func OpenMeasured(fsys vfs.FS, path string, logger *slog.Logger, metrics *observ
 		return nil, failed("make", path, err)
 	}
 	d := &Dir{FS: fsys, Path: path}
-	if d.lock, err = fsys.Lock(filepath.Join(path, "LOCK")); err != nil {
+	lock := filepath.Join(path, "LOCK")
+	if d.lock, err = fsys.Lock(lock); err != nil {
 		if errors.Is(err, vfs.ErrLocked) {
-			return nil, fault.New(fault.Unavailable, "data.locked", "data directory %s is in use: %w", path, err).
+			return nil, fault.New(fault.Unavailable, "data.locked", "data directory %s is in use%s: %w", path, heldBy(fsys, lock), err).
 				WithHint("stop the other leat, or choose another directory with --data")
 		}
 		return nil, failed("lock", path, err)
 	}
+	sign(fsys, lock)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.Close())
@@ -115,7 +117,7 @@ func readSmall(fsys vfs.FS, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	p := make([]byte, 256)
+	p := make([]byte, 1024)
 	n, err := f.ReadAt(p, 0)
 	if errors.Is(err, io.EOF) {
 		err = nil

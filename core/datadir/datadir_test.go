@@ -2,7 +2,11 @@ package datadir
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/leatstream/leat/core/fault"
@@ -31,6 +35,52 @@ func TestOneProcessAtATime(t *testing.T) {
 	}
 	if err := again.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Who finds the directory in use learns by whom, if the process that LOCK names is there, and nothing else.
+func TestTheHolderIsNamed(t *testing.T) {
+	fsys := vfs.NewMem()
+	d, err := Open(fsys, "/data", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// said is what Open says of the directory while it is held.
+	said := func(want string) {
+		t.Helper()
+		_, err := Open(fsys, "/data", nil)
+		if fault.CodeOf(err) != "data.locked" || !strings.Contains(err.Error(), "data directory /data is in use"+want) {
+			t.Errorf("%v, want: in use%s", err, want)
+		}
+	}
+	said(fmt.Sprintf(` by process %d ("%s", since 2`, os.Getpid(), filepath.Base(os.Args[0])))
+	for text, want := range map[string]string{
+		"":            ": lock",
+		"12":          ": lock",
+		`{"pid":0}`:   ": lock",
+		`{"pid":"x"}`: ": lock",
+		fmt.Sprintf(`{"pid":%d,"host":%q}`, 1<<30, host):       ": lock",
+		`{"pid":7,"host":"elsewhere","command":"leat\nserve"}`: ` by process 7 on "elsewhere" ("leat\nserve", since `,
+	} {
+		f, err := fsys.Open("/data/LOCK")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Truncate(0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt([]byte(text), 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		said(want)
 	}
 }
 
