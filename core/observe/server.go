@@ -46,13 +46,17 @@ func NewServer(c ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
+	mux, found := http.NewServeMux(), "leat answers here at\n"
 	if c.Metrics != nil {
 		mux.Handle("GET /metrics", c.Metrics.Handler())
+		found += "  /metrics  counts and times, for Prometheus\n"
 	}
 	if c.Health != nil {
 		mux.Handle("GET /healthz", c.Health)
+		found += "  /healthz  what is well and what is not: 200, or 503 if something fails\n"
 	}
+	found += "The Kinesis API of leat serve has an address of its own, which leat serve shows when it starts. leat --help lists all commands.\n"
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, found, http.StatusNotFound) })
 	host, _, _ := net.SplitHostPort(c.Addr)
 	return &Server{listener: listener, http: http.Server{
 		Handler:           checkHost(mux, append([]string{host}, c.Hosts...), c.Insecure),

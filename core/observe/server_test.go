@@ -91,6 +91,22 @@ func TestHealthz(t *testing.T) {
 	check(200, HealthReport{"ok", map[string]CheckReport{"file": {Status: "ok"}, "state": {Status: "ok"}}})
 }
 
+func TestAnotherPathNamesThoseThereAre(t *testing.T) {
+	s := serve(t, ServerConfig{Addr: "127.0.0.1:0", Health: &Health{}})
+	for _, path := range []string{"/", "/metrics", "/healthz/x"} {
+		if status, body := get(t, s, path, "localhost"); status != 404 || !strings.Contains(body, "/healthz  ") || strings.Contains(body, "/metrics") {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	resp, err := http.Post("http://"+s.Addr().String()+"/healthz", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.Body.Close(); resp.StatusCode != 405 {
+		t.Errorf("POST: %s", resp.Status)
+	}
+}
+
 func TestHangingCheckFailsAndRunsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var health Health
