@@ -22,9 +22,9 @@
 // An input whose outputs go to several buffers ties these buffers together: they are sealed in one transaction, so that
 // either all outputs of an input are promised or none is.
 //
-// An error of the log, the state, the spool or the chain ends [Delivery.Run]. There is no other recovery than the one after a
-// crash: the caller makes a new Delivery from what is durable. A chain that takes its time ends nothing, nor does a stage that
-// rests (code stage.paused): their records wait, and what was collected before is sealed at its age.
+// An error of the log, the state or the spool, or a permanent one of the chain, ends [Delivery.Run]. There is no other recovery than
+// the one after a crash: the caller makes a new Delivery from what is durable. A chain that takes its time ends nothing, nor does a
+// stage that cannot work for now, or rests: their records wait, and what was collected before is sealed at its age.
 //
 // # Ledger
 //

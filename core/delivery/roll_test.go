@@ -284,9 +284,10 @@ func TestBuffersAreSealedAtTheirAgeWhileATransformIsUnderWay(t *testing.T) {
 	})
 }
 
-// grumpy fails what is bad, for as long as it is told to.
+// grumpy fails what is bad, or cannot work on it at all, for as long as it is told to.
 type grumpy struct {
 	unchanged
+	down   bool
 	mended atomic.Bool
 }
 
@@ -296,49 +297,58 @@ func (g *grumpy) Apply(ctx context.Context, in *record.Batch, out *stage.Output)
 	}
 	for i := range in.Records {
 		if strings.HasPrefix(string(in.Records[i].Data), "bad") {
+			if g.down {
+				return errDown
+			}
 			out.Results[i] = stage.Result{Status: stage.Failed, Code: "test.bad", Reason: "it is bad"}
 		}
 	}
 	return nil
 }
 
-// A stage that rests holds its records back, and not what was ready before it; the log says that it rests, and until when.
+// A stage that rests, or cannot work, holds its records back, and not what was ready before it, for as long as it takes: the delivery goes
+// on. The log says that it rests, and until when.
 func TestADeliveryWaitsWhileAStageRests(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
-		tr := &grumpy{}
-		w.cfg.BufferInterval = 5 * time.Second
-		w.cfg.Chain = stage.NewChain(stage.Link{Name: "check", Transform: tr, Tolerance: stage.NewTolerance(stage.ToleranceConfig{
-			Stage: "check", Over: 0.1, Of: 100, Then: stage.Pause,
-		})})
-		r := w.start()
-		w.put(0, "k", "early")
-		time.Sleep(2 * pollEvery)
-		want := []string{"early"}
-		for i := range 50 {
-			want = append(want, fmt.Sprint("bad", i))
-		}
-		w.put(0, "k", want[1:]...)
-		time.Sleep(5 * time.Minute)
-		synctest.Wait()
-		select {
-		case err := <-r.result:
-			t.Fatalf("the delivery has ended: %v", err)
-		default:
-		}
-		if got := r.Stats(); got.Delivered != 1 || got.Pending != 50 {
-			t.Errorf("%+v", got.Counts)
-		}
-		said := w.said.String()
-		if n := strings.Count(said, "records wait in the stream while a stage rests"); n < 2 || n > 12 || !strings.Contains(said, "a few are tried again in 1s:") {
-			t.Errorf("%d lines say that records wait\n%s", n, said)
-		}
-		tr.mended.Store(true)
-		time.Sleep(2 * time.Minute)
-		synctest.Wait()
-		if got := r.Stats(); got.Delivered != 51 || got.Dead != 0 {
-			t.Errorf("%+v", got.Counts)
-		}
-		w.must(r.stop())
-		w.main.wantLines(t, want)
-	})
+	for _, down := range []bool{false, true} {
+		inBubble(t, func(t *testing.T, w *world) {
+			tr := &grumpy{down: down}
+			w.cfg.BufferInterval = 5 * time.Second
+			w.cfg.Chain = stage.NewChain(stage.Link{Name: "check", Transform: tr, Tolerance: stage.NewTolerance(stage.ToleranceConfig{
+				Stage: "check", Over: 0.1, Of: 100, Then: stage.Pause,
+			})})
+			r := w.start()
+			w.put(0, "k", "early")
+			time.Sleep(2 * pollEvery)
+			want := []string{"early"}
+			for i := range 50 {
+				want = append(want, fmt.Sprint("bad", i))
+			}
+			w.put(0, "k", want[1:]...)
+			time.Sleep(5 * time.Minute)
+			synctest.Wait()
+			select {
+			case err := <-r.result:
+				t.Fatalf("the delivery has ended: %v", err)
+			default:
+			}
+			if got := r.Stats(); got.Delivered != 1 || got.Pending != 50 {
+				t.Errorf("%+v", got.Counts)
+			}
+			said := w.said.String()
+			if n := strings.Count(said, "records wait in the stream while a stage rests"); n < 2 || n > 12 || !strings.Contains(said, "a few are tried again in 1s:") {
+				t.Errorf("%d lines say that records wait\n%s", n, said)
+			}
+			tr.mended.Store(true)
+			time.Sleep(2 * time.Minute)
+			synctest.Wait()
+			if got := r.Stats(); got.Delivered != 51 || got.Dead != 0 {
+				t.Errorf("%+v", got.Counts)
+			}
+			if !strings.Contains(w.said.String(), "records no longer wait for a stage") {
+				t.Error("nobody says that it is over")
+			}
+			w.must(r.stop())
+			w.main.wantLines(t, want)
+		})
+	}
 }

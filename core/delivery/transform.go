@@ -208,18 +208,25 @@ func (s *share) next(at int, room int64, empty bool) (end int, k *block) {
 	return at + n, nil
 }
 
-// tryPause is the time between two tries of a stage that rests and that another batch is just trying.
+// tryPause is the time between two tries of a stage that another batch is just trying, or whose failures nobody watches.
 const tryPause = 250 * time.Millisecond
 
-// run transforms the next part of a batch. While a stage rests, because it has failed too many records, it waits, and the
-// chain waits until the stage may be tried: what has been collected is sealed and delivered as ever.
+// waiting is what fails while a stage cannot work or rests, in the log.
+const waiting = "stage"
+
+// run transforms the next part of a batch. While a stage cannot work, or rests because it has failed too many records, it waits, and
+// the chain waits until the stage may be tried: what has been collected is sealed and delivered as ever.
 func (d *Delivery) run(ctx context.Context, j *job, f *stage.Final) error {
-	for {
+	for waited := false; ; waited = true {
 		err := d.cfg.Chain.Run(ctx, j.batch, f)
-		if err == nil || fault.CodeOf(err) != stage.CodePaused {
+		switch {
+		case err == nil && waited:
+			d.complaints.Over(d.log, waiting, "records no longer wait for a stage")
+			return nil
+		case err == nil || ctx.Err() != nil || fault.ClassOf(err) == fault.Permanent:
 			return err
 		}
-		d.complaints.Log(d.log, slog.LevelWarn, "stage", "records wait in the stream while a stage rests", err)
+		d.complaints.Log(d.log, slog.LevelWarn, waiting, "records wait in the stream while a stage rests", err)
 		select {
 		case <-time.After(tryPause):
 		case <-ctx.Done():

@@ -25,7 +25,7 @@ func (m *Metrics) registerTransforms() {
 		counts:        m.gauges("transform_count", "Sums of what a transform counts itself, by name.", "pipeline", "stage", "name"),
 		fuel:          m.counters("transform_fuel_total", "Work of a stage's module, in units of about one instruction.", "pipeline", "stage"),
 		fuelBytes:     m.counters("transform_fuel_bytes_total", "Bytes of the frames that a stage's module did that work on.", "pipeline", "stage"),
-		degraded:      m.gauges("transform_degraded", "1 while a stage fails more records than its failures setting allows, else 0.", "pipeline", "stage"),
+		degraded:      m.gauges("transform_degraded", "1 while a stage fails more records than its failures setting allows, or cannot work, else 0.", "pipeline", "stage"),
 		recycled:      m.counters("transform_recycled_total", "Instances of a module that were replaced between calls, by reason: memory or calls.", "pipeline", "stage", "reason"),
 	}
 }
@@ -81,7 +81,7 @@ func (t *TransformMetrics) Fuel(spent, bytes uint64) {
 	t.vecs.fuelBytes.WithLabelValues(t.pipeline, t.stage).Add(float64(bytes))
 }
 
-// Degraded says whether the stage fails too many records.
+// Degraded says whether the stage fails too many records, or cannot work.
 func (t *TransformMetrics) Degraded(now bool) {
 	if t == nil {
 		return

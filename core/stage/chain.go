@@ -70,10 +70,10 @@ func NewChain(links ...Link) *Chain {
 //
 // Every record passes every stage once, whatever the number of parts.
 //
-// Records that fail are part of f. An error means that what is left of the batch has no result, and f forgets it: ctx is
-// done, a transform cannot work for now (its class says what may be done about it), a record failed in a stage with policy stop
-// (code stage.stopped), or too many have failed for the stage's tolerance. If the stage rests then (code stage.paused), f remembers
-// how far the batch is: the next Run goes on with that stage, and [Final.Reset] gives up.
+// Records that fail are part of f. An error means that what is left of the batch has no result. If ctx is done or the error is
+// permanent, f forgets it: a record failed in a stage with policy stop (code stage.stopped), or too many for the stage's tolerance.
+// Otherwise the stage cannot work for now, or rests (code stage.paused), and f remembers how far the batch is: the next Run waits until
+// the stage may be tried again and goes on with it, and [Final.Reset] gives up.
 func (c *Chain) Run(ctx context.Context, in *record.Batch, f *Final) error {
 	watches := c.tap.watches.Load()
 	if f.Left() == 0 {
@@ -82,10 +82,10 @@ func (c *Chain) Run(ctx context.Context, in *record.Batch, f *Final) error {
 	}
 	if f.From+len(f.Roots) == f.made { // the caller has had all that is known
 		if err := c.advance(ctx, in, f, watches); err != nil {
-			if fault.CodeOf(err) == CodePaused {
-				f.hand(0)
-			} else {
+			if ctx.Err() != nil || fault.ClassOf(err) == fault.Permanent {
 				f.Reset()
+			} else {
+				f.hand(0)
 			}
 			return err
 		}
@@ -196,13 +196,15 @@ func (f *Final) identity(in *record.Batch) {
 // s.next or, after the last stage, f.Outs.
 func (l *Link) run(ctx context.Context, roots *record.Batch, f *Final, s *step, last bool) error {
 	cur := &s.view
-	if err := l.Tolerance.admit(ctx, l, cur); err != nil {
+	trial, err := l.Tolerance.admit(ctx)
+	if err != nil {
 		return err
 	}
-	if err := l.fill(ctx, s); err != nil {
-		return err
+	if trial {
+		s.few()
 	}
-	if err := l.Tolerance.note(&s.out); err != nil {
+	err = l.fill(ctx, s)
+	if err = l.Tolerance.note(ctx, &s.out, err, trial); err != nil {
 		return err
 	}
 	if last {
@@ -242,8 +244,8 @@ func (l *Link) run(ctx context.Context, roots *record.Batch, f *Final, s *step, 
 	return nil
 }
 
-// fill applies the stage to as many records as there is room for, and to the rest of the last one's root if it takes no more
-// than a root may. What takes more fails.
+// fill applies the stage to as many records as there is room for, or as it can work on now, and to the rest of the last one's root if
+// it takes no more than a root may. What takes more fails.
 func (l *Link) fill(ctx context.Context, s *step) error {
 	ids := s.roots
 	if err := l.isolate(ctx, &s.view, s); err != nil {
@@ -256,7 +258,13 @@ func (l *Link) fill(ctx context.Context, s *step) error {
 	if end > len(s.out.Results) {
 		s.out.room = s.out.taken() + 2*s.most
 		if err := l.extend(ctx, &s.view, s, end); err != nil {
-			return err
+			root := ids[end-1].root
+			for end > 0 && ids[end-1].root == root {
+				end--
+			}
+			if ctx.Err() != nil || fault.ClassOf(err) == fault.Permanent || !s.out.cut(end) {
+				return err
+			}
 		}
 	}
 	tooLarge := Result{

@@ -22,10 +22,11 @@
 //  6. What the stages make of a batch takes bounded memory, however much that is. A stage holds the outputs of one call, and of more
 //     only up to 16 MiB; those of one record of the stream take at most [MaxOutput], or the record fails. A call is as large
 //     as the transform makes it: one that can make much of little asks [Output.Full] between records.
-//  7. A record that has passed a stage does not enter it again: only the records of a call that failed are tried again.
+//  7. A record that has passed a stage does not enter it again: only the records of a call that failed are tried again, and, of a
+//     record of the stream that has become several, those whose siblings the stage refused.
 //
-// An error that does not blame a record (its class is not Permanent, or the context is done) refuses the batch: its
-// records stay in the stream, and are tried again.
+// An error that does not blame a record refuses its records, and those after them: if its class is not Permanent, the transform cannot
+// work for now. What it has made of those before them counts.
 //
 // # How the guilty are found
 //
@@ -38,8 +39,9 @@
 // may become full too. What comes out at the end is a part: the fates of the first records of the batch, all of what each of
 // them became. The next part begins at the deepest stage that has records in front of it.
 //
-// # A stage that fails too often
+// # A stage that fails too often, or cannot work
 //
 // A [Tolerance] watches the share of records that a stage fails. What it does beyond a limit is the pipeline's choice, but
-// it is always said: once in the log, and for as long as it lasts by [Tolerance.Check].
+// it is always said: once in the log, and for as long as it lasts by [Tolerance.Check]. A stage that cannot work rests until it can:
+// its records wait where they are, and one call at a time tries it with a few of them, ever less often.
 package stage

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,22 +19,30 @@ type isolation struct {
 	link *Link
 	all  *record.Batch
 	s    *step
-	// end is where the records begin that there was no room for.
-	end int
+	// end is where the records begin that there was no room for, or that were refused.
+	end     int
+	refused error
 }
 
-// isolate fills s.out with one result for each record of in, or once it is full for the first of them, at least one.
+// isolate fills s.out with one result for each record of in or, once it is full or the transform cannot work, for the first of them,
+// at least one.
 func (l *Link) isolate(ctx context.Context, in *record.Batch, s *step) error {
 	done, err := l.apply(ctx, in, &s.out)
 	if err == nil {
 		return nil
 	}
 	if refused := refusal(ctx, err); refused != nil {
+		if done > 0 && ctx.Err() == nil {
+			return nil // the rest is refused when its turn comes
+		}
 		return refused
 	}
 	i := l.isolation(in, s, len(in.Records))
 	err = i.blame(ctx, 0, done, len(in.Records), err)
 	s.out.Results = s.out.Results[:i.end]
+	if i.end == 0 {
+		return cmp.Or(err, i.refused)
+	}
 	return err
 }
 
@@ -43,7 +52,7 @@ func (l *Link) extend(ctx context.Context, in *record.Batch, s *step, end int) e
 	i := l.isolation(in, s, end)
 	err := i.try(ctx, done, end)
 	s.out.Results = s.out.Results[:i.end]
-	return err
+	return cmp.Or(err, i.refused)
 }
 
 // isolation makes room in s.out for the results of the records up to end, and keeps those that are there.
@@ -155,7 +164,7 @@ func (i *isolation) condemn(ctx context.Context, at int, err error) error {
 }
 
 // try applies the transform to the records lo to hi and, if that fails, looks for the guilty among them. It ends where
-// there is no more room.
+// there is no more room, or where the transform cannot work.
 func (i *isolation) try(ctx context.Context, lo, hi int) error {
 	sub, part, out := i.s.sub, &i.s.part, &i.s.out
 	switch {
@@ -170,8 +179,8 @@ func (i *isolation) try(ctx context.Context, lo, hi int) error {
 	sub.Records = append(sub.Records[:0], i.all.Records[lo:hi]...)
 	done, err := i.link.apply(ctx, sub, part)
 	if err != nil {
-		if refused := refusal(ctx, err); refused != nil {
-			return refused
+		if i.refused = refusal(ctx, err); ctx.Err() != nil {
+			return i.refused
 		}
 	}
 	shift := len(out.Outs)
@@ -179,8 +188,15 @@ func (i *isolation) try(ctx context.Context, lo, hi int) error {
 		res.First += shift
 		out.Results[lo+j] = res
 	}
-	out.Outs = append(out.Outs, part.Outs...) // from here on results name outs, not outs their parents
-	if err != nil {
+	for j := range part.Outs {
+		part.Outs[j].Parent += lo
+	}
+	out.Outs = append(out.Outs, part.Outs...)
+	switch {
+	case i.refused != nil:
+		i.end = lo + done
+		return nil
+	case err != nil:
 		return i.blame(ctx, lo, lo+done, hi, err)
 	}
 	if n := len(part.Results); n < hi-lo {

@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
 )
 
@@ -30,6 +31,8 @@ type hostile struct {
 	stateful bool
 	// stops is whether it stops when there is no more room.
 	stops bool
+	// down says whether it cannot work for now; nil: it always can.
+	down func() bool
 
 	broken bool
 	calls  atomic.Int64
@@ -52,6 +55,10 @@ type broken struct {
 func (b broken) Record() int   { return b.record }
 func (b broken) Done() int     { return b.done }
 func (b broken) Tainted() bool { return b.tainted }
+func (b broken) Unwrap() error { return b.error }
+
+// down is the error of a transform that cannot work.
+func down() error { return fault.New(fault.Unavailable, "test.down", "it is down") }
 
 func (h *hostile) has(data []byte, mark string) bool {
 	return strings.Contains(string(data), fmt.Sprint(mark, h.stage))
@@ -64,6 +71,9 @@ func (h *hostile) Apply(ctx context.Context, in *record.Batch, out *Output) erro
 	}
 	before := h.broken
 	for i := range in.Records {
+		if h.down != nil && h.down() {
+			return broken{down(), -1, []int{0, i}[h.partial%2], false}
+		}
 		r := &in.Records[i]
 		if h.stateful && h.broken || h.has(r.Data, "G") {
 			err := h.fail(out, i, len(in.Records), before)

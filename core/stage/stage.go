@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"time"
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
@@ -123,7 +124,8 @@ type Transform interface {
 	// calls it again with the rest.
 	//
 	// An error is about the whole batch. If it carries a [fault.Error] of another class than Permanent, the transform cannot
-	// work for now, whatever the records; any other error is taken to be caused by one of the records.
+	// work for now, whatever the records, and may say for how long ([Later]); any other error is taken to be caused by one of
+	// the records.
 	Apply(ctx context.Context, in *record.Batch, out *Output) error
 	Close(ctx context.Context) error
 }
@@ -149,6 +151,13 @@ type Tainted interface {
 	error
 	// Tainted is whether earlier records have touched the state that the call ran in.
 	Tainted() bool
+}
+
+// Later is implemented by errors of Apply that say when a transform that cannot work may be tried again.
+type Later interface {
+	error
+	// Later is how long not to try; the chain may wait for longer.
+	Later() time.Duration
 }
 
 type freshKey struct{}

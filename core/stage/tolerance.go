@@ -3,6 +3,7 @@ package stage
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -10,7 +11,6 @@ import (
 	"time"
 
 	"github.com/leatstream/leat/core/fault"
-	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/setting"
 )
 
@@ -32,8 +32,8 @@ const (
 	StopPipeline Reaction = "stop"
 )
 
-// A stage that rests is tried with at most probeRecords records, first after firstRest, then after twice as long each time,
-// up to lastRest.
+// A stage that rests is tried with probeRecords records and the rest of the last one's root, first after firstRest, then after twice
+// as long each time, up to lastRest.
 const (
 	probeRecords = 16
 	firstRest    = time.Second
@@ -56,22 +56,25 @@ type ToleranceConfig struct {
 	Degraded func(bool)
 }
 
-// Tolerance watches how many records a stage fails, over all chains that it is part of. The stage is degraded from when
-// more than Over of the last Of records have failed until, of as many again, at most half of that share fail; or, if it
-// rests then, until a few records that are tried no longer fail too often.
+// Tolerance watches how a stage does, over all chains that it is part of. The stage is degraded from when more than Over of the
+// last Of records have failed until, of as many again, at most half of that share fail; or, if it rests then, until a few
+// records that are tried no longer fail too often. It is degraded and rests, too, from when it cannot work, whatever the records,
+// until it can.
 type Tolerance struct {
 	cfg ToleranceConfig
 
-	mu       sync.Mutex
-	window   []tally // the last Of records or some fewer, oldest first
-	seen     int     // records in window
-	failed   int     // of them
-	degraded bool
-	last     Result        // the failure seen last
-	share    setting.Share // when it began to be degraded, or when it was last tried
-	rest     time.Duration // pause: the present wait
-	next     time.Time     // pause: when the stage may be tried
-	probing  bool
+	mu      sync.Mutex
+	window  []tally       // the last Of records or some fewer, oldest first
+	seen    int           // records in window
+	failed  int           // of them
+	tooMany bool          // have failed
+	unable  error         // why the stage cannot work; nil if it can
+	told    bool          // what cfg.Degraded was told
+	last    Result        // the failure seen last
+	share   setting.Share // when too many had failed, or when it was last tried
+	rest    time.Duration // the present wait
+	next    time.Time     // when the stage may be tried
+	trying  bool
 }
 
 // tally is what became of some records.
@@ -96,88 +99,86 @@ func NewTolerance(cfg ToleranceConfig) *Tolerance {
 func (t *Tolerance) Check() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.degraded {
-		return nil
+	if err := t.state(); err != nil || !t.tooMany {
+		return err
 	}
 	return t.complaint(fault.Unavailable, CodePaused)
 }
 
-// complaint describes the state; t.mu is held.
-func (t *Tolerance) complaint(class fault.Class, code string) error {
-	again := "now"
-	if wait := time.Until(t.next).Round(time.Second / 10); wait > 0 {
-		again = "in " + wait.String()
+// state is why the stage rests or, if it is permanent, has come to its end; nil if it works. t.mu is held.
+func (t *Tolerance) state() error {
+	if t.unable == nil || t.tooMany && t.cfg.Then == StopPipeline {
+		return t.refusal()
 	}
+	return fault.New(fault.ClassOf(t.unable), fault.CodeOf(t.unable), "stage %s cannot work; it rests, its records stay in the stream, and a few are tried again %s: %w",
+		t.cfg.Stage, t.again(), t.unable)
+}
+
+// refusal is the error of records that the stage does not take because too many have failed; t.mu is held.
+func (t *Tolerance) refusal() error {
+	switch {
+	case !t.tooMany || t.cfg.Then == Continue:
+		return nil
+	case t.cfg.Then == Pause:
+		return t.complaint(fault.Unavailable, CodePaused)
+	default:
+		return t.complaint(fault.Permanent, CodeTooManyFailures)
+	}
+}
+
+// complaint says that too many records have failed; t.mu is held.
+func (t *Tolerance) complaint(class fault.Class, code string) error {
 	does := map[Reaction]string{
-		Continue: "it goes on", Pause: "it rests, its records stay in the stream, and a few are tried again " + again, StopPipeline: "the pipeline stops",
+		Continue: "it goes on", Pause: "it rests, its records stay in the stream, and a few are tried again " + t.again(), StopPipeline: "the pipeline stops",
 	}[t.cfg.Then]
 	return fault.New(class, code, "stage %s fails %s of its records, more than the %s of %d that it may; %s: %s: %s",
 		t.cfg.Stage, t.share.About(), t.cfg.Over, t.cfg.Of, does, t.last.Code, t.last.Reason).
 		WithHint("correct the transform or the data, or change the stage's failures in the pipeline file")
 }
 
-// admit returns nil if the stage may work. While it rests, admit waits until it may be tried, and then tries the first
-// records of in: what becomes of them counts for nothing else.
-func (t *Tolerance) admit(ctx context.Context, l *Link, in *record.Batch) error {
-	if t == nil || t.cfg.Then == Continue {
-		return nil
+func (t *Tolerance) again() string {
+	if wait := time.Until(t.next).Round(time.Second / 10); wait > 0 {
+		return "in " + wait.String()
 	}
-	t.mu.Lock()
-	for t.degraded && t.cfg.Then == Pause {
-		if wait := time.Until(t.next); wait <= 0 && !t.probing {
-			break
-		} else if t.probing {
-			defer t.mu.Unlock()
-			return t.complaint(fault.Unavailable, CodePaused)
-		} else {
-			t.mu.Unlock()
-			select {
-			case <-time.After(wait):
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-			t.mu.Lock()
-		}
-	}
-	if !t.degraded {
-		t.mu.Unlock()
-		return nil
-	}
-	if t.cfg.Then == StopPipeline {
-		defer t.mu.Unlock()
-		return t.complaint(fault.Permanent, CodeTooManyFailures)
-	}
-	t.probing = true
-	t.mu.Unlock()
-	records, failed, last, err := l.probe(ctx, in)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.probing = false
-	if err == nil && float64(failed) <= float64(t.cfg.Over)*float64(records) {
-		t.ends()
-		return nil
-	}
-	t.rest = min(2*t.rest, lastRest)
-	t.next = time.Now().Add(t.rest)
-	if err != nil {
-		return err
-	}
-	t.last, t.share = last, setting.Share(failed)/setting.Share(records)
-	return t.complaint(fault.Unavailable, CodePaused)
+	return "now"
 }
 
-// probe runs the stage over the first records of in and counts those that fail.
-func (l *Link) probe(ctx context.Context, in *record.Batch) (records, failed int, last Result, err error) {
-	few := record.NewBatch()
-	defer few.Release()
-	few.Records = append(few.Records, in.Records[:min(len(in.Records), probeRecords)]...)
-	s := newStep()
-	defer s.release()
-	if err := l.isolate(ctx, few, s); err != nil {
-		return 0, 0, Result{}, err
+// admit returns when the stage may work. While it rests one caller at a time may, to try it with a few records, and tells
+// [Tolerance.note] so.
+func (t *Tolerance) admit(ctx context.Context) (trial bool, err error) {
+	if t == nil {
+		return false, nil
 	}
-	failed, last = s.out.failures()
-	return len(s.out.Results), failed, last, nil
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for {
+		why, wait := t.state(), time.Until(t.next)
+		switch {
+		case why == nil || fault.ClassOf(why) == fault.Permanent || t.trying:
+			return false, why
+		case wait <= 0:
+			t.trying = true
+			return true, nil
+		}
+		t.mu.Unlock()
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+		t.mu.Lock()
+		if ctx.Err() != nil {
+			return false, context.Cause(ctx)
+		}
+	}
+}
+
+// few leaves the first of the records in work that a stage is tried with.
+func (s *step) few() {
+	n := min(probeRecords, len(s.roots))
+	for n > 0 && n < len(s.roots) && s.roots[n].root == s.roots[n-1].root {
+		n++
+	}
+	s.view.Records, s.roots = s.view.Records[:n], s.roots[:n]
 }
 
 // failures counts the results that failed and returns the last of them, with memory of its own.
@@ -192,20 +193,38 @@ func (o *Output) failures() (n int, last Result) {
 	return n, last
 }
 
-// note counts what became of a batch. An error refuses it: its records stay in the stream.
-func (t *Tolerance) note(o *Output) error {
+// note takes what became of a call that [Tolerance.admit] has let pass: its error, or what it made of its records. An error refuses
+// them: they stay in the stream.
+func (t *Tolerance) note(ctx context.Context, o *Output, err error, trial bool) error {
 	if t == nil {
-		return nil
+		return err
 	}
 	failed, last := o.failures()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.trying = t.trying && !trial
+	switch {
+	case err != nil && (ctx.Err() != nil || fault.ClassOf(err) == fault.Permanent):
+		return err
+	case err != nil:
+		return t.rests(err, trial)
+	case trial:
+		t.unable = nil
+		if t.tooMany && t.cfg.Then == Pause {
+			if t.over(failed, len(o.Results)) {
+				t.last, t.share = last, setting.Share(failed)/setting.Share(len(o.Results))
+				return t.rests(t.refusal(), trial)
+			}
+			t.ends()
+		}
+		t.tell()
+	}
 	if failed > 0 {
 		t.last = last
 	}
-	was := t.degraded
+	was := t.tooMany
 	for some := range slices.Chunk(o.Results, t.some()) {
-		if t.count(some); !t.degraded && t.tooMany(t.failed) {
+		if t.count(some); !t.tooMany && t.over(t.failed, t.cfg.Of) {
 			t.begins(t.failed, t.seen)
 		}
 	}
@@ -216,16 +235,27 @@ func (t *Tolerance) note(o *Output) error {
 	return t.refusal()
 }
 
-// refusal is what note returns; t.mu is held.
-func (t *Tolerance) refusal() error {
-	switch {
-	case !t.degraded || t.cfg.Then == Continue:
-		return nil
-	case t.cfg.Then == Pause:
-		return t.complaint(fault.Unavailable, CodePaused)
-	default:
-		return t.complaint(fault.Permanent, CodeTooManyFailures)
+// rests lets the stage rest because of err, for longer after a trial, if it does not rest already. It returns the error of the
+// records; t.mu is held.
+func (t *Tolerance) rests(err error, trial bool) error {
+	begins := t.state() == nil
+	if fault.CodeOf(err) != CodePaused {
+		t.unable = err
+	} else if trial {
+		t.unable = nil
 	}
+	if begins || trial {
+		if t.rest = min(2*t.rest, lastRest); begins {
+			t.rest = firstRest
+		}
+		wait := t.rest
+		if l, ok := errors.AsType[Later](err); ok {
+			wait = max(wait, l.Later())
+		}
+		t.next = time.Now().Add(wait)
+	}
+	t.tell()
+	return t.state()
 }
 
 // exceeded returns an error as soon as, of the records of a batch up to at, too many have failed by themselves: [Tolerance.note] would
@@ -234,22 +264,26 @@ func (t *Tolerance) exceeded(results []Result, at int) error {
 	if t == nil || t.cfg.Then == Continue {
 		return nil
 	}
-	newest := Output{Results: results[max(0, at+1-t.cfg.Of) : at+1]}
-	failed, last := newest.failures()
-	if !t.tooMany(failed) {
-		return nil
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.last = last; !t.degraded {
+	of := t.cfg.Of
+	if t.tooMany { // a few are tried
+		of = min(of, probeRecords)
+	}
+	newest := Output{Results: results[max(0, at+1-of) : at+1]}
+	failed, last := newest.failures()
+	if !t.over(failed, of) {
+		return nil
+	}
+	if t.last = last; !t.tooMany {
 		t.begins(failed, len(newest.Results))
 	}
 	return t.refusal()
 }
 
-// tooMany is whether so many of at most Of records are too many.
-func (t *Tolerance) tooMany(failed int) bool {
-	return float64(failed) > float64(t.cfg.Over)*float64(t.cfg.Of)
+// over is whether so many of so many records are too many.
+func (t *Tolerance) over(failed, of int) bool {
+	return float64(failed) > float64(t.cfg.Over)*float64(of)
 }
 
 // some is how many records the window forgets at a time, at most.
@@ -279,16 +313,24 @@ func (t *Tolerance) count(results []Result) {
 }
 
 func (t *Tolerance) begins(failed, records int) {
-	t.degraded, t.share = true, setting.Share(failed)/setting.Share(records)
+	t.tooMany, t.share = true, setting.Share(failed)/setting.Share(records)
 	t.rest, t.next = firstRest, time.Now().Add(firstRest)
 	t.cfg.Logger.Warn("a stage fails too many of its records", "stage", t.cfg.Stage, "share", t.share.About(),
 		"over", t.cfg.Over.String(), "of", t.cfg.Of, "then", t.cfg.Then, "code", t.last.Code, "reason", t.last.Reason)
-	t.cfg.Degraded(true)
+	t.tell()
 }
 
 func (t *Tolerance) ends() {
-	t.degraded = false
+	t.tooMany = false
 	t.window, t.seen, t.failed = t.window[:0], 0, 0
 	t.cfg.Logger.Info("a stage no longer fails too many of its records", "stage", t.cfg.Stage)
-	t.cfg.Degraded(false)
+	t.tell()
+}
+
+// tell says whether the stage is degraded, if that is new.
+func (t *Tolerance) tell() {
+	if now := t.tooMany || t.unable != nil; now != t.told {
+		t.told = now
+		t.cfg.Degraded(now)
+	}
 }

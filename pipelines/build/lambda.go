@@ -1,18 +1,12 @@
 package build
 
 import (
-	"time"
-
 	"github.com/leatstream/leat/core/observe"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/pipelines/spec"
 	"github.com/leatstream/leat/transforms/lambda"
 )
-
-// patience is how long records wait inside a stage for a handler that cannot be asked. Then the delivery starts again and reads them
-// anew: visible to whoever looks at its state, and at the cost of the buffers that were open. Outages are mostly shorter.
-const patience = 10 * time.Minute
 
 // lambda opens a handler that is written for Firehose.
 func (b *builder) lambda(t *spec.Transform, metrics *observe.TransformMetrics, link *stage.Link) error {
@@ -26,9 +20,6 @@ func (b *builder) lambda(t *spec.Transform, metrics *observe.TransformMetrics, l
 			return b.number(r)
 		},
 		Owner: b.opts.Owner, Stream: b.spec.Source.Stream.Name,
-	}
-	if b.opts.Data != nil { // a test, which has no data, fails rather than to wait
-		env.Patience = patience
 	}
 	if path := t.Lambda.WASI; path != "" {
 		var err error

@@ -7,7 +7,7 @@ import (
 	"github.com/leatstream/leat/core/stage"
 )
 
-// tolerate has the pipeline's stages watched for failing too many records. Stages that are made by no transform of the
+// tolerate has the pipeline's stages watched for failing too many records, and for not working. Stages that are made by no transform of the
 // file, such as routes, fail none.
 func (b *builder) tolerate(links []stage.Link) {
 	for i := range b.spec.Transforms {
@@ -19,7 +19,7 @@ func (b *builder) tolerate(links []stage.Link) {
 	}
 }
 
-// watchStages shows in /healthz which stages fail too many records.
+// watchStages shows in /healthz which stages fail too many records, or cannot work.
 func (b *builder) watchStages() {
 	if b.opts.Health == nil {
 		return

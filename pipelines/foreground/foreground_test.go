@@ -22,7 +22,13 @@ import (
 	"github.com/leatstream/leat/pipelines/spec"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(asHandler) != "" {
+		handler()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // place is a folder with a data directory and files.
 type place struct {

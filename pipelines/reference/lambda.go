@@ -19,7 +19,7 @@ var lambdaDoc = builtin.Doc{
 		"`metadata.partitionKeys` are what `!{partitionKeyFromLambda:name}` in a sink's prefix stands for. " +
 		"If a response is no use at all, or a program ends in the middle of an event, the records of the event are asked about again in smaller events, until the one that causes it fails alone.\n\n" +
 		"A handler that cannot be asked at all (a program ends before it reads or does not flush what it writes, an endpoint is down, throttles or refuses leat) blames no record. It is tried `retries` times, not before the time that an endpoint asks for by `Retry-After` (up to 5 minutes); then, with `when_unavailable: wait`, the " +
-		"records stay in the stream and trying goes on, and with `fail` they fail, as in Firehose. The log has the first failure of a kind, then a line every 30 seconds with how many there were, and that they are over.",
+		"stage rests: records stay in the stream, what was collected before is delivered as ever, and the handler is tried again with a few records after 1 s, 2 s and so on up to 1 min, for as long as it takes; /healthz and the metric `leat_transform_degraded` say so. With `fail` the records fail, as in Firehose. The log has the first failure of a kind, then a line every 30 seconds with how many there were, and that they are over.",
 	Codes: []builtin.Code{
 		{Name: "lambda.processing_failed", Meaning: "The handler says `ProcessingFailed`."},
 		{Name: "lambda.record_missing", Meaning: "The response leaves the record out."},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
@@ -16,8 +15,8 @@ import (
 // The handler of lambda-go runs in AWS's own runtime interface emulator, built as it would be for Lambda.
 func TestTheRuntimeInterfaceEmulatorRunsTheHandler(t *testing.T) {
 	url := emulator.Start(t, buildExample(t, "./aws"))
-	cfg := lambda.Config{URL: url, Workers: 1, Timeout: 1 << 35, Buffer: 1 << 20, Retries: 3, WhenUnavailable: lambda.Wait}
-	tr, err := cfg.Open(context.Background(), lambda.Env{Pipeline: "orders", Patience: 30 * time.Second})
+	cfg := lambda.Config{URL: url, Workers: 1, Timeout: 1 << 35, Buffer: 1 << 20, Retries: 50, WhenUnavailable: lambda.Wait}
+	tr, err := cfg.Open(context.Background(), lambda.Env{Pipeline: "orders"})
 	if err != nil {
 		t.Fatal(err)
 	}

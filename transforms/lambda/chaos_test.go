@@ -79,11 +79,12 @@ func TestNoHandlerMixesRecordsUp(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	cfg := defaults()
 	cfg.Command, cfg.Timeout, cfg.Workers = []string{os.Args[0]}, setting.Duration(700*time.Millisecond), 2
+	cfg.Retries = 300
 	cfg.Env = setting.SecretPairs{{Name: asChaos, Value: setting.PlainSecret(fmt.Sprint(seed), "")}}
 	var tr *Transform
 	for { // it may do wrong when it is tried
 		var err error
-		if tr, err = cfg.Open(t.Context(), Env{Pipeline: "birds", Patience: time.Minute}); err == nil {
+		if tr, err = cfg.Open(t.Context(), Env{Pipeline: "birds"}); err == nil {
 			break
 		}
 	}

@@ -131,14 +131,13 @@ func TestAHandlerThatDoesNotStartAnyMoreBlamesNoRecord(t *testing.T) {
 			if mode == Stream {
 				cfg.Workers = 1
 			}
-			tr := open(t, cfg, Env{Dir: dir, Patience: time.Minute})
+			tr := open(t, cfg, Env{Dir: dir})
 			if got := show(apply(t, tr, "a")); got[0] != "!"+CodeUnknownResult {
 				t.Fatal(got)
 			}
 			if err := os.WriteFile(broken, nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			tr.env.Patience = 0
 			out, err := ask(tr, "a", "b", "c")
 			if fault.CodeOf(err) != CodeStartFailed || fault.ClassOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "the disk is full") || len(out.Results) != 0 {
 				t.Fatalf("%s: %v", mode, err)
@@ -147,10 +146,14 @@ func TestAHandlerThatDoesNotStartAnyMoreBlamesNoRecord(t *testing.T) {
 			if out, err = ask(tr, "a", "b"); err != nil || len(out.Results) != 2 || out.Results[1].Code != CodeStartFailed {
 				t.Fatalf("%s: %v, %+v", mode, err, out.Results)
 			}
-			tr.cfg.WhenUnavailable, tr.env.Patience = Wait, time.Minute
-			repair := time.AfterFunc(time.Second, func() { _ = os.Remove(broken) })
-			defer repair.Stop()
-			if got := show(apply(t, tr, "a")); got[0] != "!"+CodeUnknownResult { // it waited
+			tr.cfg.WhenUnavailable = Wait
+			repair := func(err error) {
+				if fault.CodeOf(err) != CodeStartFailed {
+					t.Errorf("%s: %v", mode, err)
+				}
+				_ = os.Remove(broken)
+			}
+			if got := show(wait(t, tr, repair, "a")); got[0] != "!"+CodeUnknownResult {
 				t.Errorf("%s: %v", mode, got)
 			}
 		})

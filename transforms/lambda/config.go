@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"runtime"
 	"strings"
-	"time"
 
 	"github.com/leatstream/leat/core/arn"
 	"github.com/leatstream/leat/core/fault"
@@ -53,7 +52,7 @@ type Config struct {
 	Buffer  setting.Bytes    `yaml:"buffer" default:"1MiB" range:"200KiB..3MiB" doc:"Most data in one event, before base64; a larger record has an event of its own."`
 	Retries int              `yaml:"retries" default:"3" range:"0..300" doc:"How often a handler that cannot be asked is tried again before when_unavailable says what happens."`
 	// WhenUnavailable is Wait or Fail.
-	WhenUnavailable string              `yaml:"when_unavailable" default:"wait" enum:"wait|fail" doc:"What happens after the retries: wait keeps the records in the stream and goes on trying; fail fails them, as Firehose does."`
+	WhenUnavailable string              `yaml:"when_unavailable" default:"wait" enum:"wait|fail" doc:"What happens after the retries: wait keeps the records in the stream and goes on trying after 1 s, 2 s and so on up to 1 min; fail fails them, as Firehose does."`
 	Env             setting.SecretPairs `yaml:"env" items:"0..1000" doc:"Environment of a program, besides PATH, HOME, TZ and LANG: text or secrets."`
 	Memory          setting.Bytes       `yaml:"memory" default:"64MiB" range:"1MiB..4GiB" doc:"Most memory of one instance of a WebAssembly program."`
 }
@@ -75,8 +74,6 @@ type Env struct {
 	SequenceNumber func(*record.Record) string
 	// Count gets how often a program was started again (restarts) and an event was sent again (retries); nil discards it.
 	Count func(name string, n int64)
-	// Patience is how long Apply waits for a handler that cannot be asked before it returns an error; 0 does not wait after the retries.
-	Patience time.Duration
 	// Lookup reads leat's own environment; nil is os.LookupEnv.
 	Lookup func(string) (string, bool)
 	// CacheDir keeps compiled WebAssembly programs; empty is leat/wasm in the user's cache.

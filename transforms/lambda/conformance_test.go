@@ -166,6 +166,19 @@ func apply(t testing.TB, tr *Transform, data ...string) *stage.Final {
 	return f
 }
 
+// wait runs records through a chain for as often as the handler cannot be asked, and tells each time.
+func wait(t testing.TB, tr *Transform, refused func(error), data ...string) *stage.Final {
+	t.Helper()
+	chain, in, f := stage.NewChain(stage.Link{Name: "handler", Transform: tr}), batch(data...), new(stage.Final)
+	for err := chain.Run(t.Context(), in, f); err != nil; err = chain.Run(t.Context(), in, f) {
+		if fault.ClassOf(err) != fault.Unavailable {
+			t.Fatal(err)
+		}
+		refused(err)
+	}
+	return f
+}
+
 // show is what became of each root.
 func show(f *stage.Final) []string {
 	var all []string

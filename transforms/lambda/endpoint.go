@@ -161,8 +161,9 @@ type later struct {
 	after time.Duration
 }
 
-func (l *later) Error() string { return l.cause.Error() }
-func (l *later) Unwrap() error { return l.cause }
+func (l *later) Error() string        { return l.cause.Error() }
+func (l *later) Unwrap() error        { return l.cause }
+func (l *later) Later() time.Duration { return l.after }
 
 // maxAsked bounds the pause that an endpoint can ask for.
 const maxAsked = 5 * time.Minute

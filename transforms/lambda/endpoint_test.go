@@ -129,19 +129,24 @@ func TestRecordsWaitForAnEndpoint(t *testing.T) {
 	c := defaults()
 	c.URL, c.Retries = "http://"+address+"/", 1
 	var logged testenv.Log
-	tr := open(t, c, Env{Patience: time.Minute, Logger: slog.New(slog.NewTextHandler(&logged, nil))})
+	tr := open(t, c, Env{Logger: slog.New(slog.NewTextHandler(&logged, nil))})
 	server := &http.Server{Handler: http.HandlerFunc(handle)}
-	started := time.AfterFunc(time.Second, func() {
-		if l, err := net.Listen("tcp", address); err == nil {
-			_ = server.Serve(l)
-		}
-	})
-	defer started.Stop()
 	defer server.Close()
-	if got := show(apply(t, tr, "a", "b")); got[0] != "A" || got[1] != "B" {
-		t.Errorf("%v", got)
+	refused := 0
+	got := show(wait(t, tr, func(err error) {
+		if refused++; refused != 2 {
+			return
+		}
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { _ = server.Serve(l) }()
+	}, "a", "b"))
+	if got[0] != "A" || got[1] != "B" || refused != 2 {
+		t.Errorf("%v after %d refusals", got, refused)
 	}
-	for _, words := range []string{"its records wait", "connection refused", "can be asked again"} {
+	for _, words := range []string{"it is tried again", "connection refused", "can be asked again"} {
 		if !strings.Contains(logged.String(), words) {
 			t.Errorf("the log does not say %q: %s", words, logged.String())
 		}

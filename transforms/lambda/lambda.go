@@ -136,7 +136,6 @@ const asking = "asking"
 
 // ask asks until there is a response, as far as trying again may help.
 func (t *Transform) ask(ctx context.Context, e *event, use func([]byte) error, records int) error {
-	began := time.Now()
 	for try := 0; ; try++ {
 		err := t.attempt(ctx, e, use)
 		switch {
@@ -156,7 +155,7 @@ func (t *Transform) ask(ctx context.Context, e *event, use func([]byte) error, r
 		case try >= t.cfg.Retries && t.cfg.WhenUnavailable == Fail:
 			t.failures.Log(t.env.Logger, slog.LevelWarn, asking, "the lambda handler cannot be asked; its records fail", err, slog.Int("records", records))
 			return err
-		case try >= t.cfg.Retries && time.Since(began) >= t.env.Patience:
+		case try >= t.cfg.Retries:
 			return err
 		}
 		t.env.Count("retries", 1)
@@ -164,7 +163,7 @@ func (t *Transform) ask(ctx context.Context, e *event, use func([]byte) error, r
 		if l, ok := errors.AsType[*later](err); ok {
 			pause = max(pause, l.after)
 		}
-		t.failures.Log(t.env.Logger, slog.LevelWarn, asking, "the lambda handler cannot be asked; its records wait", err,
+		t.failures.Log(t.env.Logger, slog.LevelWarn, asking, "the lambda handler cannot be asked; it is tried again", err,
 			slog.Int("tries", try+1), slog.Duration("next", pause.Round(time.Millisecond)))
 		select {
 		case <-time.After(pause):
