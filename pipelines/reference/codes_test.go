@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/leatstream/leat/pipelines/spec"
+	"github.com/leatstream/leat/transforms/builtin"
 )
 
 // codesIn returns the codes in the source of built-in transforms, by the transform's key: texts that begin with it and a dot. Those
@@ -127,31 +128,70 @@ func TestCodesThatDifferAreNoticed(t *testing.T) {
 	}
 }
 
-// The module's own list says by comments which codes are errors of opening it.
-func TestCodesOfModulesAreThoseOfThePage(t *testing.T) {
-	file, err := parser.ParseFile(token.NewFileSet(), "../../transforms/wasm/errors.go", nil, parser.ParseComments|parser.SkipObjectResolution)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want, got []string
-	ast.Inspect(file, func(n ast.Node) bool {
-		if v, ok := n.(*ast.ValueSpec); ok && len(v.Values) == 1 && !strings.HasPrefix(strings.TrimSpace(v.Comment.Text()), "Open") {
-			if lit, ok := v.Values[0].(*ast.BasicLit); ok {
-				code, err := strconv.Unquote(lit.Value)
-				if err != nil {
-					t.Fatal(err)
-				}
-				want = append(want, code)
-			}
+// Codes that packages have as constants are on a page, but for those that no record fails with.
+func TestCodesOfEveryStageAreThoseOfThePages(t *testing.T) {
+	for _, c := range []struct {
+		source string
+		page   []builtin.Code
+		not    []string // codes that are of no record, or how the comments of such begin
+	}{
+		{"../../core/stage/*.go", stageCodes, []string{"stage.stopped", "stage.paused", "stage.too_many_failures"}},
+		{"../../transforms/lambda/errors.go", hosted["lambda"].Codes, []string{"lambda.invalid_config", "lambda.no_command", "lambda.not_a_command"}},
+		{"../../transforms/wasm/errors.go", hosted["wasm"].Codes, []string{"Open"}},
+	} {
+		want := constantsIn(t, c.source, c.not)
+		var got []string
+		for _, code := range c.page {
+			got = append(got, code.Name)
 		}
-		return true
-	})
-	for _, code := range hosted["wasm"].Codes {
-		got = append(got, code.Name)
+		slices.Sort(got)
+		if !slices.Equal(got, want) || len(want) < 4 {
+			t.Errorf("%s: the page lists\n%q, the source has\n%q", c.source, got, want)
+		}
 	}
-	slices.Sort(want)
-	slices.Sort(got)
-	if !slices.Equal(got, want) || len(want) < 8 {
-		t.Errorf("the page lists\n%q, the source has\n%q", got, want)
+}
+
+// constantsIn returns the codes that are constants named code…, sorted, without those that are in not, or whose comment begins so.
+func constantsIn(t *testing.T, pattern string, not []string) (found []string) {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			v, ok := n.(*ast.ValueSpec)
+			if !ok || len(v.Values) != 1 || !strings.HasPrefix(strings.ToLower(v.Names[0].Name), "code") {
+				return true
+			}
+			lit, ok := v.Values[0].(*ast.BasicLit)
+			if !ok {
+				return true
+			}
+			code, err := strconv.Unquote(lit.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			begins := func(with string) bool { return code == with || strings.HasPrefix(v.Comment.Text(), with) }
+			if !slices.ContainsFunc(not, begins) {
+				found = append(found, code)
+			}
+			return true
+		})
+	}
+	slices.Sort(found)
+	return found
+}
+
+func TestConstantsOfCodesAreFound(t *testing.T) {
+	if got := constantsIn(t, "testdata/*.go.txt", []string{"Open"}); !slices.Equal(got, []string{".shared", "constant.one"}) {
+		t.Errorf("got %q", got)
 	}
 }

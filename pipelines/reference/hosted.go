@@ -23,6 +23,14 @@ This text is also in the program: ` + "`leat transform help NAME`" + `.
 
 `
 
+// stageCodes are the codes of failures that any stage may give a record, whatever the transform.
+var stageCodes = []builtin.Code{
+	{Name: "stage.output_too_large", Meaning: "What the stage makes of the record takes more than 72 MiB."},
+	{Name: "stage.failed", Meaning: "The transform failed the record without a code of its own."},
+	{Name: "stage.bad_output", Meaning: "The transform's answer does not fit the records that it was given: the transform is wrong."},
+	{Name: "stage.panic", Meaning: "A built-in transform panicked: leat is wrong, and the record shows where."},
+}
+
 // stageText stands below the keys of every stage.
 const stageText = `
 ## A second version beside the first

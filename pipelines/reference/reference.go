@@ -122,6 +122,8 @@ func index() string {
 		}
 	}
 	settings(&b, common)
+	b.WriteString("\nA record that fails has a code, which its dead letter and the metrics show. The page of a transform lists its own; these may come of any stage:\n\n")
+	codes(&b, stageCodes)
 	b.WriteString(stageText)
 	return b.String()
 }
@@ -140,10 +142,9 @@ func (s *kind) page() string {
 		settings(&b, s.setting.Settings)
 	}
 	if len(s.doc.Codes) > 0 {
-		b.WriteString("\n## Failures\n\nA record that cannot be transformed goes the way of the stage's `on_error`, with one of these codes:\n\n| code | meaning |\n|---|---|\n")
-		for _, c := range s.doc.Codes {
-			fmt.Fprintf(&b, "| `%s` | %s |\n", c.Name, cell(c.Meaning))
-		}
+		b.WriteString("\n## Failures\n\nA record that cannot be transformed goes the way of the stage's `on_error`, with one of these codes, or of " +
+			"[those of every stage](README.md#every-stage):\n\n")
+		codes(&b, s.doc.Codes)
 	}
 	if len(s.doc.Examples) > 0 {
 		b.WriteString("\n## Examples\n\nEach is the end of a pipeline file, with a test that `leat test FILE` runs. The file begins with:\n\n```yaml\n" + beginning + "```\n")
@@ -160,6 +161,13 @@ func (s *kind) page() string {
 		}
 	}
 	return b.String()
+}
+
+func codes(b *strings.Builder, list []builtin.Code) {
+	b.WriteString("| code | meaning |\n|---|---|\n")
+	for _, c := range list {
+		fmt.Fprintf(b, "| `%s` | %s |\n", c.Name, cell(c.Meaning))
+	}
 }
 
 // settings writes the table of settings; those of mappings and lists follow their own.
