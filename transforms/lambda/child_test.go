@@ -49,7 +49,7 @@ func TestAProgramHasLittleOfLeatsEnvironmentAndRunsInThePipelinesFolder(t *testi
 		c.Env = append(c.Env, setting.SecretPair{Name: "B", Value: setting.EnvSecret("TOKEN", "", lookup)})
 		tr := open(t, c, Env{Dir: dir, Lookup: lookup})
 		got := show(apply(t, tr, "environment", "folder"))
-		if want := "B=T0\nHOME=/HOME/X\nLANG=C\n" + asHandler + "=1\nPATH=/BIN"; got[0] != want {
+		if want := "B=T0\nGORACE=ATEXIT_SLEEP_MS=0\nHOME=/HOME/X\nLANG=C\n" + asHandler + "=1\nPATH=/BIN"; got[0] != want {
 			t.Errorf("%s: the environment is %q, want %q", mode, got[0], want)
 		}
 		if got[1] != strings.ToUpper(dir) {
