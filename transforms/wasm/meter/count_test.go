@@ -109,7 +109,7 @@ func TestFuelIsNeverLessThanTheInstructionsExecuted(t *testing.T) {
 	}
 	seed := uint64(time.Now().UnixNano())
 	fuel, instructions = 0, 0
-	for round := range testenv.Count(300, 5000) {
+	for round := range testenv.Count(300, 3000) {
 		rnd := rand.New(rand.NewPCG(seed, uint64(round)))
 		module := randomModule(rnd)
 		m, c := metered(t, module), instantiate(t, nil, counted(t, module))

@@ -68,7 +68,7 @@ func TestDamagedModulesAreRefusedBeforeOrAfter(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	fixed := [][]byte{readFile(t, "testdata/wat/spin.wasm"), readFile(t, "testdata/wat/bulk.wasm"), readFile(t, "testdata/wat/shapes.wasm")}
 	refused, invalid, valid := 0, 0, 0
-	for i := range testenv.Count(2000, 200_000) {
+	for i := range testenv.Count(2000, 100_000) {
 		module := randomModule(rnd)
 		if i%3 == 0 {
 			module = bytes.Clone(fixed[rnd.IntN(len(fixed))])

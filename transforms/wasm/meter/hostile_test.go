@@ -129,7 +129,7 @@ func TestHostileModulesAreRefusedOrHarmless(t *testing.T) {
 				t.Errorf("%s: before %v, after %v", h.name, before, after)
 			}
 		}
-		if took := time.Since(start); took > 5*time.Second {
+		if took := time.Since(start); took > tooLong {
 			t.Errorf("%s: it takes %s", h.name, took)
 		}
 	}
@@ -210,7 +210,7 @@ func TestWhatTakesVeryLongToCompileIsRefused(t *testing.T) {
 		if (err != nil) != c.refused || err != nil && !strings.Contains(err.Error(), "very long to compile") {
 			t.Errorf("%s: %v", c.name, err)
 		}
-		if took := time.Since(began); took > 5*time.Second {
+		if took := time.Since(began); took > tooLong {
 			t.Errorf("%s: it took %v to say so", c.name, took)
 		}
 	}

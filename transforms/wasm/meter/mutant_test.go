@@ -2,20 +2,32 @@ package meter
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/leatstream/leat/internal/testenv"
 )
 
-// TestSeededBugsAreCaught builds the rewriter with a mistake and sees that the named tests fail.
+// TestSeededBugsAreCaught builds the rewriter with a mistake and sees that the named tests fail, or that they do not end: a mutant
+// gets a few times the processor time that this build of the package takes for the same tests.
 func TestSeededBugsAreCaught(t *testing.T) {
 	goTool, err := exec.LookPath("go")
 	if err != nil {
 		testenv.Missing(t, "no go command to build mutants with")
+	}
+	shell, err := exec.LookPath("sh")
+	if err != nil {
+		testenv.Missing(t, "no shell to limit the processor time of mutants with")
+	}
+	faultless, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
 	}
 	mutants := []struct{ name, file, old, new, tests string }{
 		{"globals of the rewriter can be named", "instr.go", "d.m.index(&d.reader, \"global\", int(d.m.globals))", "d.m.index(&d.reader, \"global\", int(d.m.globals)+2)", "Hostile"},
@@ -42,15 +54,7 @@ func TestSeededBugsAreCaught(t *testing.T) {
 		{"what threading skips is free", "thread.go", "const tableCost = 2", "const tableCost = 0", "NeverLess"},
 		{"labels of the rewriter can be named", "instr.go", "in.a = uint64(d.m.index(&d.reader, \"label\", d.depth+1))", "in.a = uint64(d.m.index(&d.reader, \"label\", d.depth+2))", "Hostile"},
 	}
-	mutants = mutants[:min(len(mutants), testenv.Count(1, len(mutants)))]
-	var all []string
-	for _, m := range mutants {
-		all = append(all, m.tests)
-	}
-	if out, err := verdict(goTool, strings.Join(all, "|")); err != nil { // else every mutant would seem to be caught
-		t.Fatalf("without a mistake: %v\n%s", err, out)
-	}
-	for _, m := range mutants {
+	for _, m := range mutants[:testenv.Count(1, len(mutants))] {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			src, err := os.ReadFile(m.file)
@@ -60,37 +64,41 @@ func TestSeededBugsAreCaught(t *testing.T) {
 			if strings.Count(string(src), m.old) != 1 {
 				t.Fatalf("%q is there %d times", m.old, strings.Count(string(src), m.old))
 			}
-			dir := t.TempDir()
-			changed := filepath.Join(dir, m.file)
-			if err := os.WriteFile(changed, []byte(strings.Replace(string(src), m.old, m.new, 1)), 0o600); err != nil {
-				t.Fatal(err)
-			}
 			here, err := filepath.Abs(m.file)
 			if err != nil {
 				t.Fatal(err)
 			}
-			overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{here: changed}})
+			dir := t.TempDir()
+			changed, overlay, mutant := filepath.Join(dir, m.file), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "mutant.test")
+			replace, err := json.Marshal(map[string]any{"Replace": map[string]string{here: changed}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600); err != nil {
+			if err := errors.Join(os.WriteFile(changed, []byte(strings.Replace(string(src), m.old, m.new, 1)), 0o600),
+				os.WriteFile(overlay, replace, 0o600)); err != nil {
 				t.Fatal(err)
 			}
-			out, err := verdict(goTool, m.tests, "-overlay="+filepath.Join(dir, "overlay.json"))
-			switch {
-			case err == nil:
+			if out, err := exec.Command(goTool, "test", "-c", "-vet=off", "-overlay="+overlay, "-o="+mutant, ".").CombinedOutput(); err != nil {
+				t.Fatalf("it does not build: %v\n%s", err, out)
+			}
+			tests := func(binary string, most int) (out []byte, seconds int, err error) {
+				// With quick counts, so that what takes long is a guest that hangs and not their number.
+				cmd := exec.Command(shell, "-c", "ulimit -t $0 && exec \"$@\"", strconv.Itoa(most), binary, "-test.failfast", "-test.timeout=10m", "-test.run="+m.tests)
+				cmd.Env = append(os.Environ(), "LEAT_TEST_FULL=")
+				out, err = cmd.CombinedOutput()
+				used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+				return out, int(used / time.Second), err
+			}
+			out, seconds, err := tests(faultless, 600)
+			if err != nil { // else every mutant would seem to be caught
+				t.Fatalf("without the mistake: %v\n%s", err, out)
+			}
+			if out, took, err := tests(mutant, 2*seconds+3); err == nil {
 				t.Errorf("nobody notices:\n%s", out)
-			case strings.Contains(string(out), "[build failed]"):
-				t.Errorf("it does not build:\n%s", out)
+			} else {
+				first, _, _ := strings.Cut(string(out), "\n")
+				t.Logf("%v after %d s: %s", err, took, first)
 			}
 		})
 	}
-}
-
-// verdict runs tests of this package with their quick counts, so that what ends them is a guest that hangs and not their number.
-func verdict(goTool, tests string, flags ...string) ([]byte, error) {
-	args := append([]string{"test", "-count=1", "-vet=off", "-timeout=60s", "-run=" + tests}, flags...)
-	cmd := exec.Command(goTool, append(args, ".")...)
-	cmd.Env = append(os.Environ(), "LEAT_TEST_FULL=")
-	return cmd.CombinedOutput()
 }

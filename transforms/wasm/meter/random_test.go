@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"bytes"
 	"context"
 	"math/rand/v2"
 	"slices"
@@ -290,7 +291,7 @@ func randomModule(rnd *rand.Rand) []byte {
 func TestRandomProgramsDoTheSame(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	ended, stopped := 0, 0
-	for round := range testenv.Count(400, 30_000) {
+	for round := range testenv.Count(400, 10_000) {
 		rnd := rand.New(rand.NewPCG(seed, uint64(round)))
 		module := randomModule(rnd)
 		rewritten, _, err := Rewrite(module)
@@ -315,20 +316,28 @@ func TestRandomProgramsDoTheSame(t *testing.T) {
 
 func runBoth(t *testing.T, rc wazero.RuntimeConfig, seed uint64, round int, module, rewritten []byte, arg uint64) (ended bool) {
 	ctx := context.Background()
-	run := func(wasm []byte) (*guest, func()) {
-		r := wazero.NewRuntimeWithConfig(ctx, rc)
-		mod, err := r.Instantiate(ctx, wasm)
+	r := wazero.NewRuntimeWithConfig(ctx, rc)
+	defer r.Close(ctx)
+	compile := func(wasm []byte) wazero.CompiledModule {
+		c, err := r.CompileModule(ctx, wasm)
 		if err != nil {
 			t.Fatalf("seed %d, round %d: %v: %x", seed, round, err, wasm)
 		}
-		return &guest{mod, t}, func() { r.Close(ctx) }
+		return c
 	}
-	metered, close := run(rewritten)
-	defer close()
-	metered.fuel(300_000)
+	run := func(c wazero.CompiledModule) *guest {
+		mod, err := r.InstantiateModule(ctx, c, wazero.NewModuleConfig().WithName(""))
+		if err != nil {
+			t.Fatalf("seed %d, round %d: %v", seed, round, err)
+		}
+		return &guest{mod, t}
+	}
+	compiled := compile(rewritten)
+	metered := run(compiled)
+	metered.fuel(100_000)
 	start := time.Now()
 	_, err := metered.ExportedFunction("f").Call(ctx, arg, 5)
-	if took := time.Since(start); took > 30*time.Second {
+	if took := time.Since(start); took > tooLong {
 		t.Fatalf("seed %d, round %d: it ran for %s", seed, round, took)
 	}
 	switch cause := metered.global(ExportCause).Get(); {
@@ -340,16 +349,13 @@ func runBoth(t *testing.T, rc wazero.RuntimeConfig, seed uint64, round int, modu
 	case cause != CauseNone:
 		t.Fatalf("seed %d, round %d: cause %d", seed, round, cause)
 	}
-	again, close := run(rewritten)
-	defer close()
-	plain, close := run(module)
-	defer close()
+	again, plain := run(compiled), run(compile(module))
 	want, got := plain.outcome("f", arg, 5), again.outcome("f", arg, 5)
 	if strings.Contains(want, "stack overflow") && strings.Contains(got, "stack overflow") {
 		return true // at a depth of the interpreter's own, where the helpers of metering count too
 	}
-	if want != got {
-		t.Fatalf("seed %d, round %d: got %s, want %s: %x", seed, round, got, want, module)
+	if want != got || !bytes.Equal(plain.memory(), again.memory()) {
+		t.Fatalf("seed %d, round %d: got %s, want %s, or their memories differ: %x", seed, round, got, want, module)
 	}
 	return true
 }
