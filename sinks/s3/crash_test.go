@@ -3,6 +3,8 @@ package s3_test
 import (
 	"context"
 	"encoding/json"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/minio/minio-go/v7"
@@ -51,9 +53,17 @@ func (b buckets) Objects(place string) (map[string][]byte, error) {
 
 func TestEveryRecordIsInOneObjectOfTheBucketThroughCrashes(t *testing.T) {
 	store := buckets{t, miniotest.Start(t)}
-	for seed := range uint64(testenv.Count(8, 200)) {
-		if err := deliverytest.Schedule(seed, store, deliverytest.None); err != nil {
-			t.Fatal(err)
-		}
+	most := uint64(testenv.Count(8, 200))
+	var next atomic.Uint64
+	var workers sync.WaitGroup
+	for range 4 { // at a time: most of a schedule is to wait for the disk
+		workers.Go(func() {
+			for seed := next.Add(1) - 1; seed < most && !t.Failed(); seed = next.Add(1) - 1 {
+				if err := deliverytest.Schedule(seed, store, deliverytest.None); err != nil {
+					t.Error(err)
+				}
+			}
+		})
 	}
+	workers.Wait()
 }
