@@ -10,10 +10,11 @@ package setting
 type Node struct {
 	place  string
 	fields map[string]string
+	file   []byte // its content; nil if it is not known
 }
 
 // At returns the node of a struct at place (file:line:column), whose keys' values stand at fields.
-func At(place string, fields map[string]string) Node { return Node{place, fields} }
+func At(place string, fields map[string]string) Node { return Node{place: place, fields: fields} }
 
 // Place is where the struct begins, as file:line:column; empty for a struct that only has defaults.
 func (n *Node) Place() string { return n.place }

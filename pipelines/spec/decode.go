@@ -17,6 +17,7 @@ import (
 // decoder fills the types of types.go from nodes, by their tags.
 type decoder struct {
 	dir  string
+	file []byte // its content
 	env  func(string) (string, bool)
 	errs *Errors
 }
@@ -165,7 +166,7 @@ func (d *decoder) object(n *node, v reflect.Value, f *field) {
 		places[e.key] = e.value.place
 		d.value(e.value, v.Field(sub.index), sub)
 	}
-	v.Field(fields.node).Set(reflect.ValueOf(setting.At(n.place, places)))
+	v.Field(fields.node).Set(reflect.ValueOf(setting.At(n.place, places).In(d.file)))
 	d.absent(n, v, fields, f, misspelt)
 }
 

@@ -138,7 +138,7 @@ func (l *loader) finish() ([]*Pipeline, error) {
 	for _, doc := range l.docs {
 		substitute(doc.root, env, l.errs)
 		p := &Pipeline{File: doc.file, Dir: filepath.Dir(doc.file)}
-		d := &decoder{dir: p.Dir, env: env, errs: l.errs}
+		d := &decoder{dir: p.Dir, file: l.errs.sources[doc.file], env: env, errs: l.errs}
 		d.value(doc.root, reflect.ValueOf(p).Elem(), &field{key: "a pipeline"})
 		l.errs.add(p.check()...)
 		if first, ok := seen[p.Name]; ok && p.Name != "" {

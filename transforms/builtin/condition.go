@@ -66,6 +66,11 @@ func (c *conditions) add(n *setting.Node, key, code, text string) *fault.Error {
 	}
 	if err != nil {
 		bad := invalid(n, key, code, "%s: %s", key, conditionError(err))
+		if at, ok := errors.AsType[*file.Error](err); ok {
+			if place, ok := n.PlaceIn(key, text, at.Line, at.Column+1); ok {
+				bad = fault.New(fault.Permanent, code, "%s: %s", key, at.Message).At(place)
+			}
+		}
 		if hint := conditionHint(err); hint != "" {
 			bad = bad.WithHint("%s", hint)
 		}
