@@ -21,7 +21,7 @@ type transformBenchCmd struct {
 
 // Help is shown by leat transform bench --help.
 func (transformBenchCmd) Help() string {
-	return `Runs records through the transform on one core, in turns with the identity, a module that keeps every record: the difference is the transform's own work. Times are those of the median turn; take the ratio. Fuel counts the work in units of about one instruction and is the same on every machine, so it can be compared with yesterday's.
+	return `Runs records through the transform on one core, in turns with the identity, a module that keeps every record: the difference is the transform's own work. Times are those of the median turn; take the ratio. Fuel counts the work in units of about one instruction and is the same on every machine, so it can be compared with yesterday's. Nothing here starts an instance anew: a call that traps, or takes more than a call may, ends the command with the reason. Under --guard none, one that never returns is ended by the second Ctrl-C alone.
 
 Exit codes: 0 measured, 1 failed, 2 wrong use, 130 and 143 stopped by SIGINT and SIGTERM.
 
@@ -67,7 +67,9 @@ func (c *transformBenchCmd) Run(a *app) error {
 		return err
 	}
 	fmt.Fprintf(a.stdout, "ratio %.1f; memory %s, and %s more after %s\n", r.Ratio, sizeText(r.Memory), sizeText(r.Growth), plural(r.Runs, "run"))
-	if r.Allocations != nil {
+	if r.Allocations == nil {
+		fmt.Fprintln(a.stdout, "allocations a record: the module does not tell; leat transform build makes modules that do")
+	} else {
 		fmt.Fprintf(a.stdout, "allocations a record: %.2f\n", *r.Allocations)
 	}
 	return nil

@@ -60,7 +60,7 @@ type Report struct {
 	// Memory is what an instance has after the first batch, in bytes, and Growth what it got more after that.
 	Memory int64 `json:"memory_bytes"`
 	Growth int64 `json:"memory_growth_bytes"`
-	// Allocations is how many objects the transform allocated for each record; null if its language's SDK does not say. Go's does.
+	// Allocations is how many objects the transform allocated for each record; null if the module does not tell. Those that leat builds do.
 	Allocations *float64 `json:"allocations_per_record"`
 	// Runs is how often the input went through the transform.
 	Runs int `json:"runs"`

@@ -223,6 +223,37 @@ func TestABuildSaysWhatTheModuleIs(t *testing.T) {
 	}
 }
 
+// Modules count what the allocators of their languages give. The template in C has none until it includes the C library.
+func TestABenchCountsAllocationsInEveryLanguage(t *testing.T) {
+	malloc := strings.NewReplacer("#include", "#include <stdlib.h>\nvoid *kept;\n#include", "    size_t n =", "    free(kept);\n    kept = realloc(malloc(8), 800);\n    size_t n =")
+	for name, c := range map[string]struct {
+		language string
+		edit     *strings.Replacer // of main.c
+		want     float64
+	}{"rust": {"rust", nil, 0.5}, "c": {"c", nil, 0}, "c and its library": {"c", malloc, 2}, "assemblyscript": {"assemblyscript", nil, 3}} {
+		t.Run(name, func(t *testing.T) {
+			dir := made(t, c.language)
+			if c.edit != nil {
+				source := filepath.Join(dir, "main.c")
+				text, err := os.ReadFile(source)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(source, []byte(c.edit.Replace(string(text))), 0o666); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r, err := Bench(context.Background(), BenchOptions{Transform: dir, Time: time.Millisecond})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Allocations == nil || *r.Allocations != c.want {
+				t.Errorf("%v allocations a record; want %v", r.Allocations, c.want)
+			}
+		})
+	}
+}
+
 func TestABenchMeasuresBothSides(t *testing.T) {
 	dir := made(t, "go")
 	r, err := Bench(context.Background(), BenchOptions{Transform: dir, Time: 50 * time.Millisecond})

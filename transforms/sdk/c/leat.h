@@ -1020,7 +1020,32 @@ void __wasm_call_ctors(void);
     LEAT__EXPORT("leat_configure", uint32_t, leat__exported_configure, (const char *at, uint32_t size),                           \
                  { return leat__configure(at, size, configure); })                                                                \
     LEAT__EXPORT("leat_transform", uint64_t, leat__exported_transform, (const char *at, uint32_t size),                           \
-                 { return leat__transform(at, size, each, batch); })
+                 { return leat__transform(at, size, each, batch); })                                                              \
+    LEAT__COUNTER
+
+/* Modules count what they allocate, which leat transform bench shows: without the C library nothing, with it what the linker's --wrap
+ * sends here. leat's builds define LEAT_COUNT and give the linker these names. */
+#if !defined(__wasm__) || (defined(__wasi__) && !defined(LEAT_COUNT))
+#define LEAT__COUNTER
+#elif !defined(__wasi__)
+#define LEAT__COUNTER LEAT__EXPORT("leat_allocations", uint64_t, leat__allocations, (void), { return 0; })
+#else
+#define LEAT__COUNTED(name, params, args)     \
+    LEAT__C void *__real_##name params;       \
+    LEAT__C void *__wrap_##name params;       \
+    LEAT__C void *__wrap_##name params {      \
+        leat__allocated++;                    \
+        return __real_##name args;            \
+    }
+
+#define LEAT__COUNTER                                                                                                             \
+    static uint64_t leat__allocated;                                                                                              \
+    LEAT__COUNTED(malloc, (size_t size), (size))                                                                                  \
+    LEAT__COUNTED(calloc, (size_t n, size_t size), (n, size))                                                                     \
+    LEAT__COUNTED(realloc, (void *at, size_t size), (at, size))                                                                   \
+    LEAT__COUNTED(aligned_alloc, (size_t alignment, size_t size), (alignment, size))                                              \
+    LEAT__EXPORT("leat_allocations", uint64_t, leat__allocations, (void), { return leat__allocated; })
+#endif
 
 /* LEAT_EACH makes a module of a leat_each_fn, which is called record by record; LEAT_BATCH of a leat_batch_fn, which gets up to 500 records and
  * 512 KiB, or one larger record. The second forms have a leat_config_fn too, which is called once, before the first record. */

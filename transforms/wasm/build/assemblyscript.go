@@ -35,7 +35,7 @@ var tsImports = regexp.MustCompile(`(?:from|import)\s*["'](\.[^"'\n]*)["']`)
 // keep; abort would be an import that leat does not offer.
 var ascArgs = []string{
 	"--optimizeLevel", "3", "--shrinkLevel", "0", "--runtime", "minimal", "--exportStart", "_initialize", "--noColors",
-	"--use", "abort=~lib/@leatstream/transform/index/leat_abort",
+	"--use", "abort=~lib/@leatstream/transform/index/leat_abort", "--use", "__new=~lib/@leatstream/transform/heap/leat_new",
 }
 
 const installASC = "in the folder, or in one above it: npm install --save-dev assemblyscript; or give the path of a built .wasm file"
@@ -101,7 +101,8 @@ func (t asc) compile(ctx context.Context, j *job) error {
 	if j.has("assembly/index.ts") {
 		entry = "assembly/index.ts"
 	}
-	args := append([]string{entry, filepath.Join(sdk, "@leatstream", "transform", "exports.ts"), "--path", sdk, "--config", config, "-o", j.module}, ascArgs...)
+	entries := filepath.Join(sdk, "@leatstream", "transform")
+	args := append([]string{entry, filepath.Join(entries, "exports.ts"), filepath.Join(entries, "count.ts"), "--path", sdk, "--config", config, "-o", j.module}, ascArgs...)
 	return j.run(ctx, command{path: t.path, args: args, aliases: []string{"~lib/@leatstream", "@leatstream"}, hint: func(printed string) string {
 		if strings.Contains(printed, "import { ") && strings.Contains(printed, "not found") {
 			return "the SDK is imported from \"@leatstream/transform\""

@@ -37,7 +37,10 @@ var cArgs = []string{
 
 var (
 	freestandingArgs = []string{"--target=wasm32", "-nostdlib", "-Wl,--no-entry"}
-	libcArgs         = []string{"--target=wasm32-wasi", "-mexec-model=reactor"}
+	libcArgs         = []string{
+		"--target=wasm32-wasi", "-mexec-model=reactor",
+		"-DLEAT_COUNT", "-Wl,--wrap=malloc", "-Wl,--wrap=calloc", "-Wl,--wrap=realloc", "-Wl,--wrap=aligned_alloc", // as leat.h says
+	}
 )
 
 var (

@@ -216,6 +216,8 @@ func rustHint(printed string) string {
 		return "on Debian: apt install lld"
 	case strings.Contains(printed, "is not supported by") && strings.Contains(printed, "edition"), strings.Contains(printed, "edition 2024 is unstable"):
 		return "this rustc is older than the source asks for; https://rustup.rs has newer ones"
+	case strings.Contains(printed, "cannot define multiple global allocators"):
+		return "the SDK has one, which counts; with leat-transform = { version = \"0.1\", features = [\"own_allocator\"] } in Cargo.toml it has none"
 	}
 	return ""
 }

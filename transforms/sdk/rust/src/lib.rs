@@ -55,6 +55,9 @@ mod bytes;
 mod frame;
 #[doc(hidden)]
 pub mod guest;
+#[doc(hidden)]
+#[cfg(not(feature = "own_allocator"))]
+pub mod heap;
 mod host;
 pub mod json;
 mod outcome;
@@ -191,5 +194,33 @@ macro_rules! __exports {
                 GUEST.transform(at, size)
             }
         };
+        $crate::__allocator!();
     };
+}
+
+// Modules count what they allocate, which leat transform bench shows. One that has an allocator of its own says so by a feature.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(not(feature = "own_allocator"))]
+macro_rules! __allocator {
+    () => {
+        #[cfg(target_arch = "wasm32")]
+        #[doc(hidden)]
+        mod leat_heap {
+            #[global_allocator]
+            static HEAP: $crate::heap::Heap = $crate::heap::Heap::new();
+
+            #[no_mangle]
+            pub extern "C" fn leat_allocations() -> u64 {
+                HEAP.allocations()
+            }
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+#[cfg(feature = "own_allocator")]
+macro_rules! __allocator {
+    () => {};
 }
