@@ -89,7 +89,7 @@ func TestTheFiltersAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := logs(true)
-	for _, name := range []string{"filter", "batch", "c"} {
+	for _, name := range []string{"filter", "batch", "json", "c"} {
 		module, err := m.open(t.Context(), name, wasm.Metered, 1)
 		if err != nil {
 			t.Fatal(err)

@@ -33,10 +33,13 @@ func (b *bench) crossing(ctx context.Context) (err error) {
 	return nil
 }
 
-// label names a module and how it runs. The module identity is of Go, as the filter is.
+// label names a module and how it runs. The module identity is of Go, as the filters are.
 func label(module string, guard wasm.Guard) string {
-	if module == "identity" || module == "filter" {
+	switch module {
+	case "identity", "filter":
 		module = "go"
+	case "json":
+		module = "go encoding/json"
 	}
 	return fmt.Sprintf("%s, %s", module, guard)
 }
@@ -154,7 +157,7 @@ func (b *bench) guards(ctx context.Context) (err error) {
 	for _, module := range []struct {
 		name  string
 		least float64 // that metering must leave
-	}{{"c", 1 / 1.1}, {"filter", 1 / 1.3}} {
+	}{{"c", 1 / 1.1}, {"filter", 1 / 1.3}, {"json", 1 / 1.3}} {
 		guards := []wasm.Guard{wasm.None, wasm.Metered, wasm.Interrupt}
 		sides, names, err := c.sides(ctx, b.modules, []string{module.name}, guards, in)
 		if err != nil {

@@ -14,13 +14,13 @@ import (
 	"github.com/leatstream/leat/transforms/wasm/build"
 )
 
-//go:embed guests/identity guests/filter guests/batch
+//go:embed guests/identity guests/filter guests/batch guests/json
 var sources embed.FS
 
 //go:embed c.wasm
 var cFilter []byte
 
-// modules are the files of modules by name: min, identity (Go), filter (Go), batch (Go), c.
+// modules are the files of modules by name: min, identity (Go), filter (Go), batch (Go), json (Go), c.
 type modules map[string]string
 
 // prepare writes and builds the modules.
@@ -35,7 +35,7 @@ func (m *modules) prepare(ctx context.Context, dir string, progress func(string)
 	if err := os.CopyFS(filepath.Join(dir, "src"), sources); err != nil {
 		return err
 	}
-	for _, name := range []string{"identity", "filter", "batch"} {
+	for _, name := range []string{"identity", "filter", "batch", "json"} {
 		path, err := build.Build(ctx, build.Config{
 			Dir: filepath.Join(dir, "src", "guests", name), Progress: func(string) { progress("building the module " + name + " with Go") },
 		})
@@ -67,7 +67,7 @@ func sized(size int) *record.Batch {
 	return b
 }
 
-// poisonous is a record that ends or traps the modules filter, batch and c.
+// poisonous is a record that ends or traps the modules filter, batch, json and c.
 const poisonous = "!"
 
 // logs returns the log lines of one call, one of them poison if it says so.
