@@ -12,16 +12,24 @@ import (
 // errOvertime ends a call in a host function.
 var errOvertime = errors.New("the call takes too long in a function of the host")
 
-// checkTime ends the current call if its time is over; a program, which is no call, has no limit. It must be called from host functions only, in the call's goroutine.
+// checkTime ends the current call if it is to end. It must be called from host functions only, in the call's goroutine.
 func (i *instance) checkTime() {
-	if i.within != nil && i.m.cfg.Guard != None && (i.within.Err() != nil || time.Now().After(i.until)) {
+	if i.within.Err() != nil || !i.until.IsZero() && time.Now().After(i.until) {
 		panic(errOvertime)
 	}
 }
 
-// nap is how a guest sleeps: for a short while, after which it looks at the clock and sleeps again.
-func (i *instance) nap(ns int64) {
-	time.Sleep(min(time.Duration(ns), maxNap))
+// sleep is how a guest sleeps: until the call is to end, at most.
+func (i *instance) sleep(d time.Duration) {
+	if !i.until.IsZero() {
+		d = min(d, time.Until(i.until)+time.Millisecond)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-i.within.Done():
+	}
 	i.checkTime()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"strings"
 	"time"
@@ -37,8 +38,10 @@ type instance struct {
 
 	gauge  gauge           // if the module is metered
 	within context.Context // of the current call
-	until  time.Time       // when its time is over, unless the guard is None
+	until  time.Time       // when its time is over; zero if it may take as long as it likes
 
+	stdin          io.Reader    // nil is empty
+	outputs        [3]io.Writer // by their descriptors, 1 and 2
 	stdout, stderr *printed.Stream
 	failure        string // what leat.fail said during the current call
 
@@ -52,8 +55,9 @@ type instance struct {
 func (m *Module) instantiate(ctx context.Context) (*instance, error) {
 	start := time.Now()
 	i := &instance{m: m}
-	i.stdout = printed.NewStream(m.log, slog.LevelInfo, "stdout").Checked(i.checkTime)
-	i.stderr = printed.NewStream(m.log, slog.LevelWarn, "stderr").Checked(i.checkTime)
+	i.stdout = printed.NewStream(m.log, slog.LevelInfo, "stdout")
+	i.stderr = printed.NewStream(m.log, slog.LevelWarn, "stderr")
+	i.outputs = [3]io.Writer{1: i.stdout, 2: i.stderr}
 	guarded, cancel := i.guard(ctx)
 	defer cancel()
 	mod, err := m.newInstance(experimental.WithMemoryAllocator(guarded, allocator{i}), i, m.moduleConfig(i))
@@ -245,7 +249,9 @@ func (i *instance) call(ctx context.Context, name string, f api.Function) error 
 
 // guard returns the context of one call.
 func (i *instance) guard(ctx context.Context) (context.Context, context.CancelFunc) {
-	i.within, i.until = ctx, time.Now().Add(i.m.cfg.Timeout)
+	if i.within, i.until = ctx, (time.Time{}); i.m.cfg.Guard != None {
+		i.until = time.Now().Add(i.m.cfg.Timeout)
+	}
 	if i.m.cfg.Guard != Interrupt {
 		return &callContext{context.WithoutCancel(ctx), i}, func() {}
 	}

@@ -27,7 +27,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/tetratelabs/wazero"
 
@@ -211,18 +210,12 @@ func (m *Module) hostModules(ctx context.Context) error {
 	return nil
 }
 
-// maxNap bounds one sleep of a guest, so that its time limit is noticed: sleeping is not interrupted. Guests look at the
-// clock and sleep again.
-const maxNap = 10 * time.Millisecond
-
 func (m *Module) moduleConfig(i *instance) wazero.ModuleConfig {
 	return wazero.NewModuleConfig().
 		WithName(""). // any number of instances
 		WithStartFunctions().
-		WithStdout(i.stdout).WithStderr(i.stderr).
 		WithRandSource(randomness{i}).
 		WithSysWalltime().WithSysNanotime().
-		WithNanosleep(i.nap).
 		// Go's runtime marks garbage beside the program, and in a module only while a call goes on: a cycle took dozens of calls
 		// at twice their cost. At once it takes a part of one.
 		WithEnv("GODEBUG", "gcstoptheworld=1")

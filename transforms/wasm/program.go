@@ -2,14 +2,12 @@ package wasm
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -108,15 +106,13 @@ type Process struct {
 // Start runs the program with the environment, as NAME=value, and these files. Whoever kills the process also ends reads of stdin and writes to stdout that wait.
 func (p *Program) Start(env []string, stdin io.Reader, stdout, stderr io.Writer) *Process {
 	ctx, cancel := context.WithCancel(context.Background())
-	proc := &Process{i: instance{m: p.m}, cancel: cancel, ended: make(chan struct{})}
+	proc := &Process{i: instance{m: p.m, stdin: stdin, outputs: [3]io.Writer{1: stdout, 2: stderr}, within: ctx}, cancel: cancel, ended: make(chan struct{})}
 	cfg := wazero.NewModuleConfig().
 		WithName(""). // any number of processes
 		WithStartFunctions().
 		WithArgs(p.m.cfg.name()).
-		WithStdin(stdin).WithStdout(stdout).WithStderr(stderr).
-		WithRandSource(rand.Reader).
-		WithSysWalltime().WithSysNanotime().
-		WithNanosleep(proc.nap)
+		WithRandSource(randomness{&proc.i}).
+		WithSysWalltime().WithSysNanotime()
 	for _, e := range env {
 		name, value, _ := strings.Cut(e, "=")
 		cfg = cfg.WithEnv(name, value)
@@ -124,7 +120,7 @@ func (p *Program) Start(env []string, stdin io.Reader, stdout, stderr io.Writer)
 	go func() {
 		defer close(proc.ended)
 		defer cancel()
-		proc.how, proc.exited = proc.run(ctx, cfg)
+		proc.how, proc.exited = proc.run(&callContext{ctx, &proc.i}, cfg)
 	}()
 	return proc
 }
@@ -184,14 +180,6 @@ func (p *Process) main(ctx context.Context, mod api.Module) error {
 		}
 	}
 	return nil
-}
-
-// nap is how a program sleeps: for a short while, after which it looks at the clock and sleeps again.
-func (p *Process) nap(ns int64) {
-	time.Sleep(min(time.Duration(ns), maxNap))
-	if p.wasKilled() {
-		panic(errOvertime)
-	}
 }
 
 func (p *Process) wasKilled() bool {

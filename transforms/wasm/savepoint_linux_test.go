@@ -125,7 +125,7 @@ func TestDescriptorsStayAsTheyAre(t *testing.T) {
 			})
 		}
 	}
-	a = newAssembly().when('R', code(konst(1), konst(1<<24), opCall, 0, konst(errnoBadf), opI32Eq, opIf, void, opElse, opUnreachable, opEnd))
+	a = newAssembly().when('R', code(konst(1), konst(1<<24), opCall, 0, konst(int(errnoBadf)), opI32Eq, opIf, void, opElse, opUnreachable, opEnd))
 	a.imports = []string{wasi + "fd_renumber"}
 	m := open(t, Config{Bytes: a.bytesImporting(signature{[]byte{i32, i32}, []byte{i32}}), Instances: 1})
 	var got []string

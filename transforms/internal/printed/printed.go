@@ -74,7 +74,6 @@ type Stream struct {
 	log    *Log // nil logs nothing
 	source string
 	level  slog.Level
-	check  func() // nil, or called between lines
 
 	mu         sync.Mutex
 	line       []byte
@@ -90,12 +89,6 @@ func NewStream(log *Log, level slog.Level, source string) *Stream {
 	return &Stream{log: log, level: level, source: source}
 }
 
-// Checked makes s call check for each write and between its lines, of which one write may have millions; check may panic. It returns s.
-func (s *Stream) Checked(check func()) *Stream {
-	s.check = check
-	return s
-}
-
 // Mute makes s log nothing from now on.
 func (s *Stream) Mute() {
 	s.mu.Lock()
@@ -107,18 +100,12 @@ func (s *Stream) Mute() {
 func (s *Stream) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.check != nil {
-		s.check()
-	}
 	s.remember(p)
 	for rest := p; len(rest) > 0; {
 		line, after, ended := bytes.Cut(rest, []byte{'\n'})
 		s.line = append(s.line, line[:min(len(line), MaxLine-len(s.line))]...)
 		if ended {
 			s.flush()
-			if s.check != nil {
-				s.check()
-			}
 		}
 		rest = after
 	}
