@@ -121,11 +121,11 @@ func New(ctx context.Context, cfg Config) (*Delivery, error) {
 const cleanUpTime = 30 * time.Second
 
 func (d *Delivery) cleanUp(ctx context.Context, pending func(id string) bool) {
-	ctx, cancel := context.WithTimeout(ctx, cleanUpTime)
+	within, cancel := context.WithTimeout(ctx, cleanUpTime)
 	defer cancel()
 	for _, s := range []Sink{d.cfg.Sink, d.cfg.DeadLetters.Sink} {
 		if starter, ok := s.(Starter); ok {
-			if err := starter.Start(ctx, pending); err != nil {
+			if err := starter.Start(within, pending); err != nil && ctx.Err() == nil {
 				d.log.Warn("could not look for unfinished objects at the destination", "class", fault.ClassOf(err), "code", fault.CodeOf(err), "error", err)
 			}
 		}

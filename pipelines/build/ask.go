@@ -75,6 +75,9 @@ func (p *Prepared) Ask(ctx context.Context, running *engine.Pipeline) error {
 	if d := b.spec.DeadLetters; d != nil {
 		asked.add(p.pipeline.Deliveries[0].DeadLetters.Sink, d.Place())
 	}
+	if b.opts.Progress != nil && len(asked.of) > 0 {
+		b.opts.Progress("asking the destinations of " + b.spec.Name)
+	}
 	errs := asked.answers(ctx, within)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -72,6 +72,21 @@ func (p *place) mustOpen(text string, untilIdle bool) *Group {
 	return g
 }
 
+// ran reports whether the pipeline has run before.
+func (p *place) ran(text string) bool {
+	p.t.Helper()
+	pipelines, err := spec.Parse(filepath.Join(p.dir, "pipelines.yaml"), []byte(text), spec.Options{})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	next, err := build.Prepare(p.t.Context(), pipelines[0], build.Options{Data: p.data, Stdout: io.Discard})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer next.Close(p.t.Context())
+	return next.Ran()
+}
+
 func (p *place) write(name, text string) {
 	p.t.Helper()
 	f, err := os.OpenFile(filepath.Join(p.dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
@@ -147,7 +162,10 @@ func TestAStopLeavesOpenBuffersToTheLogAndADrainDoesNot(t *testing.T) {
 func TestADestinationThatRefusesKeepsAllFromStarting(t *testing.T) {
 	p := newPlace(t)
 	p.write("in.txt", "one\n")
-	for range 2 { // also where the pipeline has run before
+	for ran := range 2 { // also where the pipeline has run before
+		if got := p.ran(lines); got != (ran == 1) {
+			t.Errorf("ran before: %v", got)
+		}
 		_, err := p.open(strings.Replace(lines, "./out", "./in.txt/out", 1), true)
 		if e, ok := errors.AsType[*fault.Error](err); !ok || e.Code != "sink.file.not_a_directory" || !strings.Contains(e.Place, "pipelines.yaml:4:") {
 			t.Fatalf("Open: %v", err)

@@ -8,6 +8,7 @@
 //   - of a file with errors nothing is taken: what ran before goes on;
 //   - a version that cannot be made ready, or fails its tests, changes nothing, and one that cannot be tied to its stream gives
 //     way to the one that ran before it;
+//   - a pipeline that has never run, and whose destination refuses, is tried again until it does not;
 //   - a pipeline that changes again while it is made ready is made ready once more afterwards;
 //   - a pipeline that cannot go on rests until its file changes. The others do not notice, nor that one takes long to build;
 //   - a pipeline whose stream is deleted waits until there is one of that name again.
