@@ -100,26 +100,28 @@ func TestLinesThatAnErrorTellsOfAreNotLogged(t *testing.T) {
 		{strings.Repeat("a line\n", 300), errors.New("it ended: " + strings.Repeat("a line\n", 300)), true, 0},
 		{strings.Repeat("x", 5000) + "\n" + strings.Repeat(strings.Repeat("x", 5000)+"\n", 5), errors.New("it ended"), true, 6}, // not held back
 	} {
-		log, out := newTestLog()
-		s := NewStream(log, slog.LevelWarn, "stderr")
-		fmt.Fprintln(s, "before")
-		if s.Begin(); s.Text(900) != "" {
-			t.Errorf("%q is remembered", s.Text(900))
-		}
-		before := out.Len()
-		fmt.Fprint(s, c.text)
-		if held := out.Len() == before; held != (len(c.text) <= maxHeld) {
-			t.Errorf("%.20q is held back: %v", c.text, held)
-		}
-		s.Begin() // changes nothing
-		s.End(c.err, c.repeats)
-		if n := strings.Count(out.String(), "\n") - 1; n != min(c.lines, burst-1) {
-			t.Errorf("%.20q, %v, %v: %d lines", c.text, c.err, c.repeats, n)
-		}
-		out.Reset()
-		fmt.Fprintln(s, "after")
-		if left := c.lines == 0; !strings.Contains(out.String(), "after") && c.lines < burst || strings.Contains(out.String(), "lines_left_out=") != left && c.lines < burst {
-			t.Errorf("%.20q, %v, %v: %s", c.text, c.err, c.repeats, out)
-		}
+		synctest.Test(t, func(t *testing.T) { // no line comes to be logged by waiting
+			log, out := newTestLog()
+			s := NewStream(log, slog.LevelWarn, "stderr")
+			fmt.Fprintln(s, "before")
+			if s.Begin(); s.Text(900) != "" {
+				t.Errorf("%q is remembered", s.Text(900))
+			}
+			before := out.Len()
+			fmt.Fprint(s, c.text)
+			if held := out.Len() == before; held != (len(c.text) <= maxHeld) {
+				t.Errorf("%.20q is held back: %v", c.text, held)
+			}
+			s.Begin() // changes nothing
+			s.End(c.err, c.repeats)
+			if n := strings.Count(out.String(), "\n") - 1; n != min(c.lines, burst-1) {
+				t.Errorf("%.20q, %v, %v: %d lines", c.text, c.err, c.repeats, n)
+			}
+			out.Reset()
+			fmt.Fprintln(s, "after")
+			if left := c.lines == 0; !strings.Contains(out.String(), "after") && c.lines < burst || strings.Contains(out.String(), "lines_left_out=") != left && c.lines < burst {
+				t.Errorf("%.20q, %v, %v: %s", c.text, c.err, c.repeats, out)
+			}
+		})
 	}
 }
