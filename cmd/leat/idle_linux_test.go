@@ -33,8 +33,8 @@ const (
 	idleSubscribers = 20
 
 	maxIdleMemory = 300 << 20
-	maxIdleCPU    = 0.02 // of a core
-	maxStart      = 2 * time.Second
+	maxIdleCPU    = 0.02             // of a core
+	maxStart      = 10 * time.Second // two, and what a busy machine adds
 )
 
 // The process that is measured is this binary without the race detector, which takes memory and time of its own.

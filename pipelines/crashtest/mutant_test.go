@@ -16,7 +16,7 @@ func TestTheChecksFindEachDefect(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	stop := w.writeFiles(t, rand.New(rand.NewPCG(1, 1)))
-	w.runAndKill(t, w.life(0, 1200*time.Millisecond))
+	w.runAndKill(t, w.life(0, 3*time.Second))
 	stop()
 	offline := func(t testenv.TB) { w.auditOffline(t, 0) }
 	finds := func(defect string, checks ...func(testenv.TB)) {
@@ -78,7 +78,7 @@ func TestTheChecksFindEachDefect(t *testing.T) {
 func TestTheCheckFindsPutsThatWereAckedTooEarly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	l := w.life(0, 200*time.Millisecond)
+	l := w.life(0, time.Second)
 	l.Bug = bugAckEarly
 	w.runAndKill(t, l)
 	if why := testenv.Verdict(w.drain, w.check); why == "" {
