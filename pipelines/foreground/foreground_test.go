@@ -135,7 +135,7 @@ func TestAStopLeavesOpenBuffersToTheLogAndADrainDoesNot(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go func() {
-			for end := time.Now().Add(20 * time.Second); time.Now().Before(end) && g.Report()[0].Sinks[0].In < 2; {
+			for end := time.Now().Add(time.Minute); time.Now().Before(end) && g.Report()[0].Sinks[0].In < 2; {
 				time.Sleep(5 * time.Millisecond)
 			}
 			cancel()

@@ -89,7 +89,7 @@ func TestPoisonGoesToTheDeadLettersAndAllElseArrivesInOrder(t *testing.T) {
 	p := newPlace(t)
 	poison := []struct{ data, code, says string }{
 		{"exit", wasm.CodeExit, "code 3: probe says goodbye"},
-		{"spin", wasm.CodeTimeout, "longer than 300ms"},
+		{"spin", wasm.CodeTimeout, "longer than 5s"},
 		{"hoard", wasm.CodeMemory, "32 MiB"},
 		{"huge", wasm.CodeOutputTooLarge, "limit of 6291456"},
 		{"panic", "transform.panic", "index out of range"},
@@ -111,7 +111,7 @@ func TestPoisonGoesToTheDeadLettersAndAllElseArrivesInOrder(t *testing.T) {
 	g := p.mustOpen(fmt.Sprintf(`version: 1
 pipeline: p
 source: { stream: s, files: [ { path: ./in.txt, key: { constant: k } } ] }
-transforms: [ { name: probe, wasm: { module: %s, guard: interrupt, timeout: 300ms, memory: 32MiB } } ]
+transforms: [ { name: probe, wasm: { module: %s, guard: interrupt, timeout: 5s, memory: 32MiB } } ]
 sinks: [ { name: out, file: { dir: ./out }, format: lines, buffer: { interval: 900s } } ]
 dead_letters: { file: { dir: ./dead } }
 `, probe(t)), true)
@@ -213,7 +213,7 @@ func TestAStageThatFailsTooOftenIsSeenAndGoesOn(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ran := make(chan error, 1)
 	go func() { ran <- g.Run(ctx, RunOptions{}) }() // not until it is idle: the checks are gone then
-	for end := time.Now().Add(20 * time.Second); (health.Check().Status != "degraded" || !degraded(t, metrics)) && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); (health.Check().Status != "degraded" || !degraded(t, metrics)) && time.Now().Before(end); {
 		time.Sleep(5 * time.Millisecond)
 	}
 	check := health.Check()
@@ -242,7 +242,7 @@ func TestAStageThatRestsLeavesItsRecordsInTheStream(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ran := make(chan error, 1)
 	go func() { ran <- g.Run(ctx, RunOptions{}) }()
-	for end := time.Now().Add(20 * time.Second); !degraded(t, metrics) && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); !degraded(t, metrics) && time.Now().Before(end); {
 		time.Sleep(5 * time.Millisecond)
 	}
 	time.Sleep(1500 * time.Millisecond) // it is tried in between

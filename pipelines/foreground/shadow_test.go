@@ -39,7 +39,7 @@ source: { stream: s, files: [ { path: ./in.txt, key: { constant: k } } ] }
 transforms:
   - name: t
     wasm: { module: %[1]s/identity }
-    shadow: { wasm: { module: %[1]s/probe, timeout: 300ms }, sample: 100%% }
+    shadow: { wasm: { module: %[1]s/probe, timeout: 2s }, sample: 100%% }
 sinks:
   - { name: out, file: { dir: ./out }, format: lines, prefix: "!{timestamp:yyyy}-", buffer: { interval: 0s } }
   - { name: two, file: { dir: ./two }, format: lines, prefix: "!{timestamp:yyyy}-", buffer: { interval: 0s } }
@@ -93,9 +93,13 @@ sinks:
 			t.Errorf("%s: %q, want %q", data, found[data], want)
 		}
 	}
-	for end := time.Now().Add(20 * time.Second); g.Report()[0].Sinks[0].Delivered < 11 || g.Report()[0].Sinks[1].Delivered < 11; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		r := g.Report()[0]
+		if r.Sinks[0].Delivered >= 11 && r.Sinks[1].Delivered >= 11 && r.Shadows[0].Compared >= 11 {
+			break
+		}
 		if time.Now().After(end) {
-			t.Fatalf("delivered: %+v", g.Report())
+			t.Fatalf("delivered and compared: %+v", r)
 		}
 	}
 	all, err := client.Pipelines(ctx)

@@ -136,7 +136,7 @@ func (w *watched) end() error {
 	select {
 	case err := <-w.ended:
 		return err
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		w.t.Fatal("Watch does not end")
 		return nil
 	}
@@ -146,7 +146,7 @@ func (w *watched) end() error {
 func (p *place) delivered(dir string, n int) string {
 	p.t.Helper()
 	var all strings.Builder
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		all.Reset()
 		names, _ := filepath.Glob(filepath.Join(p.dir, dir, "2*-*"))
 		for _, name := range names {
