@@ -317,6 +317,19 @@ func TestTheLogIsPassedOnWithinLimits(t *testing.T) {
 	}
 }
 
+// The last words of Go's runtime are forty lines.
+func TestTheLogOfACallThatFailsIsShort(t *testing.T) {
+	var log testenv.Log
+	m := open(t, Config{Path: guest(t, "probe"), MemoryLimit: 32 << 20, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	_, _, err := apply(t, m, "hoard")
+	if fault.CodeOf(err) != CodeMemory || !strings.Contains(err.Error(), "fatal error: out of memory") {
+		t.Error(err)
+	}
+	if n := log.Count("\n"); n > linesOfFailure+1 || !strings.Contains(log.String(), "fatal error") || !strings.Contains(log.String(), "lines more") {
+		t.Errorf("%d lines: %s", n, log.String())
+	}
+}
+
 func TestWhatAModuleCountsIsPassedOn(t *testing.T) {
 	var sum atomic.Int64
 	m := open(t, Config{Path: guest(t, "probe"), Count: func(name string, n int64) {

@@ -8,6 +8,8 @@ const (
 	maxCode     = 128     // bytes of a failed result's code
 	maxCounters = 256     // names; more are counted as one
 	maxName     = 128     // bytes of a counter's name
+	// linesOfFailure is about how many lines each output of a call that failed logs.
+	linesOfFailure = 5
 )
 
 // counters passes on what the module counts, under a limited number of names.

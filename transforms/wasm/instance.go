@@ -220,7 +220,8 @@ func (i *instance) allocate(ctx context.Context, n int) (ptr uint32, refused boo
 // call calls f with i.stack as parameters and leaves its result there. The error is about the module, unless ctx is done.
 func (i *instance) call(ctx context.Context, name string, f api.Function) error {
 	i.failure = ""
-	i.stderr.Forget()
+	i.stdout.Begin()
+	i.stderr.Begin()
 	guarded, cancel := i.guard(ctx)
 	defer cancel()
 	end := func() uint64 { return 0 }
@@ -236,11 +237,13 @@ func (i *instance) call(ctx context.Context, name string, f api.Function) error 
 			i.m.cfg.Spent(spent, bytes)
 		}
 	}
-	i.stdout.Flush()
-	i.stderr.Flush()
 	if err == nil {
+		i.stdout.End(nil, false)
+		i.stderr.End(nil, false)
 		return nil
 	}
+	i.stdout.Cut(linesOfFailure)
+	i.stderr.Cut(linesOfFailure)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

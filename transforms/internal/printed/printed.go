@@ -5,6 +5,7 @@ package printed
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -159,7 +160,7 @@ func (s *Stream) Begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.holds {
-		s.forget()
+		s.head, s.tail, s.cut = s.head[:0], s.tail[:0], false
 		s.holds = true
 	}
 }
@@ -176,25 +177,26 @@ func (s *Stream) End(err error, repeats bool) {
 	s.release()
 }
 
-// Forget makes Text begin anew.
-func (s *Stream) Forget() {
+// Cut logs the first lines since Begin, about so many, and how many more there are: the runtime of a program that has failed tells of
+// each of its stacks.
+func (s *Stream) Cut(lines int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.forget()
+	s.flush()
+	if more := len(s.held) - lines; more > 1 {
+		s.held = append(s.held[:lines], fmt.Sprintf("… and %d lines more", more))
+	}
+	s.release()
 }
 
-func (s *Stream) forget() {
-	s.head, s.tail, s.cut = s.head[:0], s.tail[:0], false
-}
-
-// Head is the first of what was written since the last Forget.
+// Head is the first of what was written since the last Begin.
 func (s *Stream) Head() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return clean(s.head)
 }
 
-// Text is what was written since the last Forget; of more than most bytes, the beginning and, twice as much, the end.
+// Text is what was written since the last Begin; of more than most bytes, the beginning and, twice as much, the end.
 func (s *Stream) Text(most int) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

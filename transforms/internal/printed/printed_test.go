@@ -63,12 +63,13 @@ func TestAStreamRemembersTheBeginningAndTheEnd(t *testing.T) {
 	if got := s.Text(900); got != "Traceback\nKeyError" {
 		t.Errorf("%q", got)
 	}
-	s.Forget()
+	s.Begin()
 	if got := s.Text(900); got != "" {
 		t.Errorf("%q", got)
 	}
 	for range 3 { // in pieces and as one
-		s.Forget()
+		s.End(nil, false)
+		s.Begin()
 		fmt.Fprint(s, "first\n")
 		for range 1000 {
 			fmt.Fprint(s, strings.Repeat("x", 50))
@@ -80,6 +81,7 @@ func TestAStreamRemembersTheBeginningAndTheEnd(t *testing.T) {
 	}
 	out.Reset()
 	fmt.Fprint(s, "\n")
+	s.End(nil, false)
 	if len(out.String()) > 2*MaxLine {
 		t.Errorf("a line of %d bytes is logged", len(out.String()))
 	}
@@ -123,5 +125,33 @@ func TestLinesThatAnErrorTellsOfAreNotLogged(t *testing.T) {
 				t.Errorf("%.20q, %v, %v: %s", c.text, c.err, c.repeats, out)
 			}
 		})
+	}
+}
+
+func TestOfAFailureTheFirstLinesAreLogged(t *testing.T) {
+	for _, c := range []struct {
+		lines int
+		want  string
+	}{{0, ""}, {2, "1 2"}, {3, "1 2 3"}, {4, "1 2 3 4"}, {5, "1 2 3 … and 2 lines more"}, {40, "1 2 3 … and 37 lines more"}} {
+		log, out := newTestLog()
+		s := NewStream(log, slog.LevelWarn, "stderr")
+		s.Begin()
+		for n := range c.lines {
+			fmt.Fprintln(s, n+1)
+		}
+		s.Cut(3)
+		var got []string
+		for line := range strings.Lines(out.String()) {
+			_, rest, _ := strings.Cut(line, "msg=")
+			text, _, _ := strings.Cut(rest, " source=")
+			got = append(got, strings.Trim(text, `"`))
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("of %d lines %q, want %q", c.lines, got, c.want)
+		}
+		fmt.Fprintln(s, "after")
+		if !strings.Contains(out.String(), "msg=after") {
+			t.Errorf("what follows is held back")
+		}
 	}
 }
