@@ -11,10 +11,10 @@ var lambdaDoc = builtin.Doc{
 		"```yaml\ntransforms:\n  - name: mask\n    lambda:\n      command: [ python3, main.py ]\n      env: { TABLE: users, TOKEN: { secret: env:TOKEN } }\n```\n\n" +
 		"In mode `stream` a program runs for as long as the pipeline: an event is one line, its response is one line, and standard output must be flushed after it. In mode `once` " +
 		"it is run for each event, which is all of its input. A program has only `PATH`, `HOME`, `TZ`, `LANG` and `env` in its environment, and runs in the folder of the pipeline file. What it prints to " +
-		"standard error goes to the log. It is killed, with all that it has started, when it takes longer than `timeout` and when leat ends, and started again when it ends by itself. " +
+		"standard error goes to the log. It is killed, with all that it has started, when it takes longer than `timeout` and when leat ends, and started again when it ends by itself. Only what leaves its process group, as with `setsid`, outlives it: that is its own to end. " +
 		"A WebAssembly program has no files and no network.\n\n" +
 		"When a pipeline starts, and for `leat validate` and `leat test`, a program is tried with an event without records. If it ends before it has read it, does not respond within `timeout`, does not flush its response, or " +
-		"prints anything else, that is an error, which shows what the program wrote to standard error. What the handler makes of such an event does not matter: Firehose never sends one.\n\n" +
+		"prints anything else, that is an error, which shows what the program wrote to standard error; after 5 seconds without a response the log says whether it has read the event. What the handler makes of such an event does not matter: Firehose never sends one.\n\n" +
 		"A response has each `recordId` of its event once, in any order, with the result `Ok`, `Dropped` or `ProcessingFailed`. What breaks a rule fails the one record that it belongs to. " +
 		"`metadata.partitionKeys` are what `!{partitionKeyFromLambda:name}` in a sink's prefix stands for. " +
 		"If a response is no use at all, or a program ends in the middle of an event, the records of the event are asked about again in smaller events, until the one that causes it fails alone.\n\n" +

@@ -93,7 +93,7 @@ func (r *run) failure(ctx context.Context, err error, timeout time.Duration, mod
 		}
 		e := fault.New(fault.Permanent, CodeTimeout, "the handler did not respond within %s and was killed%s", timeout, said(r))
 		if mode == Stream {
-			return e.WithHint("a handler of mode stream flushes its output after each response; raise timeout if it needs longer")
+			return e.WithHint(flushes + "; raise timeout if it needs longer")
 		}
 		return e.WithHint("a handler of mode once ends after its response; raise timeout if it needs longer")
 	}

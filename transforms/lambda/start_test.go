@@ -25,7 +25,7 @@ func TestAHandlerThatDoesNotFlushIsExplained(t *testing.T) {
 	config := func(script string) Config {
 		c := defaults()
 		c.Command, c.Mode, c.Workers = []string{python, "-c", script}, Stream, 1
-		c.Timeout, c.Retries, c.WhenUnavailable = setting.Duration(5*time.Second), 0, Fail
+		c.Timeout, c.Retries, c.WhenUnavailable = setting.Duration(slow+time.Second), 0, Fail
 		return c
 	}
 	const loop = "import sys,json,os\nfor l in sys.stdin:\n  print(json.dumps({'records':[{'recordId':r['recordId'],'result':'Dropped'} for r in json.loads(l)['records']]})%s)\n"
@@ -53,10 +53,36 @@ func TestAHandlerThatDoesNotFlushIsExplained(t *testing.T) {
 			if want == CodeTimeout {
 				c.Timeout = setting.Duration(500 * time.Millisecond)
 			}
-			if _, err := c.Open(context.Background(), Env{}); fault.CodeOf(err) != want || want == CodeNotFlushed && !strings.Contains(err.Error(), "flush=True") {
+			var logged testenv.Log
+			_, err := c.Open(context.Background(), Env{Logger: slog.New(slog.NewTextHandler(&logged, nil))})
+			for end := time.Now().Add(time.Minute); want == CodeNotFlushed && logged.Count("its first event") == 0; time.Sleep(time.Millisecond) {
+				if time.Now().After(end) {
+					t.Error("the log does not say early that the handler is slow to respond")
+					break
+				}
+			}
+			if fault.CodeOf(err) != want || want == CodeNotFlushed && !strings.Contains(err.Error(), "flush=True") {
 				t.Errorf("%s: %v", script, err)
 			}
 		})
+	}
+}
+
+// fed is a process that has taken so many bytes.
+type fed struct {
+	process
+	bytes int64
+}
+
+func (f fed) taken() int64 { return f.bytes }
+
+func TestAHandlerThatIsSlowToRespondIsToldApartFromOneThatIsSlowToStart(t *testing.T) {
+	for p, want := range map[process]string{fed{}: "has not read its first event yet", fed{bytes: 1}: "flush=True"} {
+		var logged testenv.Log
+		(&stream{log: slog.New(slog.NewTextHandler(&logged, nil)), timeout: time.Minute}).hint(&run{process: p})
+		if !strings.Contains(logged.String(), want) || !strings.Contains(logged.String(), "after=5s until=1m0s") {
+			t.Errorf("%s, want %q", logged.String(), want)
+		}
 	}
 }
 

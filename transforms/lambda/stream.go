@@ -70,12 +70,16 @@ func (s *stream) ask(ctx context.Context, e *event, use func([]byte) error) erro
 	}
 }
 
+const flushes = "a handler of mode stream flushes its output after each response, as print(response, flush=True) does in Python"
+
 // exchange sends an event to w and hands its response to use.
 func (s *stream) exchange(ctx context.Context, w *worker, e *event, use func([]byte) error) error {
 	r := begin(w.process)
 	watch := r.watch
 	if !s.proven.Load() {
 		watch = r.watchUnproven
+		early := time.AfterFunc(slow, func() { s.hint(r) })
+		defer early.Stop()
 	}
 	stop := watch(ctx)
 	r.send(e.text, false)
@@ -86,7 +90,7 @@ func (s *stream) exchange(ctx context.Context, w *worker, e *event, use func([]b
 			<-r.sent
 			return fault.New(fault.Unavailable, CodeNotFlushed,
 				"the handler responded only when its input was closed, %s after the event, and not before", s.timeout).
-				WithHint("a handler of mode stream flushes its output after each response, as print(response, flush=True) does in Python; raise timeout if it needs longer")
+				WithHint(flushes + "; raise timeout if it needs longer")
 		}
 	}
 	if err != nil {
@@ -111,6 +115,20 @@ func (s *stream) exchange(ctx context.Context, w *worker, e *event, use func([]b
 	w.answered++
 	s.proven.Store(true)
 	return use(e.response)
+}
+
+// slow is how long a handler that has responded to nothing yet takes before the log says what it may be up to. Many that respond in the
+// end take longer to start.
+const slow = 5 * time.Second
+
+// hint says what a handler that is slow to respond for the first time does, long before the time limit ends it.
+func (s *stream) hint(r *run) {
+	after, until := slog.Duration("after", slow), slog.Duration("until", s.timeout)
+	if r.taken() == r.before {
+		s.log.Warn("the lambda handler has not read its first event yet", after, until)
+		return
+	}
+	s.log.Warn("the lambda handler has read its first event, and has not responded yet", after, until, "hint", flushes)
 }
 
 // line reads one line into e.response.
