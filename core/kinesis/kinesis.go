@@ -58,6 +58,9 @@ type Config struct {
 	Now func() time.Time
 }
 
+// defaultShardQuota is how many open shards an account may have unless it says so.
+const defaultShardQuota = 20_000
+
 // maxTransition is the longest time that states may last. The service itself needs minutes.
 const maxTransition = time.Hour
 
@@ -73,7 +76,7 @@ func (c *Config) setDefaults() error {
 	owner := arn.Owner{Account: c.Account, Region: c.Region}.OrDefault()
 	c.Account, c.Region = owner.Account, owner.Region
 	if c.ShardQuota == 0 {
-		c.ShardQuota = 20_000
+		c.ShardQuota = defaultShardQuota
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -131,12 +134,22 @@ func New(cfg Config) (*API, error) {
 	a.life, a.end = context.WithCancel(context.Background())
 	a.resumeDeletions()
 	a.resumeShardCounts()
-	// On-demand streams stay ACTIVE while their shards change: clients see a reshard as they see any other one. The quota
-	// holds for their growth and, apart from them, for the shards of provisioned streams.
-	a.capacity = capacity.Follow(capacity.Config{
-		Streams: cfg.Streams, State: cfg.State, Quota: cfg.ShardQuota, Warm: a.warmShardsOf, Logger: cfg.Logger, Now: cfg.Now,
-	})
+	a.capacity = a.followLoad()
 	return a, nil
+}
+
+// FollowLoad lets on-demand streams follow their load where there is no API that does, until the follower is closed.
+func FollowLoad(streams *stream.Streams, st *state.Store, logger *slog.Logger) *capacity.Follower {
+	a := &API{cfg: Config{Streams: streams, State: st, ShardQuota: defaultShardQuota, Logger: logger}, knowns: knowns{of: map[string]*known{}}}
+	return a.followLoad()
+}
+
+// On-demand streams stay ACTIVE while their shards change: clients see a reshard as they see any other one. The quota holds for
+// their growth and, apart from them, for the shards of provisioned streams.
+func (a *API) followLoad() *capacity.Follower {
+	return capacity.Follow(capacity.Config{
+		Streams: a.cfg.Streams, State: a.cfg.State, Quota: a.cfg.ShardQuota, Warm: a.warmShardsOf, Logger: a.cfg.Logger, Now: a.cfg.Now,
+	})
 }
 
 // Close ends what the API does in the background.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/leatstream/leat/core/delivery"
 	"github.com/leatstream/leat/core/fault"
-	"github.com/leatstream/leat/core/observe"
+	"github.com/leatstream/leat/core/kinesis"
 	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/pipelines/build"
 	"github.com/leatstream/leat/pipelines/control"
@@ -20,8 +20,7 @@ import (
 
 // Group is some pipelines that run at the same time. One that fails leaves the others alone.
 type Group struct {
-	metrics *observe.Metrics
-	health  *observe.Health // gets a check for each pipeline while it runs; nil: nobody does
+	opts build.Options // Health gets a check for each pipeline while it runs
 
 	mu      sync.Mutex
 	members []*member
@@ -40,7 +39,7 @@ func Open(ctx context.Context, pipelines []*spec.Pipeline, o build.Options) (*Gr
 		}
 	}
 	asking.Wait()
-	g := &Group{metrics: o.Metrics, health: o.Health}
+	g := &Group{opts: o}
 	var closers []func(context.Context) error
 	failed := errors.Join(errs...) != nil
 	for i, p := range prepared {
@@ -92,6 +91,7 @@ type RunOptions struct {
 // Run runs all pipelines until ctx is done, or they are idle, or they cannot go on. Puts under way end first. The error is
 // that of all pipelines that could not go on.
 func (g *Group) Run(ctx context.Context, o RunOptions) error {
+	defer g.followLoad()()
 	var wg sync.WaitGroup
 	for _, m := range g.list() {
 		shown, hide := m.begin(o.Control)
@@ -103,6 +103,11 @@ func (g *Group) Run(ctx context.Context, o RunOptions) error {
 	}
 	wg.Wait()
 	return g.failures()
+}
+
+// followLoad lets on-demand streams follow their load until end is called.
+func (g *Group) followLoad() (end func()) {
+	return kinesis.FollowLoad(g.opts.Data.Streams, g.opts.Data.State, g.opts.Logger).Close
 }
 
 func (g *Group) list() []*member {

@@ -85,8 +85,8 @@ func (m *member) begin(c *control.Server) (shown *control.Running, hide func()) 
 		m.began = time.Now()
 	}
 	remove := func() {}
-	if m.group.health != nil {
-		remove = m.group.health.Register("pipeline/"+m.name, m.check)
+	if m.group.opts.Health != nil {
+		remove = m.group.opts.Health.Register("pipeline/"+m.name, m.check)
 	}
 	shown = c.Add(m.name)
 	return shown, func() {
@@ -125,7 +125,7 @@ func (m *member) why() error {
 
 // run runs the version that was adopted last, until ctx is done or it cannot go on.
 func (m *member) run(ctx context.Context, o RunOptions, shown *control.Running) {
-	defer build.WatchLedgers(m.group.metrics, m.name, m.runner)()
+	defer build.WatchLedgers(m.group.opts.Metrics, m.name, m.runner)()
 	shown.Starts(m.ready)
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()

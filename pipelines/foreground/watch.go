@@ -107,8 +107,9 @@ func (g *Group) Watch(ctx context.Context, o WatchOptions) error {
 		o.Tell = func(Change) {}
 	}
 	w := &watch{group: g, opts: &o, ctx: ctx, seen: o.Seen, slots: map[string]*slot{}}
-	if g.health != nil {
-		defer g.health.Register("files", func() error {
+	defer g.followLoad()()
+	if g.opts.Health != nil {
+		defer g.opts.Health.Register("files", func() error {
 			g.mu.Lock()
 			defer g.mu.Unlock()
 			return observe.Degraded(g.problem)
