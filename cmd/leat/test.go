@@ -1,14 +1,11 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"regexp"
 
 	"github.com/leatstream/leat/core/fault"
-	"github.com/leatstream/leat/core/stage"
-	"github.com/leatstream/leat/pipelines/build"
 	"github.com/leatstream/leat/pipelines/pipetest"
 	"github.com/leatstream/leat/pipelines/spec"
 )
@@ -55,9 +52,7 @@ func (c *testCmd) Run(a *app) error {
 	j := a.begin(c.JSON, endsWork)
 	defer j.status.Clear()
 	for _, p := range pipelines {
-		ran, err := pipetest.Run(j.ctx, p, func(ctx context.Context) (*stage.Chain, error) {
-			return build.Chain(ctx, p, j.checks())
-		}, tests.match)
+		ran, err := pipetest.Run(j.ctx, p, j.checks(), tests.match)
 		if told := j.interrupted(); told != nil {
 			return told
 		}

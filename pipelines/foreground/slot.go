@@ -181,7 +181,7 @@ func (s *slot) replace(ctx context.Context, want *version) *Change {
 // test runs the tests of a version, with transforms of their own of the same modules.
 func (s *slot) test(ctx context.Context, of *spec.Pipeline, modules map[string]string) ([]pipetest.Result, error) {
 	o := build.Options{Logger: s.opts.Build.Logger, Progress: s.opts.Build.Progress, Modules: modules}
-	results, err := pipetest.Run(ctx, of, func(ctx context.Context) (*stage.Chain, error) { return build.Chain(ctx, of, o) }, nil)
+	results, err := pipetest.Run(ctx, of, o, nil)
 	var failed []string
 	for i := range results {
 		if !results[i].Passed() {

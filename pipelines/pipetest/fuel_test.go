@@ -41,7 +41,7 @@ func TestACeilingOfFuelIsChecked(t *testing.T) {
 		{costly{words{&closed}, 0}, "does not count its work"},
 		{words{&closed}, "does not count its work"},
 	} {
-		results, err := Run(t.Context(), pipelines[0], func(context.Context) (*stage.Chain, error) {
+		results, err := runWith(t.Context(), pipelines[0], func(context.Context) (*stage.Chain, error) {
 			return stage.NewChain(stage.Link{Name: "words", Transform: c.transform}), nil
 		}, nil)
 		if err != nil {

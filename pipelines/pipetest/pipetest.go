@@ -22,6 +22,7 @@ import (
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/pipelines/build"
 	"github.com/leatstream/leat/pipelines/spec"
 	"github.com/leatstream/leat/pipelines/spec/jq"
 	"github.com/leatstream/leat/pipelines/spec/prefix"
@@ -65,10 +66,14 @@ func (r *Result) Err() error {
 	return &spec.Errors{List: r.Failures}
 }
 
-// Run runs the tests of p whose names match returns true for; a nil match runs all. chain makes the pipeline's transforms
-// ready; it is called, and the chain closed, for each test. The error says that nothing could be run at all: ctx is done, or
-// a sink of the spec is not valid.
-func Run(ctx context.Context, p *spec.Pipeline, chain func(context.Context) (*stage.Chain, error), match func(name string) bool) ([]Result, error) {
+// Run runs the tests of p whose names match returns true for; a nil match runs all. The error says that nothing could be run at
+// all: ctx is done, or a sink of the spec is not valid.
+func Run(ctx context.Context, p *spec.Pipeline, o build.Options, match func(name string) bool) ([]Result, error) {
+	return runWith(ctx, p, func(ctx context.Context) (*stage.Chain, error) { return build.Chain(ctx, p, o) }, match)
+}
+
+// runWith is Run with what makes the pipeline's transforms ready. It is called, and the chain closed, for each test.
+func runWith(ctx context.Context, p *spec.Pipeline, chain func(context.Context) (*stage.Chain, error), match func(name string) bool) ([]Result, error) {
 	var sinks []*sink
 	for i := range p.Sinks {
 		s, err := newSink(&p.Sinks[i])

@@ -11,6 +11,7 @@ import (
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/pipelines/build"
 	"github.com/leatstream/leat/pipelines/spec"
 )
 
@@ -66,7 +67,7 @@ func run(t *testing.T, tests string) []Result {
 		t.Fatal(spec.Render(err, false))
 	}
 	opened, closed := 0, 0
-	results, err := Run(t.Context(), pipelines[0], func(context.Context) (*stage.Chain, error) {
+	results, err := runWith(t.Context(), pipelines[0], func(context.Context) (*stage.Chain, error) {
 		opened++
 		return stage.NewChain(stage.Link{Name: "words", Transform: words{&closed}}), nil
 	}, nil)
@@ -152,13 +153,13 @@ func TestAPipelineThatCannotRunFailsItsTests(t *testing.T) {
 		t.Fatal(spec.Render(err, false))
 	}
 	open := func(context.Context) (*stage.Chain, error) { return nil, errors.New("no module") }
-	results, err := Run(t.Context(), pipelines[0], open, func(name string) bool { return name == "b" })
+	results, err := runWith(t.Context(), pipelines[0], open, func(name string) bool { return name == "b" })
 	if err != nil || len(results) != 1 || results[0].Test != "b" || results[0].Passed() || results[0].Failures[0].Code != CodeRun {
 		t.Errorf("got %+v, %v", results, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Run(ctx, pipelines[0], open, nil); !errors.Is(err, context.Canceled) {
+	if _, err := runWith(ctx, pipelines[0], open, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -188,5 +189,33 @@ func TestLargeWholeNumbersAreComparedDigitByDigit(t *testing.T) {
 `)
 	if results[0].Passed() || !results[1].Passed() {
 		t.Errorf("neighbours pass: %v; the same: %v", results[0].Passed(), results[1].Err())
+	}
+}
+
+func TestSinksGetTheRoutesThatTheyTake(t *testing.T) {
+	p, err := spec.Parse("p.yaml", []byte(`version: 1
+pipeline: p
+source: { stream: s }
+transforms:
+  - { name: kinds, route: { cases: [ { name: errors, when: 'level == "error"' }, { name: slow, when: 'ms > 10' } ], match: all } }
+sinks:
+  - { name: all, stdout: {} }
+  - { name: errors, routes: [ errors ], stdout: {} }
+  - { name: bad, routes: [ errors, slow ], prefix: "!{partitionKeyFromLambda:route}/", stdout: {} }
+tests:
+  - name: each sink gets its routes
+    input: [ { json: { level: error, ms: 20 } }, { json: { level: info, ms: 20 } }, { json: { level: info, ms: 1 } }, { json: {} } ]
+    output:
+      all: [ { json: { level: error, ms: 20 } }, { json: { level: info, ms: 20 } }, { json: { level: info, ms: 1 } } ]
+      errors: [ { json: { level: error, ms: 20 } } ]
+      bad: [ { json: { level: error, ms: 20 }, prefix: errors/ }, { json: { level: info, ms: 20 }, prefix: slow/ } ]
+    dead: [ { code: route.failed, input: 3 } ]
+`), spec.Options{})
+	if err != nil {
+		t.Fatal(spec.Render(err, false))
+	}
+	results, err := Run(t.Context(), p[0], build.Options{}, nil)
+	if err != nil || len(results) != 1 || !results[0].Passed() {
+		t.Fatal(err, results)
 	}
 }

@@ -107,7 +107,7 @@ func TestExamplesDoWhatTheirPagesSay(t *testing.T) {
 			}
 			for i := range s.doc.Examples {
 				p := parse(t, shown[i][1], s.doc.Examples[i].Files)
-				results, err := pipetest.Run(context.Background(), p, chainOf(p), nil)
+				results, err := pipetest.Run(context.Background(), p, build.Options{}, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -124,10 +124,6 @@ func TestExamplesDoWhatTheirPagesSay(t *testing.T) {
 	}
 }
 
-func chainOf(p *spec.Pipeline) func(context.Context) (*stage.Chain, error) {
-	return func(ctx context.Context) (*stage.Chain, error) { return build.Chain(ctx, p, build.Options{}) }
-}
-
 // TestExamplesAreExact compares byte by byte, where the tests of pipeline files compare JSON by its meaning, and compares what those
 // do not know.
 func TestExamplesAreExact(t *testing.T) {
@@ -142,7 +138,7 @@ func TestExamplesAreExact(t *testing.T) {
 
 func exact(t *testing.T, key string, e *builtin.Example) {
 	p := parse(t, example(key, e), e.Files)
-	chain, err := chainOf(p)(context.Background())
+	chain, err := build.Chain(context.Background(), p, build.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 
 	"github.com/leatstream/leat/core/engine"
-	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/pipelines/build"
 	"github.com/leatstream/leat/pipelines/follow"
 	"github.com/leatstream/leat/pipelines/pipetest"
@@ -53,7 +52,7 @@ func prepare(ctx context.Context, p *spec.Pipeline, o build.Options) (prepared, 
 
 // test reports which tests of a pipeline fail.
 func test(ctx context.Context, p *spec.Pipeline, o build.Options) error {
-	results, err := pipetest.Run(ctx, p, func(ctx context.Context) (*stage.Chain, error) { return build.Chain(ctx, p, o) }, nil)
+	results, err := pipetest.Run(ctx, p, o, nil)
 	for i := range results {
 		err = errors.Join(err, results[i].Err())
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/pipelines/build"
 	"github.com/leatstream/leat/pipelines/pipetest"
 	"github.com/leatstream/leat/pipelines/spec"
@@ -33,7 +32,7 @@ func Test(ctx context.Context, transform string, o build.Options, match func(nam
 	}
 	o.Modules = map[string]string{transform: module}
 	for _, p := range tests {
-		results, err := pipetest.Run(ctx, p, func(ctx context.Context) (*stage.Chain, error) { return build.Chain(ctx, p, o) }, match)
+		results, err := pipetest.Run(ctx, p, o, match)
 		if err != nil {
 			return err
 		}

@@ -14,7 +14,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/leatstream/leat/core/fault"
-	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/internal/testenv"
 	pipelines "github.com/leatstream/leat/pipelines/build"
 	"github.com/leatstream/leat/pipelines/pipetest"
@@ -71,9 +70,7 @@ func TestANewTransformBuildsAndPassesItsTestsInEveryLanguage(t *testing.T) {
 			if err != nil {
 				t.Fatal(spec.Render(err, false))
 			}
-			ran, err := pipetest.Run(context.Background(), ps[0], func(ctx context.Context) (*stage.Chain, error) {
-				return pipelines.Chain(ctx, ps[0], pipelines.Options{})
-			}, nil)
+			ran, err := pipetest.Run(context.Background(), ps[0], pipelines.Options{}, nil)
 			if err != nil || len(ran) == 0 || !ran[0].Passed() {
 				t.Errorf("the test in the pipeline: %+v, %v", ran, err)
 			}

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/leatstream/leat/core/stage"
 	"github.com/leatstream/leat/internal/testenv"
 	"github.com/leatstream/leat/pipelines/build"
 	"github.com/leatstream/leat/pipelines/pipetest"
@@ -31,9 +30,7 @@ func passes(t *testing.T, file string, o spec.Options) {
 	if err != nil {
 		t.Fatal(spec.Render(err, false))
 	}
-	results, err := pipetest.Run(context.Background(), pipelines[0], func(ctx context.Context) (*stage.Chain, error) {
-		return build.Chain(ctx, pipelines[0], build.Options{})
-	}, nil)
+	results, err := pipetest.Run(context.Background(), pipelines[0], build.Options{}, nil)
 	if err != nil || len(results) == 0 {
 		t.Fatal(results, err)
 	}
