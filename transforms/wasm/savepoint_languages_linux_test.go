@@ -58,7 +58,7 @@ func TestGuestsOfAllLanguagesGoOnAsIfACallThatFailedHadNotBeen(t *testing.T) {
 				return "calls"
 			}
 			putBack, lost := 0, 0
-			for range testenv.Count(40, 500) {
+			for range testenv.Count(40, 200) {
 				data := make([]string, 1+rnd.IntN(20))
 				for n := range data {
 					data[n] = fine()
