@@ -18,7 +18,7 @@
 //     an output that failed are not delivered, so that the dead letter, sent in again, makes each output once.
 //  5. A stage makes at most 1 + 2n + 3·max(32, n/16) calls for a batch of n records, and two for each part more: one full of
 //     poison is worked off record by record. If g of them are guilty, it makes at most 1 + 2g·(4 + log2 n), unless the
-//     transform suspects the wrong records or has a state that breaks.
+//     transform suspects the wrong records, has a state that breaks, or fails at a high price ([Dear]).
 //  6. What the stages make of a batch takes bounded memory, however much that is. A stage holds the outputs of one call, and of more
 //     only up to 16 MiB; those of one record of the stream take at most [MaxOutput], or the record fails. A call is as large
 //     as the transform makes it: one that can make much of little asks [Output.Full] between records.
@@ -31,7 +31,7 @@
 // # How the guilty are found
 //
 // Those before the record that the error suspects are tried, then that record alone, then those after it. Without a suspect the batch
-// is halved. After max(32, n/16) failed calls with several records, the rest is tried one by one.
+// is halved. After max(32, n/16) failed calls with several records, or one that was dear, the rest is tried one by one.
 //
 // # Parts
 //

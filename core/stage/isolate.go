@@ -128,7 +128,11 @@ func (i *isolation) blame(ctx context.Context, first, lo, hi int, err error) err
 	if hi-first == 1 {
 		return i.condemn(ctx, lo, err)
 	}
-	if i.s.failed++; i.s.failed > maxFailedParts(len(i.all.Records)) {
+	most := maxFailedParts(len(i.all.Records))
+	if d, ok := errors.AsType[Dear](err); ok && d.Dear() {
+		i.s.failed = most
+	}
+	if i.s.failed++; i.s.failed > most {
 		for at := lo; at < hi; at++ {
 			if err := i.try(ctx, at, at+1); err != nil {
 				return err

@@ -113,6 +113,24 @@ func TestABatchFullOfPoisonCostsLittleMoreThanItsRecordsOneByOne(t *testing.T) {
 	}
 }
 
+// late is the error of a call that ran into a time limit.
+type late struct{ error }
+
+func (late) Dear() bool      { return true }
+func (l late) Unwrap() error { return l.error }
+
+func TestCallsThatRunIntoATimeLimitAreFew(t *testing.T) {
+	for _, places := range [][]int{{0}, {250}, {499}, {17, 400}} {
+		waits := 0
+		tr := &brittle{fault: func() error { waits++; return late{trap()} }}
+		data := poisoned(500, places...)
+		checkPoisoned(t, run(t, NewChain(Link{Name: "s", Transform: tr}), input(data...)), data, "test.trap")
+		if waits != 1+len(places) || tr.calls != 501 {
+			t.Errorf("poison at %v: %d calls run into the limit, of %d", places, waits, tr.calls)
+		}
+	}
+}
+
 // flaky fails every batch of more than one record, and blames a record that is innocent.
 type flaky struct{ calls int }
 

@@ -160,6 +160,13 @@ type Later interface {
 	Later() time.Duration
 }
 
+// Dear is implemented by errors of Apply that may have taken much longer than calls which succeed, as at the end of a time limit. The
+// chain then tries the records one by one, rather than to pay that for every half of them that holds the guilty one.
+type Dear interface {
+	error
+	Dear() bool
+}
+
 type freshKey struct{}
 
 // Fresh is whether the records of a call of Apply must meet nothing that earlier records have left behind, so that it

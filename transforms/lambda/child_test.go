@@ -264,6 +264,9 @@ func TestHostileProgramsAreEnded(t *testing.T) {
 			if fault.CodeOf(err) != c.code || fault.ClassOf(err) != fault.Permanent || took > 20*time.Second {
 				t.Errorf("%v after %s", err, took)
 			}
+			if d, ok := err.(stage.Dear); !ok || d.Dear() != (c.code == CodeTimeout) {
+				t.Errorf("%v is dear: %v", err, ok && d.Dear())
+			}
 			if c.mode == Stream && restarts.Load() != 1 {
 				t.Errorf("%d restarts", restarts.Load())
 			}

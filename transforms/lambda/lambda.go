@@ -117,6 +117,7 @@ type eventError struct {
 func (e *eventError) Error() string { return e.cause.Error() }
 func (e *eventError) Done() int     { return e.done }
 func (e *eventError) Tainted() bool { return e.tainted }
+func (e *eventError) Dear() bool    { return fault.CodeOf(e.cause) == CodeTimeout }
 func (e *eventError) Unwrap() error { return e.cause }
 
 // taint is an error of a process that has handled other events before.
