@@ -111,23 +111,27 @@ func TestFailuresThatRepeatAreFewLinesOfTheLog(t *testing.T) {
 		cfg := shell(mode, `if test -e broken; then echo Traceback $$ >&2; exit 1; fi; while read x; do echo working >&2; case $x in *Z2lmdA==*) echo poison $$ >&2; exit 1;; esac; echo '{"records":[]}'; done`)
 		cfg.Retries, cfg.WhenUnavailable = 0, Fail
 		tr := open(t, cfg, Env{Dir: dir, Logger: slog.New(slog.NewTextHandler(&logged, nil))})
-		log := func() string {
-			time.Sleep(50 * time.Millisecond) // what a handler prints beside its response may come after it
+		log := func(text string) string { // until it tells of the text: what a handler prints beside its response may come after it
+			for end := time.Now().Add(time.Minute); !strings.Contains(logged.String(), text) && time.Now().Before(end); {
+				time.Sleep(time.Millisecond)
+			}
+			time.Sleep(50 * time.Millisecond)
 			return logged.Take()
 		}
-		if got := log(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "working") {
+		if got := log("working"); strings.Count(got, "\n") != 1 || !strings.Contains(got, "working") {
 			t.Errorf("%s: what a handler prints when it is tried: %s", mode, got)
 		}
 		broken := filepath.Join(dir, "broken")
 		if err := os.WriteFile(broken, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		failing := ""
+		failing, text := "", "Traceback"
 		if w := tr.idle(); w != nil {
 			w.kill()
 			<-w.done()
 			_, err := ask(tr, "a")
-			if failing = log(); err != nil || !strings.Contains(failing, "ended with signal: killed while it waited") {
+			text = ""
+			if failing = log("Traceback"); err != nil || !strings.Contains(failing, "ended with signal: killed while it waited") {
 				t.Errorf("%v: %s", err, failing)
 			}
 		}
@@ -136,7 +140,7 @@ func TestFailuresThatRepeatAreFewLinesOfTheLog(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		got := failing + log()
+		got := failing + log(text)
 		if strings.Count(got, "Traceback") != 1 || strings.Count(got, "its records fail") != 1 || !strings.Contains(got, "exit status 1 before it read an event: Traceback") ||
 			strings.Count(got, "\n") > 3 {
 			t.Errorf("%s: 20 failures gave\n%s", mode, got)
@@ -147,7 +151,7 @@ func TestFailuresThatRepeatAreFewLinesOfTheLog(t *testing.T) {
 		if _, err := ask(tr, "a"); err != nil {
 			t.Fatal(err)
 		}
-		if got := log(); !strings.Contains(got, "can be asked again\" failures=2") || !strings.Contains(got, "working") || !strings.Contains(got, "lines_left_out=2") {
+		if got := log("working"); !strings.Contains(got, "can be asked again\" failures=2") || !strings.Contains(got, "working") || !strings.Contains(got, "lines_left_out=2") {
 			t.Errorf("%s: after the repair: %s", mode, got)
 		}
 		// Poison, which is looked for in many events.
@@ -156,7 +160,7 @@ func TestFailuresThatRepeatAreFewLinesOfTheLog(t *testing.T) {
 		if got := show(apply(t, tr, data...)); got[70] != "!"+CodeExited || got[69] != "!"+CodeRecordMissing {
 			t.Errorf("%s: %q", mode, got)
 		}
-		if got := log(); strings.Count(got, "poison") > 1 || strings.Count(got, "failed an event") != 1 {
+		if got := log("failed an event"); strings.Count(got, "poison") > 1 || strings.Count(got, "failed an event") != 1 {
 			t.Errorf("%s: a poison record gave\n%s", mode, got)
 		}
 	}
