@@ -47,7 +47,7 @@ func TestScripts(t *testing.T) {
 }
 
 // patience is how long scripts wait for what should happen at once.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // await PATTERN [TEXT] waits until a file matches the pattern and, if TEXT is given, contains it. With ! it waits until
 // none does.

@@ -27,7 +27,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long tests wait for what should happen at once.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // upper makes capitals, drops "drop" and fails "fail".
 type upper struct{}

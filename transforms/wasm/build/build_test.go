@@ -355,7 +355,7 @@ wait`)
 	if _, err := Build(ctx, Config{Dir: dir, CacheDir: cache}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if d := time.Since(start); d > 10*time.Second {
+	if d := time.Since(start); d > time.Minute {
 		t.Errorf("it took %s", d)
 	}
 	b, err := os.ReadFile(pids)
@@ -366,7 +366,7 @@ wait`)
 	for _, c := range strings.TrimSpace(string(b)) {
 		pid = pid*10 + int(c-'0')
 	}
-	for range 100 {
+	for range 6000 {
 		if stat, err := os.ReadFile(filepath.Join("/proc", strings.TrimSpace(string(b)), "stat")); err != nil || strings.Contains(string(stat), ") Z ") {
 			break
 		}

@@ -30,7 +30,7 @@ exec sleep 600`)
 		t.Fatal(err)
 	}
 	var pid int
-	for end := time.Now().Add(20 * time.Second); pid == 0 && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); pid == 0 && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if b, err := os.ReadFile(pidFile); err == nil {
 			pid, _ = strconv.Atoi(strings.TrimSpace(string(b))) // 0 until all is written
 		}
@@ -38,7 +38,7 @@ exec sleep 600`)
 	if err := errors.Join(leat.Process.Kill(), leat.Wait()); err == nil || pid == 0 {
 		t.Fatalf("the compiler %d of a leat that ends with %v", pid, err)
 	}
-	for end := time.Now().Add(10 * time.Second); syscall.Kill(pid, 0) == nil; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); syscall.Kill(pid, 0) == nil; time.Sleep(5 * time.Millisecond) {
 		if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err != nil || strings.Contains(string(stat), ") Z ") {
 			break
 		}
