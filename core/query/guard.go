@@ -6,12 +6,19 @@ import (
 	"runtime"
 	"runtime/metrics"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/itchyny/gojq"
 )
 
 // firstLook is when a guard looks at a run for the first time, and how often from then on: most runs have ended by then and have
 // cost it a timer that did not fire.
 const firstLook = 5 * time.Millisecond
+
+// unseen is how many bytes natives may make before the heap is looked at, the first time and again after each look, the latter sixteen
+// times over.
+const unseen = 1 << 20
 
 // Guard is the context of runs, one after the other, that ends each which takes too long or too much memory. It is for one
 // goroutine.
@@ -20,6 +27,13 @@ type Guard struct {
 	memory uint64
 	timer  *time.Timer
 
+	// Of the goroutine that runs queries alone:
+	codes    map[*Code]*gojq.Code // with natives of this guard
+	patterns map[[2]string]*pattern
+	text     runes
+	free     int // how many bytes natives may make before room looks at the heap
+
+	looking atomic.Bool // the heap is looked at: a run that might make it grow waits
 	mu      sync.Mutex
 	running bool
 	outer   context.Context
@@ -44,7 +58,7 @@ func (g *Guard) Begin(ctx context.Context) {
 	if g.err != nil {
 		g.done, g.err = make(chan struct{}), nil
 	}
-	g.running, g.outer, g.heap, g.began = true, ctx, 0, time.Now()
+	g.running, g.outer, g.heap, g.began, g.free = true, ctx, 0, time.Now(), unseen
 	g.timer.Reset(min(firstLook, g.limit))
 }
 
@@ -52,7 +66,7 @@ func (g *Guard) Begin(ctx context.Context) {
 func (g *Guard) End() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.running, g.outer = false, nil
+	g.running, g.outer, g.text.text = false, nil, ""
 	g.timer.Stop()
 }
 
@@ -72,11 +86,54 @@ func (g *Guard) look() {
 		g.stop(context.Cause(g.outer))
 	case took >= g.limit:
 		g.stop(fmt.Errorf("the query takes longer than %v", g.limit))
-	case heap > g.heap+g.memory && heapAfterCollection() > g.heap+g.memory:
+	case heap > g.heap+g.memory && g.collected() > g.heap+g.memory:
 		g.stop(fmt.Errorf("memory grew by more than %d MiB while the query ran", g.memory>>20))
 	default:
 		g.timer.Reset(min(firstLook, g.limit-took))
 	}
+}
+
+// collected returns the heap without garbage. The run waits.
+func (g *Guard) collected() uint64 {
+	g.looking.Store(true)
+	defer g.looking.Store(false)
+	return heapAfterCollection()
+}
+
+// ask returns why the run is to end; nil if it may go on. Natives ask while they work.
+func (g *Guard) ask() error {
+	select {
+	case <-g.Done():
+		return g.Err()
+	default:
+		return nil
+	}
+}
+
+// room returns an error if a native would make the heap grow too much with so many bytes.
+func (g *Guard) room(bytes int) error {
+	if bytes <= g.free {
+		g.free -= bytes
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.err != nil {
+		return g.err
+	}
+	heap := heapSize(allObjects)
+	if g.heap == 0 {
+		g.heap = heap
+	}
+	most := g.heap + g.memory
+	if heap+uint64(bytes) > most {
+		heap = heapAfterCollection()
+	}
+	if heap+uint64(bytes) > most {
+		return fmt.Errorf("memory would grow by more than %d MiB", g.memory>>20)
+	}
+	g.free = int(min(most-heap-uint64(bytes), 16*unseen))
+	return nil
 }
 
 func (g *Guard) stop(why error) {
@@ -113,7 +170,13 @@ func heapSize(metric string) uint64 {
 func (g *Guard) Deadline() (time.Time, bool) { return time.Time{}, false }
 
 // Done implements context.Context. gojq asks at each step, on the goroutine that called Begin.
-func (g *Guard) Done() <-chan struct{} { return g.done }
+func (g *Guard) Done() <-chan struct{} {
+	if g.looking.Load() {
+		g.mu.Lock() // until it has looked
+		g.mu.Unlock()
+	}
+	return g.done
+}
 
 // Err implements context.Context.
 func (g *Guard) Err() error {

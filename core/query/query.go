@@ -3,7 +3,6 @@
 package query
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,7 +28,7 @@ const (
 )
 
 // Compile compiles a query. variables are names with a dollar sign, whose values each run gives in this order.
-func Compile(text string, variables ...string) (*gojq.Code, error) {
+func Compile(text string, variables ...string) (*Code, error) {
 	if len(text) > MaxText {
 		return nil, fmt.Errorf("it has %d bytes; at most %d are allowed", len(text), MaxText)
 	}
@@ -43,7 +42,18 @@ func Compile(text string, variables ...string) (*gojq.Code, error) {
 	if err := guardRepeats(parsed); err != nil {
 		return nil, err
 	}
-	return gojq.Compile(parsed, gojq.WithVariables(variables), withRepeat)
+	if strings.Contains(text, "sub") {
+		own, err := gojq.Parse(substitutes)
+		if err != nil {
+			return nil, err
+		}
+		parsed.FuncDefs = append(own.FuncDefs, parsed.FuncDefs...)
+	}
+	plain, err := gojq.Compile(parsed, gojq.WithVariables(variables), withRepeat, withSubstitute)
+	if err != nil {
+		return nil, err
+	}
+	return &Code{plain}, nil
 }
 
 // Decode reads data as one JSON value for queries: numbers of up to 4096 bytes keep their text. The value may share memory with data.
@@ -83,14 +93,14 @@ func number(text []byte) any {
 }
 
 // Run hands the results of a query over input to visit, until it returns false. Errors are about the record: the query's own, of
-// at most 300 bytes, because it may quote the data, or that it goes beyond a limit. ctx is a [Guard].
-func Run(ctx context.Context, code *gojq.Code, input any, visit func(any) bool, values ...any) (err error) {
+// at most 300 bytes, because it may quote the data, or that it goes beyond a limit.
+func Run(g *Guard, code *Code, input any, visit func(any) bool, values ...any) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the query panicked: %v", p)
 		}
 	}()
-	results := code.RunWithContext(ctx, input, values...)
+	results := g.code(code).RunWithContext(g, input, values...)
 	for {
 		v, ok := results.Next()
 		if !ok {

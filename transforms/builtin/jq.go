@@ -64,7 +64,7 @@ func (c *JQ) Open(context.Context, Env) (stage.Transform, error) {
 }
 
 type jq struct {
-	code      *gojq.Code
+	code      *query.Code
 	values    []func(r *record.Record) any
 	raw, text bool
 }

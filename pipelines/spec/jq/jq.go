@@ -25,8 +25,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/itchyny/gojq"
-
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/jsonpath"
 	"github.com/leatstream/leat/core/query"
@@ -56,7 +54,7 @@ type state struct {
 type compiled struct {
 	Query
 	path int // its number in the set, -1 if it is none
-	code *gojq.Code
+	code *query.Code
 }
 
 // Compile compiles queries; their order is that of the attributes that Eval gives. Errors have the code partition.bad_query
@@ -179,7 +177,7 @@ func found(v jsonpath.Value) ([]byte, error) {
 }
 
 // scalar runs a query that must have one result, and returns its text.
-func (s *state) scalar(code *gojq.Code, input any) ([]byte, error) {
+func (s *state) scalar(code *query.Code, input any) ([]byte, error) {
 	n := 0
 	var first any
 	err := query.Run(s.guard, code, input, func(v any) bool {
