@@ -161,6 +161,35 @@ func TestAVersionWaitsForItsDestination(t *testing.T) {
 	})
 }
 
+// A version that is tried again and again is a line of the log now and then; what comes of a change is told at once.
+func TestTriesThatFailAreFewLinesOfTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, map[string]string{"a.yaml": "one"})
+		b.serve()
+		defer b.stop()
+		for _, version := range []string{"two", "three"} {
+			told, began := "nobody answers "+version, time.Now()
+			b.mu.Lock()
+			b.silent[version+"/"] = fault.New(fault.Unavailable, "test.silent", "%s", told)
+			b.mu.Unlock()
+			b.write("a.yaml", version)
+			b.look(2)
+			if n := b.log.Count(told); n != 1 {
+				t.Fatalf("%d lines at once", n)
+			}
+			time.Sleep(10 * time.Minute)
+			synctest.Wait()
+			most := 1 + int(time.Since(began)/fault.ComplaintInterval)
+			if n := b.log.Count(told); n < most/2-1 || n > most {
+				t.Errorf("%d lines, want %d at most", n, most)
+			}
+		}
+		if b.log.Count("left_out=") == 0 {
+			t.Error("no line says how many were left out")
+		}
+	})
+}
+
 // A pipeline whose destination refuses starts once it does not; but at once if it ran in an earlier process, for its stream keeps
 // nothing for one that does not run.
 func TestAPipelineWhoseDestinationRefuses(t *testing.T) {

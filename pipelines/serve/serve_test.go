@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"github.com/leatstream/leat/core/engine"
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/observe"
+	"github.com/leatstream/leat/internal/testenv"
 	"github.com/leatstream/leat/pipelines/build"
 	"github.com/leatstream/leat/pipelines/spec"
 )
@@ -33,6 +35,7 @@ type bench struct {
 	refuse   error // what the tests of a new version say
 	ran      bool  // in an earlier process, all pipelines
 	health   observe.Health
+	log      testenv.Log
 	server   *Server
 	stop     context.CancelFunc
 
@@ -61,7 +64,10 @@ func start(t *testing.T, files map[string]string) *bench {
 }
 
 func (b *bench) serve() {
-	server, err := New(Options{Dir: b.dir, Optional: b.optional, Health: &b.health, prepare: b.prepare, Watch: b.watch, test: b.test})
+	server, err := New(Options{
+		Dir: b.dir, Optional: b.optional, Health: &b.health, prepare: b.prepare, Watch: b.watch, test: b.test,
+		Build: build.Options{Logger: slog.New(slog.NewTextHandler(&b.log, nil))},
+	})
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -45,6 +45,8 @@ type slot struct {
 	made   sources
 	health func() // removes the check; nil if there is none
 	shown  *control.Running
+	// complaints are about tries of one version.
+	complaints *fault.Complaints
 }
 
 // run is a version that runs, or has run.
@@ -176,21 +178,24 @@ func (s *slot) renew(life context.Context, tries int) (pause time.Duration) {
 	if err == nil || ctx.Err() != nil {
 		return 0
 	}
-	log := s.log.With("file", want.spec.File, "class", fault.ClassOf(err), "code", fault.CodeOf(err), "error", err)
+	about := []slog.Attr{slog.String("file", want.spec.File)}
 	if fault.ClassOf(err) != fault.Permanent {
 		pause = rand.N(min(firstPause<<min(tries, 20), lastPause)) + time.Millisecond
-		log = log.With("next", pause.Round(time.Millisecond))
+		about = append(about, slog.Duration("next", pause.Round(time.Millisecond)))
 	}
+	message := "pipeline failed and rests until its file changes"
 	switch alive := s.refused(err); {
 	case alive && pause > 0:
-		log.Error("the new version cannot run yet and is tried again; the one before runs on")
+		message = "the new version cannot run yet and is tried again; the one before runs on"
 	case alive:
-		log.Error("the new version cannot run; the one before runs on")
+		message = "the new version cannot run; the one before runs on"
 	case pause > 0:
-		log.Error("pipeline cannot start and tries again")
-	default:
-		log.Error("pipeline failed and rests until its file changes")
+		message = "pipeline cannot start and tries again"
 	}
+	if tries == 0 { // what comes of a change is told at once
+		s.complaints = new(fault.Complaints)
+	}
+	s.complaints.Log(s.log, slog.LevelError, message, message, err, about...)
 	return pause
 }
 
