@@ -67,7 +67,7 @@ func (i *instance) describe(name string, err error) *fault.Error {
 	switch {
 	case timedOut(err):
 		return i.timeout(name)
-	case i.m.cfg.Guard == Metered && i.gauge.cause.Get() != meter.CauseNone:
+	case i.m.cfg.Guard == Metered && i.gauge.cause.Get() != meter.CauseNone && i.gauge.cause.Get() != meter.CauseRoom:
 		return i.metered(name)
 	case i.outOfMemory(said):
 		return fault.New(fault.Permanent, CodeMemory, "%s ran out of memory, of which an instance may use %d MiB%s",

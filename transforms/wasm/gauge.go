@@ -39,6 +39,7 @@ func (i *instance) begin(ctx context.Context, name string) (end func() (spent ui
 	work, budget := meter.Start(g.given)
 	g.work.Set(work)
 	g.budget.Set(budget)
+	g.cause.Set(meter.CauseNone)
 	g.mu.Lock()
 	g.calls++
 	call := g.calls

@@ -8,6 +8,7 @@ import (
 	"github.com/leatstream/leat/core/fault"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/stage"
+	"github.com/leatstream/leat/transforms/wasm/meter"
 )
 
 // judge finds out which records break their call, in an instance of its own whose state is put back after each trial: that
@@ -71,9 +72,12 @@ func (m *Module) search(ctx context.Context, recs []record.Record) (at int, err 
 			break
 		}
 	}
-	j.putBack(ctx)
-	if grown && fault.CodeOf(err) == CodeMemory {
+	if grown && err != nil && (fault.CodeOf(err) == CodeMemory || j.i.gauge.cause.Get() == meter.CauseRoom) {
+		j.giveUp(ctx)
 		return 0, nil // it had less room than a new instance
+	}
+	if !j.i.undo() {
+		j.giveUp(ctx)
 	}
 	return at, err
 }
@@ -92,11 +96,8 @@ func (j *judge) appoint(ctx context.Context, m *Module) error {
 	return nil
 }
 
-// putBack puts the state of the judge's instance back, or gives the instance up if that cannot be.
-func (j *judge) putBack(ctx context.Context) {
-	if j.i.undo() {
-		return
-	}
+// giveUp makes the next trial one in a new instance.
+func (j *judge) giveUp(ctx context.Context) {
 	logger := j.i.m.cfg.Logger
 	if err := j.dismiss(ctx); err != nil {
 		logger.Warn("close an instance", "error", err)

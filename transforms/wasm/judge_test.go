@@ -65,9 +65,10 @@ func TestWhatTheJudgeHearsIsNotSaidTwice(t *testing.T) {
 	}
 }
 
-func TestAJudgeWhoseMemoryHasGrownBlamesNobodyForTheLimit(t *testing.T) {
+func TestAJudgeWhoseMemoryHasGrownBlamesNobodyForWantOfRoom(t *testing.T) {
 	a := newAssembly().when('G', code(konst(40), opMemGrow, 0, opDrop)) // of 1,024 pages, 64 to begin with
 	a.when('M', untilFull)
+	a.when('R', code(konst(940), opMemGrow, 0, konst(-1), opI32Eq, opIf, void, opUnreachable, opEnd)) // at once, which only a new instance has
 	m := open(t, Config{Bytes: a.bytes()})
 	try := func(data string) (judged bool, err error) {
 		err = m.guilty(context.Background(), batch(data).Records)
@@ -79,11 +80,16 @@ func TestAJudgeWhoseMemoryHasGrownBlamesNobodyForTheLimit(t *testing.T) {
 	if judged, err := try("P"); !judged || fault.CodeOf(err) != CodeTrap {
 		t.Error(judged, err)
 	}
-	if judged, err := try("M"); judged || err != nil { // a new instance has more room: it decides
-		t.Error(judged, err)
-	}
-	if judged, err := try("M"); judged || fault.CodeOf(err) != CodeMemory {
-		t.Errorf("of a judge that is new: %v, %v", judged, err)
+	for _, c := range []struct{ data, code string }{{"M", CodeMemory}, {"R", ""}} {
+		if judged, err := try(c.data); judged || err != nil { // a new instance has more room: it decides
+			t.Error(c.data, judged, err)
+		}
+		if judged, err := try(c.data); judged || (err != nil || c.code != "") && fault.CodeOf(err) != c.code {
+			t.Errorf("%s, of a judge that is new: %v, %v", c.data, judged, err)
+		}
+		if judged, err := try("G"); !judged || err != nil {
+			t.Fatal(judged, err)
+		}
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"strconv"
 
 	"github.com/tetratelabs/wazero/api"
-
-	"github.com/leatstream/leat/transforms/wasm/meter"
 )
 
 // savepoint is the state of an instance at one moment, to be put back: its memory and its globals. A module whose tables
@@ -46,8 +44,7 @@ func (i *instance) save(copy bool) bool {
 		view, _ := i.mod.Memory().Read(0, uint32(s.size))
 		s.memory = bytes.Clone(view)
 	}
-	if s.globals == nil {
-		s.globals = append(s.globals, i.mod.ExportedGlobal(meter.ExportCause).(api.MutableGlobal)) // metering's others are set for each call
+	if s.globals == nil { // metering's are set for each call
 		for n := range i.m.variables {
 			s.globals = append(s.globals, i.mod.ExportedGlobal(exportGlobal+strconv.Itoa(n)).(api.MutableGlobal))
 		}

@@ -217,6 +217,9 @@ func (s *script) grow() {
 		s.i64(costGrowPage)
 		s.op(opI64Mul)
 	})
+	s.op(opElse)
+	s.i64(CauseRoom)
+	s.store(globalCause)
 	s.end()
 	s.get(old)
 }

@@ -3,7 +3,7 @@ package meter
 import "slices"
 
 // Version changes whenever the same module is rewritten in another way.
-const Version = 7
+const Version = 8
 
 // Names of the globals that a metered module exports. Each is a mutable i64.
 const (
@@ -27,6 +27,7 @@ const (
 	CauseFuel    = 1 // the fuel is spent
 	CauseStopped = 2 // it was stopped
 	CauseDepth   = 3 // the calls are nested too deeply
+	CauseRoom    = 4 // the module's own, but its memory could not grow before as it asked for; the host sets CauseNone before a call
 )
 
 // The globals, in the order in which they are appended.
