@@ -119,8 +119,9 @@ func (c *Chain) advance(ctx context.Context, in *record.Batch, f *Final, watches
 		s := f.step(i)
 		s.out.room, s.most = c.room, c.most
 		s.view.Records, s.roots, s.before = f.entering(i, in)
-		if s.at == 0 {
+		if !s.shown {
 			entering(watches, i, &s.view)
+			s.shown = true
 		}
 		s.view.Records, s.roots = s.view.Records[s.at:], s.roots[s.at:]
 		if err := c.links[i].run(ctx, in, f, s, i == len(c.links)-1); err != nil {

@@ -71,7 +71,7 @@ func (f *Final) Reset() {
 	clear(f.all)
 	f.From, f.Roots, f.all, f.made = 0, f.all[:0], f.all[:0], 0
 	for _, s := range f.steps {
-		s.at, s.failed = 0, 0
+		s.begin()
 	}
 	f.spare = append(f.spare, f.steps...)
 	f.steps = f.steps[:0]
@@ -84,7 +84,7 @@ func (f *Final) forget(stage int) {
 	for i := stage; i < len(f.steps); i++ {
 		f.steps[i].reset()
 		if i > stage {
-			f.steps[i].at, f.steps[i].failed = 0, 0
+			f.steps[i].begin()
 		}
 	}
 }
@@ -124,6 +124,7 @@ func (f *Final) hand(room int) {
 // step is the memory of one stage's run over one batch.
 type step struct {
 	at     int          // how many of the records that enter the stage it has run
+	shown  bool         // whether those who watch have seen them enter
 	view   record.Batch // the records in work
 	roots  []rootID     // parallel to view.Records
 	before int          // size of all records that have entered; 0 for those of the stream
@@ -182,6 +183,9 @@ func newStep() *step {
 	s.out.room = partRoom
 	return s
 }
+
+// begin prepares for other records.
+func (s *step) begin() { s.at, s.shown, s.failed = 0, false, 0 }
 
 // reset forgets what the stage has made, and not how far it is.
 func (s *step) reset() {

@@ -106,6 +106,31 @@ func TestAStageThatCannotWorkRestsUntilItCan(t *testing.T) {
 	}
 }
 
+func TestATapSeesARecordThatWaitsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := &outage{over: time.Now().Add(time.Minute), passed: map[uint64]int{}}
+		c := NewChain(Link{Name: "ask", Transform: tr, Tolerance: NewTolerance(ToleranceConfig{Over: 0.5, Of: 100})})
+		var watches []*Watch
+		for _, stage := range []int{WholeChain, 0} {
+			for _, side := range []Side{SideIn, SideOut} {
+				watches = append(watches, c.Tap().Watch(WatchConfig{Stage: stage, Side: side}))
+			}
+		}
+		for range 2 {
+			if _, refused := until(t, c, batchOf(50, 0)); len(refused) == 0 {
+				t.Error("it did not rest")
+			}
+			tr.over = time.Now().Add(time.Minute)
+		}
+		for i, w := range watches {
+			if len(w.C) != 100 || w.Skipped() != 0 {
+				t.Errorf("watch %d has seen %d records and %d too many", i, len(w.C), w.Skipped())
+			}
+			w.Close()
+		}
+	})
+}
+
 func TestAStageMaySayWhenItCanWorkAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tolerance := NewTolerance(ToleranceConfig{Over: 0.5, Of: 100, Stage: "ask"})
