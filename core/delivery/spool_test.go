@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/leatstream/leat/core/shardlog"
 	"github.com/leatstream/leat/core/shardlog/disk"
 	"github.com/leatstream/leat/core/vfs"
+	"github.com/leatstream/leat/internal/testenv"
 )
 
 // An object whose outputs are all empty has no bytes to spill. Its spool file is made once all the same.
@@ -51,22 +51,17 @@ func TestMemoryStaysUnderItsBudget(t *testing.T) {
 		}
 		w.put(0, "k", string(noise))
 	}
-	runtime.GC()
-	var before runtime.MemStats
-	runtime.ReadMemStats(&before)
-	stop, most := make(chan struct{}), make(chan uint64)
+	before := testenv.LiveHeap()
+	stop, most := make(chan struct{}), make(chan int64)
 	go func() {
-		var high uint64
+		var high int64
 		for {
 			select {
 			case <-stop:
 				most <- high
 				return
 			case <-time.After(time.Millisecond):
-				runtime.GC()
-				var now runtime.MemStats
-				runtime.ReadMemStats(&now)
-				high = max(high, now.HeapAlloc)
+				high = max(high, testenv.LiveHeap())
 			}
 		}
 	}()
@@ -79,7 +74,7 @@ func TestMemoryStaysUnderItsBudget(t *testing.T) {
 	go func() { _ = r.Drain(ctx) }()
 	eventually(t, "the object is sealed", func() bool { return r.Stats().Retries > 0 })
 	close(stop)
-	if grown := int64(<-most) - int64(before.HeapAlloc); grown > w.cfg.Memory+slack {
+	if grown := <-most - before; grown > w.cfg.Memory+slack {
 		t.Errorf("the heap grew by %d KiB, the budget is %d KiB and %d KiB for what is in flight", grown>>10, w.cfg.Memory>>10, slack>>10)
 	} else {
 		t.Logf("the heap grew by %d KiB", grown>>10)
