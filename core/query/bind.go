@@ -2,6 +2,7 @@ package query
 
 import (
 	"reflect"
+	"strings"
 	"unsafe"
 
 	"github.com/itchyny/gojq"
@@ -44,12 +45,20 @@ func private(of reflect.Value, name string) reflect.Value {
 	return reflect.NewAt(f.Type(), unsafe.Pointer(f.UnsafeAddr())).Elem()
 }
 
-// guarded are the natives that a guard has its own of. They get that of gojq.
-var guarded = map[string]func(g *Guard, plain native, v any, args []any) any{
+// own is a guard's own native. It gets that of gojq.
+type own = func(g *Guard, plain native, v any, args []any) any
+
+// owns are natives that take the place of gojq's.
+var owns = map[string]own{
 	"_match":   (*Guard).match,
 	"_slice":   (*Guard).slice,
 	"_index":   (*Guard).index,
 	substitute: (*Guard).substitute,
+	"indices":  positions(indices),
+	"index":    positions(func(g *Guard, text, part string) any { return position(g, text, strings.Index(text, part)) }),
+	"rindex":   positions(func(g *Guard, text, part string) any { return position(g, text, strings.LastIndex(text, part)) }),
+	"tonumber": toNumber,
+	"fromjson": fromJSON,
 }
 
 // code returns the query with natives that ask this guard.
@@ -57,11 +66,19 @@ func (g *Guard) code(c *Code) *gojq.Code {
 	bound := g.codes[c]
 	if bound == nil {
 		bound = bind(c.plain, func(name string, plain native) native {
-			own := guarded[name]
-			if own == nil {
-				return plain
+			own, check := owns[name], checks[name]
+			switch {
+			case own != nil:
+				return func(v any, args []any) any { return own(g, plain, v, args) }
+			case check != nil:
+				return func(v any, args []any) any {
+					if err := check(g, v, args); err != nil {
+						return err
+					}
+					return plain(v, args)
+				}
 			}
-			return func(v any, args []any) any { return own(g, plain, v, args) }
+			return plain
 		})
 		if g.codes == nil {
 			g.codes = map[*Code]*gojq.Code{}

@@ -130,7 +130,7 @@ func (g *Guard) room(bytes int) error {
 		heap = heapAfterCollection()
 	}
 	if heap+uint64(bytes) > most {
-		return fmt.Errorf("memory would grow by more than %d MiB", g.memory>>20)
+		return fmt.Errorf("memory would grow by more than %d MiB with a step of the query", g.memory>>20)
 	}
 	g.free = int(min(most-heap-uint64(bytes), 16*unseen))
 	return nil

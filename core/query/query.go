@@ -21,7 +21,7 @@ const (
 	// TimeLimit is how long the queries of one record may take together.
 	TimeLimit = time.Second
 	// MemoryLimit is how much the heap of the process may grow, in bytes, while the queries of one record run. It is looked at every
-	// few milliseconds, so that what one step takes at once passes it: to set an element of an array far behind its end makes up to 1 GiB.
+	// few milliseconds, and before natives make much: arrays that a query collects may pass it by half for moments.
 	MemoryLimit = 256 << 20
 	// maxDigits is the longest text of a number, in bytes, that keeps it: to calculate with longer ones takes time that nothing limits.
 	maxDigits = 4096
@@ -39,9 +39,6 @@ func Compile(text string, variables ...string) (*Code, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := guardRepeats(parsed); err != nil {
-		return nil, err
-	}
 	if strings.Contains(text, "sub") {
 		own, err := gojq.Parse(substitutes)
 		if err != nil {
@@ -49,7 +46,7 @@ func Compile(text string, variables ...string) (*Code, error) {
 		}
 		parsed.FuncDefs = append(own.FuncDefs, parsed.FuncDefs...)
 	}
-	plain, err := gojq.Compile(parsed, gojq.WithVariables(variables), withRepeat, withSubstitute)
+	plain, err := gojq.Compile(parsed, gojq.WithVariables(variables), withSubstitute)
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +107,11 @@ func Run(g *Guard, code *Code, input any, visit func(any) bool, values ...any) (
 			var halt *gojq.HaltError
 			if errors.As(err, &halt) && halt.Value() == nil { // halt ends a query, halt_error fails it
 				return nil
+			}
+			if failed, ok := errors.AsType[gojq.ValueError](err); ok { // its text is that of the value
+				if err := g.writes(failed.Value(), 0); err != nil {
+					return fmt.Errorf("error of a value: %w", err)
+				}
 			}
 			return brief(err)
 		}

@@ -94,6 +94,11 @@ func (g *Guard) index(plain native, v any, args []any) any {
 			return part
 		}
 	}
+	if key, ok := args[1].([]any); ok {
+		if err := searches(g, args[0], key); err != nil {
+			return err
+		}
+	}
 	return plain(v, args)
 }
 
@@ -134,8 +139,8 @@ func within(at, n, from int) int {
 	return max(from, min(at, n))
 }
 
-// substitute is the name of a native of sub and gsub. gojq's add each part to the text before it, and copy that again and again.
-const substitute = "leat_substitute"
+// substitute is the name of a native of sub and gsub; builtins leaves out what begins with an underscore. gojq's add each part to the text before it, and copy that again and again.
+const substitute = "_substitute"
 
 var withSubstitute = gojq.WithFunction(substitute, 1, 1, nil)
 

@@ -5,8 +5,6 @@ import (
 	"math"
 	"strings"
 
-	"github.com/itchyny/gojq"
-
 	"github.com/leatstream/leat/core/query"
 	"github.com/leatstream/leat/core/record"
 	"github.com/leatstream/leat/core/setting"
@@ -97,8 +95,8 @@ func (j *jq) apply(s *jqState, r *record.Record, w *writer) {
 			out = []byte(strings.ToValidUTF8(text, "\uFFFD"))
 		} else {
 			var err error
-			if out, err = gojq.Marshal(v); err != nil {
-				w.fail("jq.failed", "a result is no JSON: %v", err)
+			if out, err = s.guard.Marshal(v); err != nil {
+				w.fail("jq.failed", "a result: %v", err)
 				return false
 			}
 		}
@@ -122,7 +120,7 @@ func (c *JQ) Doc() Doc {
 		Summary: "Runs a jq query over records.",
 		Text: "The language is that of [jq](https://jqlang.github.io/jq/manual/). Objects are written without white space and with their keys sorted; numbers that the query does not calculate with keep their text. " +
 			"Besides the data the query has `$_key` (the partition key), `$_attrs`, `$_arrived` (seconds since 1970), `$_shard`, `$_seq` and `$_sub`; it has no environment, files or other inputs. " +
-			"A query may take a second a record, may not let memory grow by more than 256 MiB, and may not make text of more than 16 MiB by a multiplication. It is some ten times slower than transforms that do one thing: prefer `filter` for `select`.",
+			"A query may take a second a record and may not let memory grow by more than 256 MiB, half as much again for moments. It is some ten times slower than transforms that do one thing: prefer `filter` for `select`.",
 		Codes: []Code{
 			{"jq.not_json", "The record is not one JSON value."},
 			{"jq.failed", "The query failed for the record, or took too long or too much memory."},
