@@ -21,12 +21,12 @@ type helper struct {
 
 // helper returns the index of a helper, which is appended unless it is there.
 func (w *rewriter) helper(kind helperKind, arg uint32) int {
-	base := len(w.m.funcs)
-	for i, h := range w.helpers {
-		if h.kind == kind && h.arg == arg {
-			return base + i
-		}
+	key := helper{kind: kind, arg: arg}
+	if i, ok := w.foundHelpers[key]; ok {
+		return i
 	}
+	i := len(w.m.funcs) + len(w.helpers)
+	w.foundHelpers[key] = i
 	var params, results []byte
 	switch kind {
 	case helperFlush:
@@ -37,7 +37,7 @@ func (w *rewriter) helper(kind helperKind, arg uint32) int {
 		params = []byte{typeI32, typeI32, typeI32}
 	}
 	w.helpers = append(w.helpers, helper{kind, arg, w.typeOf(params, results)})
-	return base + len(w.helpers) - 1
+	return i
 }
 
 func (w *rewriter) call(b []byte, kind helperKind) []byte {

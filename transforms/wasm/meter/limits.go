@@ -12,6 +12,7 @@ const (
 	maxTables        = 100_000
 	maxParams        = 1000 // and results
 	maxLocals        = 50_000
+	maxAllLocals     = 10_000_000 // of all functions, for which the runtime keeps a byte each
 	maxFunctionBytes = 7_654_321
 	maxBranchTargets = 65_520
 	// maxItems bounds what the section's length bounds already.

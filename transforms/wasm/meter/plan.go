@@ -87,37 +87,29 @@ func callsMetered(p *profile, plans []plan) bool {
 	return p.indirect
 }
 
-// findFree marks the functions whose callers pay. All others are marked as straight until more is known.
+// findFree marks the functions whose callers pay. All others are marked as straight until more is known. Each round finds those that call
+// only what the rounds before have found; as a call has a price, there are few.
 func (m *module) findFree(profiles []profile, plans []plan) {
-	const unknown, underway = 0, 1
-	state := make([]uint8, len(plans))
-	var visit func(f uint32) bool
-	visit = func(f uint32) bool {
-		p, pl := &profiles[f], &plans[f]
-		if state[f] == underway { // it calls itself
-			return false
-		}
-		if state[f] != unknown {
-			return pl.mode == modeFree
-		}
-		state[f], pl.mode = underway, modeStraight
-		cost := p.most
-		free := !p.repeats && !p.indirect && cost <= maxFree
-		for _, g := range p.calls {
-			if !free || !visit(g) {
-				free = false
-				break
-			}
-			cost += plans[g].cost
-			free = cost <= maxFree
-		}
-		if state[f] = 2; free {
-			pl.mode, pl.cost = modeFree, cost
-		}
-		return free
+	for i := range plans {
+		plans[i].mode = modeStraight
 	}
-	for f := range plans {
-		visit(uint32(f))
+	for found := true; found; {
+		found = false
+		for i := range plans {
+			p, cost := &profiles[i], profiles[i].most
+			if plans[i].mode == modeFree || p.repeats || p.indirect {
+				continue
+			}
+			for _, f := range p.calls {
+				if cost += plans[f].cost; plans[f].mode != modeFree || cost > maxFree {
+					cost = maxFree + 1
+					break
+				}
+			}
+			if cost <= maxFree {
+				plans[i].mode, plans[i].cost, found = modeFree, cost, true
+			}
+		}
 	}
 }
 

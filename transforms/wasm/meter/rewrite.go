@@ -68,6 +68,9 @@ type rewriter struct {
 	// types and helpers are what is appended.
 	types   []funcType
 	helpers []helper
+	// found are their indices, of which a hostile module may make many.
+	foundTypes   map[string]int
+	foundHelpers map[helper]int
 }
 
 // Rewrite returns a module that does what the given one does, and meters itself. It is a pure function. The module must be valid,
@@ -77,7 +80,7 @@ func Rewrite(wasm []byte) ([]byte, Info, error) {
 	if err != nil {
 		return nil, Info{}, err
 	}
-	w := &rewriter{m: m}
+	w := &rewriter{m: m, foundTypes: map[string]int{}, foundHelpers: map[helper]int{}}
 	if w.plans, err = m.planAll(); err != nil {
 		return nil, Info{}, err
 	}
@@ -247,13 +250,13 @@ func (w *rewriter) global(b []byte, op byte, g int) []byte {
 
 // typeOf returns the index of an appended type.
 func (w *rewriter) typeOf(params, results []byte) int {
-	for i, t := range w.types {
-		if string(t.params) == string(params) && string(t.results) == string(results) {
-			return len(w.m.types) + i
-		}
+	key := string(params) + "->" + string(results)
+	i, ok := w.foundTypes[key]
+	if !ok {
+		i = len(w.m.types) + len(w.types)
+		w.types, w.foundTypes[key] = append(w.types, funcType{params, results}), i
 	}
-	w.types = append(w.types, funcType{params, results})
-	return len(w.m.types) + len(w.types) - 1
+	return i
 }
 
 // resultBlock returns the type of a block that takes nothing and leaves the results of the type.

@@ -243,6 +243,7 @@ func (m *module) codeSection(r *reader) {
 		return
 	}
 	m.bodies = make([]body, n)
+	total := uint64(0)
 	for i := range m.bodies {
 		size := r.u32()
 		if size > maxFunctionBytes {
@@ -253,6 +254,10 @@ func (m *module) codeSection(r *reader) {
 		m.bodies[i].typ = m.funcs[int(m.imported)+i]
 		if q.err != nil {
 			r.err = inFunc(q.err, int(m.imported)+i)
+			return
+		}
+		if total += uint64(m.bodies[i].nLocal); total > maxAllLocals {
+			r.fail("its functions have more than %d locals", maxAllLocals)
 			return
 		}
 	}
