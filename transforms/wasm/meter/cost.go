@@ -34,6 +34,8 @@ type profile struct {
 	repeats bool
 	// joints is how many places there are where ways through the function part or meet, roughly.
 	joints int64
+	// values is how many values those places and calls take and leave, by their types.
+	values int64
 	// indirect means that it calls through a table.
 	indirect bool
 	// calls are the functions of the module's own that it calls, in order, each as often as it is named.
@@ -60,6 +62,7 @@ func (m *module) profile(b *body) (p profile, err error) {
 			l.most = max(l.most, at)
 		}
 	}
+	typed := func(t uint64) { p.values += int64(len(m.types[t].params) + len(m.types[t].results)) }
 	for d.next(&in) {
 		at += in.cost()
 		p.instructions++
@@ -70,6 +73,9 @@ func (m *module) profile(b *body) (p profile, err error) {
 				p.loops++
 			}
 			p.joints++
+			if int64(in.a) >= 0 {
+				typed(in.a)
+			}
 		case opElse:
 			l := &labels[len(labels)-1]
 			if l.op != opIf {
@@ -93,12 +99,14 @@ func (m *module) profile(b *body) (p profile, err error) {
 		case opReturn:
 			branch(uint64(len(labels) - 1))
 		case opCall:
+			typed(uint64(m.funcs[in.a]))
 			if f := uint32(in.a); f >= m.imported {
 				p.calls = append(p.calls, f-m.imported)
 			} else {
 				at += costCallImport
 			}
 		case opCallIndirect:
+			typed(in.a)
 			p.indirect = true
 		case opRefFunc:
 			m.reached[uint32(in.a)] = true
@@ -117,5 +125,5 @@ func (m *module) profile(b *body) (p profile, err error) {
 // compileTime is about how long the runtime takes to compile the branches of a function, in nanoseconds: the square of their number,
 // and loops more, measured with wazero 1.12.
 func (p *profile) compileTime() int64 {
-	return jointTime*p.joints*p.joints + loopTime*p.loops*p.loops
+	return jointTime*p.joints*p.joints + loopTime*p.loops*p.loops + valueTime*p.values
 }

@@ -239,6 +239,9 @@ func TestWhatTakesVeryLongToCompileIsRefused(t *testing.T) {
 		{"locals of many functions", built(nil, map[byte]item{
 			secFunction: list(slices.Repeat([]item{{0}}, 201)...), secCode: list(slices.Repeat([]item{codeOf(item{1, 0xd0, 0x86, 0x03, typeI64})}, 201)...),
 		}), true},
+		{"calls of many values", built(codeOf(noLocals, bytes.Repeat(item{opCall, 0}, 700_000)), map[byte]item{
+			secType: list(slices.Concat(item{0x60}, appendU(nil, 1000), bytes.Repeat(item{typeI64}, 1000), item{0})),
+		}), true},
 		// What takes the rewriter no longer than their length: functions that call the next one, each of another type, with a segment of its own.
 		{"functions in a row", row(200_000), false},
 		{"types with two results", wide(100_000), false},

@@ -30,6 +30,7 @@ const (
 const (
 	jointTime     = 40  // ns, for each pair of joints
 	loopTime      = 200 // ns, for each pair of loops
+	valueTime     = 100 // ns, for each value of a call or of a block's type
 	targetsAJoint = 10
 	// maxCompileTime is the most for a whole module, in nanoseconds. A module of Go with 6 MB takes 1.4 s by this measure.
 	maxCompileTime = 60_000_000_000
