@@ -75,6 +75,10 @@ func compared(_ *Guard, _ any, args []any) error {
 	for _, v := range args[:2] {
 		switch v.(type) {
 		case []any, map[string]any:
+			few := cost{nodes: maxNodes - 1000}
+			if few.add(v, 0) == nil { // no matter what it is compared with
+				return nil
+			}
 		default:
 			return nil
 		}
