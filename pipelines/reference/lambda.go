@@ -25,7 +25,7 @@ var lambdaDoc = builtin.Doc{
 		{Name: "lambda.record_missing", Meaning: "The response leaves the record out."},
 		{Name: "lambda.record_null", Meaning: "The response has `null` in the record's place."},
 		{Name: "lambda.record_id_missing", Meaning: "The response has something without `recordId` in the record's place."},
-		{Name: "lambda.record_id_unknown", Meaning: "The response has a `recordId` that was not asked for."},
+		{Name: "lambda.record_id_unknown", Meaning: "The response has a `recordId` that was not asked for, in the record's place or beside its answer: what it holds would be lost."},
 		{Name: "lambda.record_id_duplicate", Meaning: "The response has the `recordId` more than once."},
 		{Name: "lambda.unknown_result", Meaning: "`result` is something else than `Ok`, `Dropped` and `ProcessingFailed`."},
 		{Name: "lambda.data_missing", Meaning: "`result` is `Ok`, and there is no `data`."},

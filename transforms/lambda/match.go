@@ -71,7 +71,7 @@ func (d *decoding) match(e *event, n int) error {
 	// What answers no record stands for one that has no answer, as long as there are such. Beyond that it would be lost: asked
 	// one by one, the records show whose it is.
 	if strays > n-found {
-		return fault.New(fault.Permanent, CodeIDUnknown, "the response to %d records has %d that answer none of them%s", n, strays, d.stray()).
+		return fault.New(fault.Permanent, CodeIDUnknown, "the response has more records than were asked for: %d that nobody did, beside the answers to %d%s", strays, found, d.stray()).
 			WithHint(onlyIDs)
 	}
 	return nil
