@@ -16,9 +16,11 @@ import (
 // cost it a timer that did not fire.
 const firstLook = 5 * time.Millisecond
 
-// unseen is how many bytes natives may make before the heap is looked at, the first time and again after each look, the latter sixteen
-// times over.
-const unseen = 1 << 20
+// Natives may make so many bytes before the heap is looked at for the first time, and after each look until the next.
+const (
+	unseenFirst = 1 << 20
+	unseen      = 16 << 20
+)
 
 // Guard is the context of runs, one after the other, that ends each which takes too long or too much memory. It is for one
 // goroutine.
@@ -58,7 +60,7 @@ func (g *Guard) Begin(ctx context.Context) {
 	if g.err != nil {
 		g.done, g.err = make(chan struct{}), nil
 	}
-	g.running, g.outer, g.heap, g.began, g.free = true, ctx, 0, time.Now(), unseen
+	g.running, g.outer, g.heap, g.began, g.free = true, ctx, 0, time.Now(), unseenFirst
 	g.timer.Reset(min(firstLook, g.limit))
 }
 
@@ -126,13 +128,13 @@ func (g *Guard) room(bytes int) error {
 		g.heap = heap
 	}
 	most := g.heap + g.memory
-	if heap+uint64(bytes) > most {
+	if heap+uint64(bytes) > most && uint64(bytes) <= g.memory {
 		heap = heapAfterCollection()
 	}
-	if heap+uint64(bytes) > most {
+	if heap+uint64(bytes) > most || uint64(bytes) > g.memory {
 		return fmt.Errorf("memory would grow by more than %d MiB with a step of the query", g.memory>>20)
 	}
-	g.free = int(min(most-heap-uint64(bytes), 16*unseen))
+	g.free = int(min(most-heap-uint64(bytes), unseen))
 	return nil
 }
 
