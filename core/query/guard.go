@@ -175,7 +175,7 @@ func (g *Guard) Deadline() (time.Time, bool) { return time.Time{}, false }
 func (g *Guard) Done() <-chan struct{} {
 	if g.looking.Load() {
 		g.mu.Lock() // until it has looked
-		g.mu.Unlock()
+		defer g.mu.Unlock()
 	}
 	return g.done
 }

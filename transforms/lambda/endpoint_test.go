@@ -133,7 +133,7 @@ func TestRecordsWaitForAnEndpoint(t *testing.T) {
 	server := &http.Server{Handler: http.HandlerFunc(handle)}
 	defer server.Close()
 	refused := 0
-	got := show(wait(t, tr, func(err error) {
+	got := show(wait(t, tr, func(error) {
 		if refused++; refused != 2 {
 			return
 		}
