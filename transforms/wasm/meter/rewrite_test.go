@@ -3,6 +3,7 @@ package meter
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -149,6 +150,25 @@ func TestBulkInstructionsDoTheSameInPieces(t *testing.T) {
 		sameResult(t, plain, metered, "table_sizes")
 		if t.Failed() {
 			t.Fatalf("seed %d, step %d", seed, i)
+		}
+	}
+}
+
+// A copy into a later part of itself has to begin at its end, piece by piece too.
+func TestPiecesOfACopyOntoItselfAreInOrder(t *testing.T) {
+	module := readFile(t, "testdata/wat/bulk.wasm")
+	plain, metered := instantiate(t, nil, module), metered(t, module)
+	numbered := make([]byte, 5*pieceBytes)
+	for i := range len(numbered) / 4 {
+		binary.LittleEndian.PutUint32(numbered[4*i:], uint32(i)) // no two parts are the same
+	}
+	for _, apart := range []uint64{1, 64, pieceBytes - 1, pieceBytes, pieceBytes + 1, 2 * pieceBytes} {
+		for _, n := range []uint64{pieceBytes, pieceBytes + 1, 2 * pieceBytes, 3*pieceBytes - 7} {
+			for _, g := range []*guest{plain, metered} {
+				g.Memory().Write(0, numbered)
+			}
+			same(t, plain, metered, "copy", apart, 0, n)
+			same(t, plain, metered, "copy", 3, 3+apart, n)
 		}
 	}
 }
