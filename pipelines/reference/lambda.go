@@ -11,7 +11,7 @@ var lambdaDoc = builtin.Doc{
 		"```yaml\ntransforms:\n  - name: mask\n    lambda:\n      command: [ python3, main.py ]\n      env: { TABLE: users, TOKEN: { secret: env:TOKEN } }\n```\n\n" +
 		"In mode `stream` a program runs for as long as the pipeline: an event is one line, its response is one line, and standard output must be flushed after it. In mode `once` " +
 		"it is run for each event, which is all of its input. A program has only `PATH`, `HOME`, `TZ`, `LANG` and `env` in its environment, and runs in the folder of the pipeline file. What it prints to " +
-		"standard error goes to the log. It is killed, with all that it has started, when it takes longer than `timeout` and when leat ends, and started again when it ends by itself. Only what leaves its process group, as with `setsid`, outlives it: that is its own to end. " +
+		"standard error goes to the log. It is killed, with all that it has started, when it takes longer than `timeout` and when leat ends, and started again when it ends by itself. Only what leaves its process group, as with `setsid`, outlives it: that is its own to end. If leat itself is killed with SIGKILL, the program ends with it, and what that has started does not. " +
 		"A WebAssembly program has no files and no network.\n\n" +
 		"When a pipeline starts, and for `leat validate` and `leat test`, a program is tried with an event without records. If it ends before it has read it, does not respond within `timeout`, does not flush its response, or " +
 		"prints anything else, that is an error, which shows what the program wrote to standard error; after 5 seconds without a response the log says whether it has read the event. What the handler makes of such an event does not matter: Firehose never sends one.\n\n" +
