@@ -43,6 +43,9 @@ func TestTheExamplesInOtherLanguagesPassTheirTests(t *testing.T) {
 
 func TestTheRustSDKAndItsExamplePassTheirOwnTests(t *testing.T) {
 	rustc := testenv.Program(t, "rustc", "apt install rustc")
+	if out, err := exec.Command(rustc, "--version").CombinedOutput(); err != nil { // such as rustup without a toolchain
+		testenv.Missing(t, "%s does not work: %s", rustc, out)
+	}
 	work := t.TempDir()
 	sdk := filepath.Join("..", "sdk", "rust", "src", "lib.rs")
 	library := filepath.Join(work, "libleat.rlib")
