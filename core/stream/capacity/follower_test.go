@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -20,7 +21,14 @@ import (
 	"github.com/leatstream/leat/internal/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if raced() {
+		if err := flag.Set("rapid.checks", "2"); err != nil { // of models that have one goroutine
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // follow runs a test with a follower of the stream "s" of a world, in which time passes at once.
 func follow(t *testing.T, cfg Config, test func(*testing.T, *world, *testenv.Log)) {

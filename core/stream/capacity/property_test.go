@@ -232,9 +232,6 @@ func drawShape(t *rapid.T) shape {
 // TestAConstantLoadComesToRest looks for reshards that go on though the load stays as it is: after some hours there are no
 // splits any more, and no merges either once the past has left the window.
 func TestAConstantLoadComesToRest(t *testing.T) {
-	if raced() {
-		t.Skip("one goroutine, of which the race detector has nothing to say")
-	}
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		m := newModel()
@@ -271,9 +268,6 @@ func TestAConstantLoadComesToRest(t *testing.T) {
 
 // TestAnyLoadKeepsTheRules runs a controller over loads, bounds and restarts as they come.
 func TestAnyLoadKeepsTheRules(t *testing.T) {
-	if raced() {
-		t.Skip("one goroutine, of which the race detector has nothing to say")
-	}
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		m := newModel()
