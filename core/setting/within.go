@@ -19,9 +19,8 @@ func (n Node) In(file []byte) Node {
 // quotes and backslashes.
 func (n *Node) PlaceIn(key, text string, line, column int) (place string, ok bool) {
 	place = n.PlaceOf(key)
-	rest, from, ok := cutNumber(place)
-	name, begins, ok2 := cutNumber(rest)
-	if !ok || !ok2 {
+	name, begins, from := SplitPlace(place)
+	if begins == 0 {
 		return place, false
 	}
 	w := walk{lines: bytes.Split(n.file, []byte("\n")), indent: math.MaxInt, line: begins - 1, at: from - 1}
@@ -49,6 +48,19 @@ func before(text string, line, column int) string {
 		}
 	}
 	return text
+}
+
+// SplitPlace takes file:line:column apart; line is 0 if the place is none.
+func SplitPlace(place string) (file string, line, column int) {
+	rest, col, ok := cutNumber(place)
+	if !ok {
+		return "", 0, 0
+	}
+	file, ln, ok := cutNumber(rest)
+	if !ok {
+		return "", 0, 0
+	}
+	return file, ln, col
 }
 
 // cutNumber cuts the number off the end of a place.

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/setting"
 )
 
 const (
@@ -129,7 +130,7 @@ func Render(err error, color bool) string {
 
 func (list *Errors) render(b *strings.Builder, e *fault.Error, color bool) {
 	fmt.Fprintf(b, "%s %s %s\n", paint(color, "1;31", "error:"), paint(color, "1", e.Message), paint(color, "2", "["+e.Code+"]"))
-	file, line, column := splitPlace(e.Place)
+	file, line, column := setting.SplitPlace(e.Place)
 	if e.Place != "" {
 		fmt.Fprintf(b, "  %s %s\n", paint(color, "34", "-->"), e.Place)
 	}
@@ -162,28 +163,6 @@ func paint(color bool, code, s string) string {
 		return s
 	}
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
-}
-
-// splitPlace takes file:line:column apart; line is 0 if the place is none.
-func splitPlace(place string) (file string, line, column int) {
-	rest, col, ok := cutLast(place)
-	if !ok {
-		return "", 0, 0
-	}
-	file, ln, ok := cutLast(rest)
-	if !ok {
-		return "", 0, 0
-	}
-	return file, ln, col
-}
-
-func cutLast(s string) (string, int, bool) {
-	i := strings.LastIndexByte(s, ':')
-	if i < 0 {
-		return "", 0, false
-	}
-	n, err := strconv.Atoi(s[i+1:])
-	return s[:i], n, err == nil && n > 0
 }
 
 func readSource(file string) []byte {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/leatstream/leat/core/fault"
+	"github.com/leatstream/leat/core/setting"
 )
 
 // Options are what a load takes from outside the files.
@@ -157,8 +158,8 @@ func (l *loader) finish() ([]*Pipeline, error) {
 
 // byPlace orders errors of the same file by line and column; others keep their order before them.
 func byPlace(a, b *fault.Error) int {
-	af, al, ac := splitPlace(a.Place)
-	bf, bl, bc := splitPlace(b.Place)
+	af, al, ac := setting.SplitPlace(a.Place)
+	bf, bl, bc := setting.SplitPlace(b.Place)
 	if c := strings.Compare(af, bf); c != 0 {
 		return c
 	}
